@@ -1,0 +1,1 @@
+"""The built-in tools: one short module per pipeline stage over pure libraries."""
