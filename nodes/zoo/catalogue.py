@@ -1,0 +1,92 @@
+"""The models by name: what each is, where it comes from, and what its paper prints about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from nodes.zoo.errors import ZooError
+from nodes.zoo.plan import Architecture, View
+
+Rule = Literal["true", "kws", "kws-ds", "tf"]
+Blocks = Callable[[float, tuple[int, int]], list[str]]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a paper prints about one model: words and rounding as there."""
+
+    flops: float
+    """Floating-point operations, as printed (3.0e6 for "3.0M")."""
+    rule: Rule
+    """The counting convention that reproduces the print."""
+    params: str = ""
+    """As printed, "66K"; empty where the paper gives none."""
+    size_kb: float | None = None
+    """File size in units of 1000 bytes (S0, S4)."""
+    accuracy_percent: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model family member: a function from width and input shape to block strings."""
+
+    name: str
+    about: str
+    source: str
+    view: View
+    input_shape: tuple[int, int]
+    """(coefficients, frames) in the paper."""
+    classes: int
+    """Number of classes in the paper."""
+    blocks: Blocks = field(repr=False)
+    printed: Mapping[float, Printed] = field(default_factory=dict)
+    """By width multiplier."""
+
+
+def models() -> Mapping[str, Entry]:
+    """Every model of the zoo by name."""
+    from nodes.zoo import bonseyes, ds_cnn, tc_resnet
+
+    families = (tc_resnet.ENTRIES, bonseyes.ENTRIES, ds_cnn.ENTRIES)
+    return MappingProxyType({entry.name: entry for family in families for entry in family})
+
+
+def architecture(name: str, *, width: float = 1.0, input_shape: tuple[int, int], classes: int) -> Architecture:
+    """The named model for an input of (coefficients, frames), as JSON-able data.
+
+    Every channel count c of the paper becomes int(width * c) (S1 2.2); the blocks may then be edited freely.
+
+    Raises:
+        ZooError: no such model, a width that leaves a layer without channels, or an input too small for it.
+    """
+    from nodes.zoo.plan import plan
+
+    entry = models().get(name)
+    if entry is None:
+        raise ZooError(f"There is no model '{name}'.", f"one of {', '.join(models())}", "See `ossicle models`.")
+    if not 0 < width <= 64:
+        raise ZooError(f"The width is {width}.", "a factor above 0, at most 64", "Use 1.0 for the paper's model.")
+    coefficients, frames = (int(size) for size in input_shape)
+    made: Architecture = {
+        "name": name,
+        "width": float(width),
+        "view": entry.view,
+        "input_shape": [coefficients, frames],
+        "classes": int(classes),
+        "blocks": entry.blocks(width, (coefficients, frames)),
+    }
+    plan(made)
+    return made
+
+
+def scaled(channels: int, width: float) -> int:
+    """S1 2.2: int(k * c).
+
+    Raises:
+        ZooError: nothing is left.
+    """
+    if (result := int(width * channels)) < 1:
+        raise ZooError(f"The width {width} leaves none of {channels} channels.", "at least one", "Raise the width.")
+    return result
