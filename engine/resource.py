@@ -1,0 +1,27 @@
+"""Shipped files: in a wheel they lie inside the package, in a checkout beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import OssicleError
+
+_HERE = Path(__file__).parent
+
+
+def resource(name: str) -> Path:
+    """Path of a file under `resources/`."""
+    return _find("resources", name)
+
+
+def project(name: str) -> Path:
+    """Path of a file under `projects/`."""
+    return _find("projects", name)
+
+
+def _find(folder: str, name: str) -> Path:
+    places = [_HERE / f"_{folder}" / name, _HERE.parent / folder / name]
+    for place in places:
+        if place.exists():
+            return place
+    raise OssicleError(f"{folder}/{name} is not part of this installation", "a shipped file", "Install Ossicle again")
