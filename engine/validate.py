@@ -307,10 +307,15 @@ def _check_links(
         try:
             _check_link_in_file(link, specs, wires)
         except LinkError as error:
-            problems.append(Problem(error.code, link.target, str(link), error.what, error.expected, error.remedy))
+            problems.append(_link_problem(link, error, specs))
         else:
             wires[link.target].setdefault(link.input, []).append((link.source, link.output))
     return wires, problems
+
+
+def _link_problem(link: Link, error: LinkError, specs: Mapping[str, NodeSpec | None]) -> Problem:
+    place = (link.target, link.input) if link.target in specs else ("", str(link))
+    return Problem(error.code, *place, error.what, error.expected, error.remedy)
 
 
 def _check_link_in_file(
@@ -353,7 +358,7 @@ def _steps(
 ) -> tuple[list[Step], list[str]]:
     """Steps in order; bypassed nodes are wired through, muted ones and what needs them are left out."""
     steps: list[Step] = []
-    skipped: list[str] = []
+    skipped: dict[str, None] = {}
     through: dict[Source, tuple[Source, ...]] = {}
     for name in sequence:
         spec = specs[name]
@@ -365,15 +370,17 @@ def _steps(
             or workflow.nodes[name].mode == "muted"
             or _starved(spec, wires[name], inputs)
         ):
-            skipped.append(name)
+            skipped[name] = None
         elif workflow.nodes[name].mode == "bypassed":
             through |= {(name, port.name): _bypass(spec, port, inputs) for port in spec.outputs}
         else:
             steps.append(Step(name, spec, params[name], {port: found for port, found in inputs.items() if found}))
-    return steps, skipped
+    return steps, list(skipped)
 
 
-def _lead(source: Source, through: Mapping[Source, tuple[Source, ...]], skipped: list[str]) -> tuple[Source, ...]:
+def _lead(
+    source: Source, through: Mapping[Source, tuple[Source, ...]], skipped: Mapping[str, None]
+) -> tuple[Source, ...]:
     return () if source[0] in skipped else through.get(source, (source,))
 
 

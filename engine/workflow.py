@@ -26,7 +26,7 @@ from engine.errors import OssicleError
 from engine.migrate import FORMAT, migrate
 
 SUFFIX = ".workflow.json"
-LINK = re.compile(r"^(?P<source>[^.\s]+)\.(?P<output>\S+) -> (?P<target>[^.\s]+)\.(?P<input>\S+)$")
+LINK = re.compile(r"^([^.\s]+)\.(\S+) -> ([^.\s]+)\.(\S+)$")
 SLUG = r"^[a-z0-9][a-z0-9_-]*$"
 Mode = Literal["active", "muted", "bypassed"]
 
@@ -50,14 +50,14 @@ def _link(value: Any) -> Link:
     found = LINK.match(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f'{value!r} is not a link like "mfcc-1.features -> train-1.features"')
-    return Link(**found.groupdict())
+    return Link(*found.groups())
 
 
 LinkText = Annotated[
     Link,
     PlainValidator(_link),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": LINK.pattern.replace("?P<", "?<")}),
+    WithJsonSchema({"type": "string", "pattern": LINK.pattern}),
 ]
 
 

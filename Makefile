@@ -1,0 +1,41 @@
+# The two commands of the README are `make demo` and `make test`; each sets everything up by itself.
+BIN := .venv/bin
+.PHONY: demo test lint types imports tests bench setup setup-test schema constraints clean
+
+demo: setup
+	$(BIN)/ossicle run demo
+
+setup:
+	@sh resources/setup/setup.sh demo
+
+setup-test:
+	@sh resources/setup/setup.sh test
+
+test: setup-test lint types imports tests
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup-test
+	$(BIN)/mypy
+
+imports: setup-test
+	$(BIN)/lint-imports
+
+tests: setup-test
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/ossicle bench all --json
+
+# After a deliberate change of the file format.
+schema: setup
+	$(BIN)/python -c "import json; from engine.workflow import schema; print(json.dumps(schema(), indent=2))" > resources/schemas/workflow.schema.json
+
+# After a deliberate change of the dependencies: what the present .venv holds becomes the pins.
+constraints:
+	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > resources/setup/constraints.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
