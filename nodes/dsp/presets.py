@@ -1,0 +1,65 @@
+"""Front ends of the source papers by name. Standard library only.
+
+Names say the paper (s0 Bonseyes conference, s1 TC-ResNet and the baselines it measures, s3 compact recurrent
+networks, s4 Bonseyes journal version) and the shape that it prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
+
+from nodes.dsp.parameters import FrontEnd
+
+MfccPreset = Literal["s1-40x98", "res-40x98", "s4-40x32", "s0-40x44", "dscnn-10x49", "cnn-40x49"]
+LogMelPreset = Literal["s3-96x64"]
+
+# TC-ResNet, section 3.1 and its repository: HTK mel, triangles over mel, ln(power + 1e-6), even DCT scale.
+_S1 = FrontEnd()
+
+# librosa's defaults: Slaney mel of unit area, decibels with an 80 dB floor, orthonormal DCT, centred frames.
+_LIBROSA = FrontEnd(
+    window_samples=2048,
+    hop_samples=512,
+    fft_samples=2048,
+    centred=True,
+    n_mels=40,
+    f_min_hz=0.0,
+    f_max_hz=8_000.0,
+    mel_scale="slaney",
+    mel_triangles="hz",
+    area_normalised=True,
+    log="db",
+    dct="orthonormal",
+)
+
+_LONG = replace(_S1, window_samples=640, hop_samples=320, fft_samples=1024)
+
+# VGGish: magnitude, ln(mel + 0.01); 3.84 s hold 382 frames, 240 zeros make them four patches of 96.
+_S3 = replace(
+    _S1,
+    clip_samples=61_440,
+    append_samples=240,
+    window_samples=400,
+    f_min_hz=125.0,
+    f_max_hz=7_500.0,
+    power=1,
+    log_offset=0.01,
+    n_mfcc=0,
+    patch_frames=96,
+)
+
+PRESETS: Mapping[str, FrontEnd] = MappingProxyType(
+    {
+        "s1-40x98": _S1,
+        "res-40x98": _S1,
+        "s4-40x32": _LIBROSA,
+        "s0-40x44": replace(_LIBROSA, rate_hz=22_050, clip_samples=22_050, n_mels=128, f_max_hz=11_025.0),
+        "dscnn-10x49": replace(_LONG, n_mfcc=10),
+        "cnn-40x49": _LONG,
+        "s3-96x64": _S3,
+    }
+)
+"""Every preset by name; the shapes are those the papers print (as coefficients x frames)."""

@@ -1,0 +1,224 @@
+"""Features of waveforms in numpy: blocks that stay in the processor's cache, every step over a whole block.
+
+One clip costs mostly its FFT (scipy's pocketfft, four transforms abreast). The rest is arranged around it: windowing
+in place over contiguous rows, mel bands as a few small matrix products over the bins they touch, the DCT as one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import threadpoolctl
+from numpy.typing import NDArray
+
+from nodes.dsp.mel import dct_matrix, hann, mel_matrix
+from nodes.dsp.parameters import FrontEnd, FrontEndError, Problem
+
+Floats = NDArray[np.float32]
+
+BLOCK_BYTES = 1 << 19
+"""Bytes of windowed frames per block: they and their spectra share a core's cache."""
+BAND_GROUPS = 4
+
+
+def compute(front_end: FrontEnd, waveforms: Floats, threads: int = 1) -> Floats:
+    """Features (batch, *front_end.shape), float32, of waveforms (batch, front_end.clip_samples) in [-1, 1).
+
+    Equal inputs give equal bytes whatever the number of threads.
+
+    Raises:
+        FrontEndError: the waveforms' shape does not fit the front end, or a value is not finite.
+    """
+    _check_shape(front_end, waveforms)
+    features = np.empty((len(waveforms), *front_end.shape), np.float32)
+    step = _clips_per_block(front_end)
+    blocks = [slice(first, first + step) for first in range(0, len(waveforms), step)]
+    shares = [blocks[worker::threads] for worker in range(min(threads, len(blocks)))]
+
+    def work(share: list[slice]) -> None:
+        kernel = _Kernel(front_end, step)
+        for rows in share:
+            kernel.run(waveforms[rows], features[rows])
+
+    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(max(len(shares), 1)) as pool:
+        list(pool.map(work, shares)) if len(shares) > 1 else list(map(work, shares))
+    _check_finite(features)
+    return features
+
+
+def fit(front_end: FrontEnd, waveform: Floats, rate_hz: int) -> Floats:
+    """One waveform (samples,) of any rate and length as (clip_samples,): resampled, cut, zero-padded at the end."""
+    if rate_hz != front_end.rate_hz:
+        import soxr
+
+        waveform = soxr.resample(waveform, rate_hz, front_end.rate_hz)
+    clip = np.zeros(front_end.clip_samples, np.float32)
+    kept = waveform[: front_end.clip_samples]
+    clip[: len(kept)] = kept
+    return clip
+
+
+def _check_shape(front_end: FrontEnd, waveforms: Floats) -> None:
+    if waveforms.ndim != 2 or waveforms.shape[1] != front_end.clip_samples:
+        shape = " x ".join(map(str, waveforms.shape))
+        raise FrontEndError(
+            Problem(
+                f"the waveforms have the shape {shape}",
+                f"clips x {front_end.clip_samples} samples",
+                "Pad or cut every clip to clip_samples with `fit`",
+            )
+        )
+
+
+def _check_finite(features: Floats) -> None:
+    if not np.isfinite(features).all():
+        rows = np.flatnonzero(~np.isfinite(features).all(axis=tuple(range(1, features.ndim))))
+        raise FrontEndError(
+            Problem(
+                f"{len(rows)} waveforms hold NaN or infinite samples, the first at row {rows[0]}",
+                "finite samples in [-1, 1)",
+                "Remove or repair these clips",
+            )
+        )
+
+
+def _clips_per_block(front_end: FrontEnd) -> int:
+    return max(1, BLOCK_BYTES // (4 * front_end.frames * front_end.fft_samples))
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Neighbouring mel bands as a dense product: bins `bins` times `weights` give columns `bands`."""
+
+    bins: slice
+    bands: slice
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class _Constants:
+    window: Floats
+    """One clip's worth of windows, zero behind each (frames * fft_samples,)."""
+    first_bin: int
+    last_bin: int
+    bands: tuple[_Band, ...]
+    dct: Floats | None
+    """(n_mels, n_mfcc), transposed for a product from the right."""
+
+
+@functools.lru_cache(maxsize=32)
+def _constants(front_end: FrontEnd) -> _Constants:
+    weights = mel_matrix(front_end)
+    used = np.flatnonzero(weights.any(axis=0))
+    first, last = int(used[0]), int(used[-1]) + 1
+    window = np.zeros((front_end.frames, front_end.fft_samples), np.float32)
+    window[:, : front_end.window_samples] = hann(front_end.window_samples)
+    dct = np.ascontiguousarray(dct_matrix(front_end).T, np.float32) if front_end.n_mfcc else None
+    return _Constants(window.reshape(-1), first, last, tuple(_bands(weights[:, first:last])), dct)
+
+
+def _bands(weights: NDArray[np.float64]) -> Iterator[_Band]:
+    limits = np.linspace(0, len(weights), min(BAND_GROUPS, len(weights)) + 1).astype(int).tolist()
+    for low, high in zip(limits, limits[1:], strict=False):
+        used = np.flatnonzero(weights[low:high].any(axis=0))
+        bins = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+        yield _Band(bins, slice(low, high), np.ascontiguousarray(weights[low:high, bins].T, np.float32))
+
+
+class _Kernel:
+    """The steps over one block, with the buffers they share; one per thread."""
+
+    def __init__(self, front_end: FrontEnd, clips: int) -> None:
+        self.front_end, self.constants = front_end, _constants(front_end)
+        bins = self.constants.last_bin - self.constants.first_bin
+        rows = clips * front_end.frames
+        self.padded = np.zeros((clips, _padded_samples(front_end)), np.float32)
+        self.frames = np.zeros((clips, front_end.frames, front_end.fft_samples), np.float32)
+        self.spectrum = np.empty((rows, bins), np.float32)
+        self.mels = np.empty((rows, front_end.n_mels), np.float32)
+
+    def run(self, waveforms: Floats, out: Floats) -> None:
+        """Write the features of a block of clips (clips, samples) to `out` (clips, *shape)."""
+        self._cut(waveforms)
+        self._transform(len(waveforms))
+        logs = self._logs(len(waveforms))
+        rows = logs if self.constants.dct is None else logs @ self.constants.dct
+        _lay_out(rows, self.front_end, out)
+
+    def _cut(self, waveforms: Floats) -> None:
+        front_end, clips = self.front_end, len(waveforms)
+        size, hop = front_end.window_samples, front_end.hop_samples
+        source = self._pad(waveforms)
+        views = np.lib.stride_tricks.sliding_window_view(source, size, axis=1)[:, ::hop][:, : front_end.frames]
+        np.copyto(self.frames[:clips, :, :size], views)
+        flat = self.frames[:clips].reshape(clips, -1)
+        np.multiply(flat, self.constants.window, out=flat)
+
+    def _pad(self, waveforms: Floats) -> Floats:
+        before, samples = self.front_end.pad_samples, self.front_end.clip_samples
+        if self.padded.shape[1] == samples:
+            return waveforms
+        padded = self.padded[: len(waveforms)]
+        padded[:, before : before + samples] = waveforms
+        if before and self.front_end.padding == "reflect":
+            inner = padded[:, before:-before]
+            padded[:, :before] = inner[:, before:0:-1]
+            padded[:, -before:] = inner[:, -2 : -before - 2 : -1]
+        return padded
+
+    def _transform(self, clips: int) -> None:
+        constants, rows = self.constants, clips * self.front_end.frames
+        spectrum, mels = self.spectrum[:rows], self.mels[:rows]
+        bins = scipy.fft.rfft(self.frames[:clips].reshape(rows, -1))
+        np.abs(bins[:, constants.first_bin : constants.last_bin], out=spectrum)
+        if self.front_end.power == 2:
+            np.multiply(spectrum, spectrum, out=spectrum)
+        for band in constants.bands:
+            np.matmul(spectrum[:, band.bins], band.weights, out=mels[:, band.bands])
+
+    def _logs(self, clips: int) -> Floats:
+        rows = clips * self.front_end.frames
+        mels = self.mels[:rows]
+        _LOGS[self.front_end.log](mels.reshape(clips, -1), self.front_end)
+        return mels
+
+
+def _ln(mels: Floats, front_end: FrontEnd) -> None:
+    np.add(mels, np.float32(front_end.log_offset), out=mels)
+    np.log(mels, out=mels)
+
+
+def _decibels(mels: Floats, front_end: FrontEnd) -> None:
+    range_ratio = 10.0 ** (-front_end.db_range / 10.0)
+    floor = np.maximum(mels.max(axis=1, keepdims=True) * np.float32(range_ratio), np.float32(front_end.db_floor))
+    np.maximum(mels, floor, out=mels)
+    np.log10(mels, out=mels)
+    np.multiply(mels, np.float32(10.0), out=mels)
+
+
+_LOGS: dict[str, Callable[[Floats, FrontEnd], None]] = {"ln": _ln, "db": _decibels}
+
+
+def _padded_samples(front_end: FrontEnd) -> int:
+    return front_end.clip_samples + front_end.append_samples + 2 * front_end.pad_samples
+
+
+def _lay_out(rows: Floats, front_end: FrontEnd, out: Floats) -> None:
+    """Copy (clips * frames, coefficients) to (clips, coefficients, frames), or to patches of frames."""
+    matrices = rows.reshape(len(out), front_end.frames, front_end.coefficients)
+    if not front_end.patch_frames:
+        np.copyto(out, matrices.transpose(0, 2, 1))
+        return
+    patches, size = front_end.shape[0], front_end.patch_frames
+    whole = matrices[:, : patches * size].reshape(len(out), patches, size, -1)
+    np.copyto(out, whole.transpose(0, 1, 3, 2))
