@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodes.zoo.catalogue import Entry, Printed, architecture, models
+from nodes.zoo.catalogue import Entry, Printed, architecture, find, models
 from nodes.zoo.count import Description, LayerRow, describe
 from nodes.zoo.errors import ZooError
 from nodes.zoo.plan import Architecture
@@ -31,6 +31,7 @@ __all__ = [
     "build",
     "describe",
     "export_onnx",
+    "find",
     "models",
 ]
 

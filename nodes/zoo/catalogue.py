@@ -53,6 +53,17 @@ def models() -> Mapping[str, Entry]:
     return MappingProxyType({entry.name: entry for family in families for entry in family})
 
 
+def find(name: str) -> Entry:
+    """The model of that name.
+
+    Raises:
+        ZooError: there is none.
+    """
+    if (entry := models().get(name)) is None:
+        raise ZooError(f"There is no model '{name}'.", f"one of {', '.join(models())}", "See `ossicle models`.")
+    return entry
+
+
 def architecture(name: str, *, width: float = 1.0, input_shape: tuple[int, int], classes: int) -> Architecture:
     """The named model for an input of (coefficients, frames), as JSON-able data.
 
@@ -63,9 +74,7 @@ def architecture(name: str, *, width: float = 1.0, input_shape: tuple[int, int],
     """
     from nodes.zoo.plan import plan
 
-    entry = models().get(name)
-    if entry is None:
-        raise ZooError(f"There is no model '{name}'.", f"one of {', '.join(models())}", "See `ossicle models`.")
+    entry = find(name)
     if not 0 < width <= 64:
         raise ZooError(f"The width is {width}.", "a factor above 0, at most 64", "Use 1.0 for the paper's model.")
     coefficients, frames = (int(size) for size in input_shape)
