@@ -141,40 +141,36 @@ class _Kernel:
     def __init__(self, front_end: FrontEnd, clips: int) -> None:
         self.front_end, self.constants = front_end, _constants(front_end)
         bins = self.constants.last_bin - self.constants.first_bin
-        rows = clips * front_end.frames
+        rows, window = clips * front_end.frames, front_end.window_samples
         self.padded = np.zeros((clips, _padded_samples(front_end)), np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(self.padded, window, axis=1)
+        self.windows = windows[:, :: front_end.hop_samples][:, : front_end.frames]
         self.frames = np.zeros((clips, front_end.frames, front_end.fft_samples), np.float32)
         self.spectrum = np.empty((rows, bins), np.float32)
         self.mels = np.empty((rows, front_end.n_mels), np.float32)
 
     def run(self, waveforms: Floats, out: Floats) -> None:
         """Write the features of a block of clips (clips, samples) to `out` (clips, *shape)."""
-        self._cut(waveforms)
+        self._pad(waveforms)
+        self._cut(len(waveforms))
         self._transform(len(waveforms))
         logs = self._logs(len(waveforms))
         rows = logs if self.constants.dct is None else logs @ self.constants.dct
         _lay_out(rows, self.front_end, out)
 
-    def _cut(self, waveforms: Floats) -> None:
-        front_end, clips = self.front_end, len(waveforms)
-        size, hop = front_end.window_samples, front_end.hop_samples
-        source = self._pad(waveforms)
-        views = np.lib.stride_tricks.sliding_window_view(source, size, axis=1)[:, ::hop][:, : front_end.frames]
-        np.copyto(self.frames[:clips, :, :size], views)
-        flat = self.frames[:clips].reshape(clips, -1)
-        np.multiply(flat, self.constants.window, out=flat)
-
-    def _pad(self, waveforms: Floats) -> Floats:
+    def _pad(self, waveforms: Floats) -> None:
         before, samples = self.front_end.pad_samples, self.front_end.clip_samples
-        if self.padded.shape[1] == samples:
-            return waveforms
         padded = self.padded[: len(waveforms)]
         padded[:, before : before + samples] = waveforms
         if before and self.front_end.padding == "reflect":
             inner = padded[:, before:-before]
             padded[:, :before] = inner[:, before:0:-1]
             padded[:, -before:] = inner[:, -2 : -before - 2 : -1]
-        return padded
+
+    def _cut(self, clips: int) -> None:
+        np.copyto(self.frames[:clips, :, : self.front_end.window_samples], self.windows[:clips])
+        flat = self.frames[:clips].reshape(clips, -1)
+        np.multiply(flat, self.constants.window, out=flat)
 
     def _transform(self, clips: int) -> None:
         constants, rows = self.constants, clips * self.front_end.frames

@@ -1,0 +1,98 @@
+"""The front end in torch, for features of waveforms that augmentation has just changed. No gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nodes.dsp.mel import dct_matrix, hann, mel_matrix
+from nodes.dsp.parameters import FrontEnd, FrontEndError, Problem
+
+BLOCK_BYTES = 1 << 20
+"""Bytes of windowed frames per block on a processor with caches; other devices take the batch at once."""
+
+
+class TorchFrontEnd(nn.Module):
+    """Waveforms (batch, clip_samples) in [-1, 1) to features (batch, *front_end.shape), float32.
+
+    The numbers are those of `nodes.dsp.frontend.compute` within 1e-4 of their range. Its constants move with `.to()`
+    and are no part of a state dict.
+    """
+
+    window: Tensor
+    mel: Tensor
+    dct: Tensor
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        super().__init__()
+        self.front_end = front_end
+        weights = mel_matrix(front_end)
+        used = np.flatnonzero(weights.any(axis=0))
+        self.first_bin, self.last_bin = int(used[0]), int(used[-1]) + 1
+        self._constant("window", hann(front_end.window_samples))
+        self._constant("mel", weights[:, self.first_bin : self.last_bin].T)
+        self._constant("dct", dct_matrix(front_end).T)
+
+    def _constant(self, name: str, values: NDArray[np.float64]) -> None:
+        self.register_buffer(name, torch.tensor(np.ascontiguousarray(values), dtype=torch.float32), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Features of a batch.
+
+        Raises:
+            FrontEndError: the batch is not (batch, clip_samples).
+        """
+        if waveforms.ndim != 2 or waveforms.shape[1] != self.front_end.clip_samples:
+            raise FrontEndError(_wrong_shape(self.front_end, waveforms))
+        features = waveforms.new_empty((len(waveforms), *self.front_end.shape))
+        step = self._clips_per_block(waveforms)
+        for first in range(0, len(waveforms), step):
+            rows = slice(first, first + step)
+            features[rows] = self._arrange(self._coefficients(waveforms[rows]))
+        return features
+
+    def _clips_per_block(self, waveforms: Tensor) -> int:
+        if waveforms.device.type != "cpu":
+            return max(len(waveforms), 1)
+        return max(1, BLOCK_BYTES // (4 * self.front_end.frames * self.front_end.fft_samples))
+
+    def _coefficients(self, waveforms: Tensor) -> Tensor:
+        front_end = self.front_end
+        windows = self._padded(waveforms).unfold(1, front_end.window_samples, front_end.hop_samples)
+        frames = windows[:, : front_end.frames] * self.window
+        bins = torch.fft.rfft(frames, n=front_end.fft_samples)[..., self.first_bin : self.last_bin]
+        spectrum = bins.abs() if front_end.power == 1 else bins.real.square() + bins.imag.square()
+        logs = self._logs(spectrum @ self.mel)
+        return logs @ self.dct if front_end.n_mfcc else logs
+
+    def _padded(self, waveforms: Tensor) -> Tensor:
+        front_end = self.front_end
+        pad, modes = front_end.pad_samples, {"zeros": "constant", "reflect": "reflect"}
+        body = nn.functional.pad(waveforms, (0, front_end.append_samples)) if front_end.append_samples else waveforms
+        return nn.functional.pad(body, (pad, pad), mode=modes[front_end.padding]) if pad else body
+
+    def _logs(self, mels: Tensor) -> Tensor:
+        front_end = self.front_end
+        if front_end.log == "ln":
+            return (mels + front_end.log_offset).log_()
+        lowest = mels.amax(dim=(1, 2), keepdim=True) * 10.0 ** (-front_end.db_range / 10.0)
+        return torch.maximum(mels, lowest.clamp_(min=front_end.db_floor)).log10_().mul_(10.0)
+
+    def _arrange(self, rows: Tensor) -> Tensor:
+        front_end = self.front_end
+        if not front_end.patch_frames:
+            return rows.transpose(1, 2)
+        patches, size = front_end.shape[0], front_end.patch_frames
+        return rows[:, : patches * size].unflatten(1, (patches, size)).transpose(2, 3)
+
+
+def _wrong_shape(front_end: FrontEnd, waveforms: Tensor) -> Problem:
+    shape = " x ".join(map(str, waveforms.shape))
+    return Problem(
+        f"the waveforms have the shape {shape}",
+        f"clips x {front_end.clip_samples} samples",
+        "Pad or cut every clip to clip_samples",
+    )
