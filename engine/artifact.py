@@ -127,6 +127,8 @@ class Artifact:
 
     meta_type: ClassVar[type[Meta]] = Meta
     port_name: ClassVar[str] = "artifact"
+    files: ClassVar[tuple[str, ...]] = ()
+    """Payload files that every artifact of the type has; checked when a node returns one."""
     kinds: ClassVar[dict[str, type[Artifact]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -165,6 +167,7 @@ class AudioSet(Artifact):
     meta: AudioMeta
     meta_type = AudioMeta
     port_name = "audio"
+    files = ("dataset.h5", "waveforms.h5")
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ class FeatureSet(Artifact):
     meta: FeatureMeta
     meta_type = FeatureMeta
     port_name = "features"
+    files = ("features.h5",)
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,7 @@ class Model(Artifact):
     meta: ModelMeta
     meta_type = ModelMeta
     port_name = "model"
+    files = ("model.onnx", "architecture.json")
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,7 @@ class Report(Artifact):
     meta: ReportMeta
     meta_type = ReportMeta
     port_name = "report"
+    files = ("report.json",)
 
 
 @dataclass(frozen=True)
@@ -201,6 +207,7 @@ class Deployment(Artifact):
     meta: DeploymentMeta
     meta_type = DeploymentMeta
     port_name = "deployment"
+    files = ("deployment.json",)
 
 
 @dataclass(frozen=True)

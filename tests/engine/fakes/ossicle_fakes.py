@@ -1,0 +1,207 @@
+"""A tiny registry for tests: numbers, text files, and nodes that fail, wait, crash or fill the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from engine import Artifact, Context, Meta, OssicleError, Params, node
+
+
+class NumberMeta(Meta):
+    value: float
+
+
+@dataclass(frozen=True)
+class Number(Artifact):
+    meta: NumberMeta
+    meta_type = NumberMeta
+    port_name = "number"
+    files = ("number.json",)
+
+
+@dataclass(frozen=True)
+class Text(Artifact):
+    meta: Meta
+    port_name = "text"
+
+
+def _number(ctx: Context, value: float, name: str = "number") -> Number:
+    folder = ctx.folder(name)
+    (folder / "number.json").write_text(json.dumps({"value": value}))
+    return Number(folder, NumberMeta(value=value))
+
+
+def _leave_mark(ctx: Context) -> None:
+    """One line per execution, beside the workflow, so that tests can count."""
+    with (ctx.base / "executed.txt").open("a") as file:
+        file.write(f"{ctx.node}\n")
+
+
+class ConstantParams(Params):
+    value: float = 1.0
+    note: str = ""
+
+
+@node("fake.constant", version=1, category="Fakes")
+def constant(params: ConstantParams, ctx: Context) -> Number:
+    """A number."""
+    _leave_mark(ctx)
+    return _number(ctx, params.value)
+
+
+class AddParams(Params):
+    offset: float = 0.0
+
+
+@node("fake.add", version=1, category="Fakes")
+def add(numbers: list[Number], params: AddParams, ctx: Context) -> Number:
+    """The sum of numbers."""
+    _leave_mark(ctx)
+    ctx.metric(step=1, count=len(numbers))
+    return _number(ctx, sum(number.meta.value for number in numbers) + params.offset)
+
+
+@node("fake.negate", version=1, category="Fakes")
+def negate(number: Number, ctx: Context) -> Number:
+    """The negative number, read from the file."""
+    _leave_mark(ctx)
+    return _number(ctx, -number.json("number.json")["value"])
+
+
+class Parts(NamedTuple):
+    whole: Number
+    fraction: Number
+
+
+@node("fake.split", version=1, category="Fakes")
+def split(number: Number, ctx: Context) -> Parts:
+    """Integer and fraction: two outputs."""
+    _leave_mark(ctx)
+    whole = float(int(number.meta.value))
+    return Parts(_number(ctx, whole, "whole"), _number(ctx, number.meta.value - whole, "fraction"))
+
+
+@node("fake.same", version=1, category="Fakes")
+def same(number: Number) -> Number:
+    """The input, handed on."""
+    return number
+
+
+class SleepParams(Params):
+    seconds: float = 60.0
+    hears: bool = True
+
+
+@node("fake.sleep", version=1, category="Fakes")
+def sleep(number: Number, params: SleepParams, ctx: Context) -> Number:
+    """Wait with progress (or deaf)."""
+    _leave_mark(ctx)
+    end_s = time.monotonic() + params.seconds
+    (ctx.base / f"{ctx.node}.sleeping").touch()
+    while time.monotonic() < end_s:
+        if params.hears:
+            ctx.progress(1 - (end_s - time.monotonic()) / params.seconds, "asleep")
+        time.sleep(0.005)
+    return _number(ctx, number.meta.value)
+
+
+@node("fake.sleep_apart", version=1, category="Fakes", isolation="process")
+def sleep_apart(number: Number, params: SleepParams, ctx: Context) -> Number:
+    """Wait in a process of its own."""
+    print("a library prints")  # noqa: T201 - the stream of events must survive it
+    return sleep.function(number, params, ctx)
+
+
+class FailParams(Params):
+    how: str = "told"
+
+
+@node("fake.fail", version=1, category="Fakes")
+def fail(number: Number | None, params: FailParams, ctx: Context) -> Number:
+    """Fail in one of several ways."""
+    _leave_mark(ctx)
+    if params.how == "told":
+        raise OssicleError("the value is 3", "at most 2", "Lower it")
+    if params.how == "wrong type":
+        return Text(ctx.folder("text"), Meta())  # type: ignore[return-value]
+    if params.how == "no file":
+        return Number(ctx.folder("number"), NumberMeta(value=0))
+    if params.how == "elsewhere":
+        (ctx.base / "elsewhere").mkdir(exist_ok=True)
+        (ctx.base / "elsewhere" / "number.json").write_text("1")
+        return Number(ctx.base / "elsewhere", NumberMeta(value=0))
+    if params.how == "link":
+        found = _number(ctx, 1)
+        (found.path / "link").symlink_to("/etc/hostname")
+        return found
+    raise ZeroDivisionError("division of 1 by 0")
+
+
+@node("fake.crash", version=1, category="Fakes", isolation="process")
+def crash(number: Number, ctx: Context) -> Number:
+    """End the own process the hard way."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+class ReadParams(Params):
+    path: str = "text.txt"
+
+
+def _file_digest(params: ReadParams, base: Path) -> dict[str, str]:
+    path = base / params.path
+    if not path.is_file():
+        raise OssicleError(f"{path.name} does not exist", "a text file", "Correct the path")
+    return {params.path: hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+@node("fake.read", version=1, category="Fakes", fingerprint=_file_digest)
+def read(params: ReadParams, ctx: Context) -> Text:
+    """A text file."""
+    _leave_mark(ctx)
+    folder = ctx.folder("text")
+    (folder / "text.txt").write_bytes(ctx.resolve(params.path).read_bytes())
+    return Text(folder, Meta())
+
+
+@node("fake.upper", version=1, category="Fakes")
+def upper(text: Text, ctx: Context) -> Text:
+    """Capital letters; the source is handed on by a hard link."""
+    _leave_mark(ctx)
+    folder = ctx.folder("text")
+    ctx.link(text.file("text.txt"), folder / "source.txt")
+    (folder / "text.txt").write_text(text.file("text.txt").read_text().upper())
+    return Text(folder, Meta())
+
+
+@node("fake.count", version=1, category="Fakes")
+def count(text: Text, ctx: Context) -> Number:
+    """How many letters a text has."""
+    _leave_mark(ctx)
+    return _number(ctx, float(len(text.file("text.txt").read_text())))
+
+
+class FillParams(Params):
+    size_bytes: int = 1 << 24
+    pause_s: float = 0.0
+    seed: int = 0
+
+
+@node("fake.fill", version=1, category="Fakes")
+def fill(number: Number | None, params: FillParams, ctx: Context) -> Text:
+    """Many bytes in several files, slowly."""
+    _leave_mark(ctx)
+    folder = ctx.folder("text")
+    for part in range(8):
+        block = hashlib.sha256(f"{params.seed} {part}".encode()).digest()
+        (folder / f"part{part}.bin").write_bytes(block * (params.size_bytes // 8 // len(block)))
+        ctx.progress((part + 1) / 8)
+        time.sleep(params.pause_s / 8)
+    return Text(folder, Meta())
