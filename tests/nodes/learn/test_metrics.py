@@ -11,6 +11,7 @@ from nodes.learn.metrics import (
     batches,
     bootstrap_uar,
     confusion,
+    majority,
     per_class,
     roc,
     score,
@@ -159,3 +160,10 @@ def test_what_cannot_be_scored_is_refused(probabilities: np.ndarray, truth: np.n
     with pytest.raises(ValueError, match="Expected") as caught:
         score(probabilities, truth)
     assert words in str(caught.value)
+
+
+def test_a_recording_takes_the_majority_of_its_clips_and_the_mean_breaks_ties() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.45, 0.55], [0.6, 0.4], [0.1, 0.9]])
+    first, predicted = majority(probabilities, np.array(["b", "b", "b", "a", "a"]))
+    assert first.tolist() == [3, 0]
+    assert predicted.tolist() == [1, 1]

@@ -1,0 +1,235 @@
+"""Measure a model on clips it has not learnt from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from engine import Context, FeatureSet, Model, OssicleError, Params, Report, ReportMeta, node
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.audio import ClipTable
+    from nodes.learn.metrics import Scores
+
+Json = dict[str, Any]
+BLOCK_CLIPS = 1024
+
+
+class BenchmarkParams(Params):
+    """What to measure on."""
+
+    subset: Literal["training", "validation", "testing", "all"] = "testing"
+    """Clips to score; "all" takes every clip, whatever its subset."""
+    foreign_classes: Literal["wrong", "skip"] = "wrong"
+    """Clips of classes the model does not know: count them as wrong answers, or leave them out."""
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    """Bootstrap resamples behind the interval of the average recall."""
+    batch_clips: Annotated[int, Field(ge=1, le=4096)] = 256
+    """Clips per inference call; it changes the speed, not the result."""
+
+
+@node("ossicle.benchmark", version=1, category="Evaluate")
+def benchmark(model: Model, features: FeatureSet, params: BenchmarkParams, ctx: Context) -> Report:
+    """Score a model clip by clip.
+
+    Prediction against truth for every clip, each exactly once (S0, S4 5.1); accuracy with Wilson's 95 % interval,
+    precision, recall and F1 per class, average recall (UAR) with a bootstrap interval, confusion matrix, and the ROC
+    micro-averaged over classes. Parameters and operations stand beside the accuracy with their counting rule.
+    """
+    check_fit(model, features)
+    trial = _choose(model, features, params)
+    if trial.note:
+        ctx.log(trial.note, "warning")
+    probabilities = _probabilities(model, features, trial, params, ctx)
+    from nodes.learn.metrics import score
+    from nodes.learn.scorecard import headline
+
+    scores = score(probabilities, trial.truth, resamples=params.resamples)
+    ctx.metric(step=0, accuracy=scores.accuracy.value, uar=scores.uar.value)
+    folder = ctx.folder("report")
+    _write(folder, _report(model, features, trial, params, scores, probabilities), trial, scores, probabilities)
+    low, high = scores.accuracy.low, scores.accuracy.high
+    about = (
+        f"{scores.accuracy.value:.1%} ({low:.1%} to {high:.1%}) of {len(trial.truth):,} {params.subset} clips,"
+        f" {model.meta.architecture}"
+    )
+    title = f"Benchmark of {model.meta.architecture}"
+    return Report(folder, ReportMeta(about=about, title=title, metrics=headline(scores)))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Which rows are scored, and against what."""
+
+    mask: NDArray[np.bool_]
+    """Rows of the feature set."""
+    table: ClipTable
+    """Those rows of the clip table."""
+    classes: tuple[str, ...]
+    """The model's classes, then the classes only the clips have."""
+    truth: NDArray[np.int64]
+    """Class number of every row."""
+    note: str
+    """What to tell about clips of classes the model does not know; empty if there are none."""
+
+
+def check_fit(model: Model, features: FeatureSet) -> None:
+    """Make sure that features are what the model was trained on.
+
+    Raises:
+        OssicleError: another front end or another shape, with the first difference.
+    """
+    wanted, given = _plain(model.meta.front_end), _plain(features.meta.front_end)
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            raise OssicleError(
+                f"the features were made with {name} = {given.get(name)}",
+                f"{name} = {wanted.get(name)}, as the model was trained",
+                "Wire both from one feature node, or give both feature nodes the same preset",
+            )
+    if tuple(model.meta.input_shape) != tuple(features.meta.shape):
+        raise OssicleError(
+            f"the features of a clip have the shape {tuple(features.meta.shape)}",
+            f"{tuple(model.meta.input_shape)}, the model's input",
+            "Use clips of the length the model was trained on",
+        )
+
+
+def feature_blocks(features: FeatureSet, mask: NDArray[np.bool_]) -> Iterator[NDArray[np.float32]]:
+    """Features (clips, *shape) of the masked rows in order, in blocks of at most BLOCK_CLIPS clips."""
+    from engine.audio import FEATURE_FILE, open_h5
+
+    with open_h5(features.file(FEATURE_FILE)) as file:
+        for first in range(0, len(mask), BLOCK_CLIPS):
+            chosen = mask[first : first + BLOCK_CLIPS]
+            if chosen.any():
+                yield file["features"][first : first + len(chosen)][chosen]
+
+
+def _plain(front_end: Json) -> Json:
+    """Tuples as lists, as they come back from JSON."""
+    plain: Json = json.loads(json.dumps(front_end))
+    return plain
+
+
+def _choose(model: Model, features: FeatureSet, params: BenchmarkParams) -> Trial:
+    import numpy as np
+
+    from engine.audio import BACKGROUND, table_of
+
+    table, known = table_of(features), model.meta.classes
+    mask = table.subset != BACKGROUND if params.subset == "all" else table.subset == params.subset
+    if not mask.any():
+        raise _empty(params.subset, table)
+    foreign = tuple(sorted(set(table.label[mask].tolist()) - set(known)))
+    note = _foreign_note(table.label[mask].tolist(), foreign, params)
+    if params.foreign_classes == "skip":
+        mask, foreign = mask & np.isin(table.label, known), ()
+    if not mask.any():
+        raise OssicleError(
+            f"no {params.subset} clip has a class of the model",
+            f"clips of {', '.join(known[:5])}",
+            "Benchmark on the data set the model was trained for, or set foreign_classes to wrong",
+        )
+    classes = (*known, *foreign)
+    number = {label: index for index, label in enumerate(classes)}
+    truth = np.array([number[label] for label in table.label[mask].tolist()], np.int64)
+    return Trial(mask, table.take(mask), classes, truth, note)
+
+
+def _foreign_note(labels: list[str], foreign: tuple[str, ...], params: BenchmarkParams) -> str:
+    if not foreign:
+        return ""
+    count = sum(label in foreign for label in labels)
+    verb = {"wrong": "count as wrong", "skip": "are left out"}[params.foreign_classes]
+    listed = ", ".join(foreign[:5]) + (", ..." if len(foreign) > 5 else "")
+    return f"{count} clips of {len(foreign)} classes the model does not know {verb}: {listed}"
+
+
+def _empty(subset: str, table: ClipTable) -> OssicleError:
+    counts = ", ".join(f"{name} {count}" for name, count in table.subset_counts().items()) or "none are assigned"
+    return OssicleError(
+        "there are no clips" if subset == "all" else f"there are no {subset} clips",
+        f"at least one (the subsets hold: {counts})",
+        "Put a partition node before the features, or choose another subset",
+    )
+
+
+def _probabilities(
+    model: Model, features: FeatureSet, trial: Trial, params: BenchmarkParams, ctx: Context
+) -> NDArray[np.float64]:
+    """Probabilities (clips, classes); classes only the clips have get zero."""
+    import numpy as np
+
+    from nodes.learn.metrics import softmax
+    from nodes.zoo import ZooError
+
+    result, done = np.zeros((len(trial.truth), len(trial.classes))), 0
+    try:
+        for block in _logits(model, features, trial.mask, params.batch_clips, ctx.threads):
+            result[done : done + len(block), : block.shape[1]] = softmax(block)
+            done += len(block)
+            ctx.progress(done / len(result), f"{done:,} of {len(result):,} clips")
+    except ZooError as error:
+        raise OssicleError(error.what, error.expected, error.remedy) from error
+    return result
+
+
+def _logits(
+    model: Model, features: FeatureSet, mask: NDArray[np.bool_], batch_clips: int, threads: int
+) -> Iterator[NDArray[np.float32]]:
+    from nodes.learn.metrics import batches
+    from nodes.zoo.inference import logits, open_session
+
+    session = open_session(model.file("model.onnx"), threads)
+    for block in feature_blocks(features, mask):
+        for rows in batches(len(block), batch_clips):
+            found = logits(session, block[rows])
+            if found.shape[1:] != (len(model.meta.classes),):
+                raise OssicleError(
+                    f"model.onnx gives outputs of shape {found.shape[1:]}",
+                    f"one value for each of the model's {len(model.meta.classes)} classes",
+                    "Train or export the model again",
+                )
+            yield found
+
+
+def _report(
+    model: Model,
+    features: FeatureSet,
+    trial: Trial,
+    params: BenchmarkParams,
+    scores: Scores,
+    probabilities: NDArray[np.float64],
+) -> Json:
+    from nodes.learn.scorecard import by_recording, card, predictions
+
+    facts = ("architecture", "precision", "sparsity", "parameters", "flops", "size_bytes")
+    clip_ids = trial.table.clip_id.tolist()
+    return {
+        "kind": "benchmark",
+        "model": {name: getattr(model.meta, name) for name in facts},
+        "data": {"about": features.meta.about, "subset": params.subset, "note": trial.note},
+        **card(scores, trial.classes),
+        "by_recording": by_recording(trial.table.source, trial.truth, probabilities),
+        "predictions": predictions(clip_ids, trial.truth, probabilities, trial.classes),
+    }
+
+
+def _write(folder: Path, report: Json, trial: Trial, scores: Scores, probabilities: NDArray[np.float64]) -> None:
+    import numpy as np
+
+    from nodes.learn.scorecard import arrays
+
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays(scores, trial.truth, probabilities))
