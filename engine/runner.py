@@ -18,7 +18,7 @@ from engine.job import Job
 from engine.plan import steps_of
 from engine.record import RunRecord, RunState
 from engine.registry import Registry
-from engine.runs import RunFolder, create_run, home_of, last_recipes, store_of
+from engine.runs import RunFolder, create_run, home_of, last_nodes, store_of
 from engine.schedule import Done, Schedule, Setting, Submit
 from engine.workflow import Workflow
 
@@ -55,7 +55,9 @@ class Request:
 class Runner(Protocol):
     """Something that can run a workflow. All runners give equal artifacts and the same events per node."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What run records call it."""
 
     def run(self, request: Request, sink: Sink, cancel: threading.Event) -> RunRecord:
         """Run to the end and return the record; `sink` hears every event, one at a time.
@@ -114,7 +116,7 @@ def drive(request: Request, sink: Sink, cancel: threading.Event, name: str, arou
     request = replace(request, registry=registry, base=request.base.resolve())
     steps = steps_of(request.workflow, registry, request.to, request.force)
     home = request.home or home_of(request.base)
-    old = last_recipes(home, request.workflow.name, request.base, [step.node for step in steps])
+    old = last_nodes(home, request.workflow.name, request.base, [step.node for step in steps])
     try:
         folder = create_run(home, request.workflow, request.run_id)
     except OSError as error:
@@ -134,7 +136,7 @@ def drive(request: Request, sink: Sink, cancel: threading.Event, name: str, arou
 def _drive(stage: Stage, schedule: Schedule, folder: RunFolder, name: str, around: Around) -> RunRecord:
     request = stage.request
     start = time.perf_counter()
-    record = RunRecord(folder.path, request.workflow.name, request.base, name, "running", time.time())
+    record = RunRecord(folder.path, request.workflow.name, request.base, name, "running", time.time(), to=request.to)
     _write(folder, replace(record, nodes=schedule.records))
     _tell(
         stage, "run_started", {"workflow": record.workflow, "nodes": list(schedule.steps), "folder": str(folder.path)}
