@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.errors import OssicleError
 
 _HERE = Path(__file__).parent
+SUFFIX = ".workflow.json"
 
 
 def resource(name: str) -> Path:
@@ -17,6 +18,12 @@ def resource(name: str) -> Path:
 def project(name: str) -> Path:
     """Path of a file under `projects/`."""
     return _find("projects", name)
+
+
+def projects() -> list[str]:
+    """Names of the shipped projects."""
+    places = (_HERE / "_projects", _HERE.parent / "projects")
+    return sorted({path.name.removesuffix(SUFFIX) for place in places for path in place.glob(f"*{SUFFIX}")})
 
 
 def _find(folder: str, name: str) -> Path:

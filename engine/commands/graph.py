@@ -1,0 +1,79 @@
+"""`ossicle validate`, `export-python` and `import-python`: a workflow file without running it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.commands.common import FileArgument, JsonOption, SetOption, open_workflow
+from engine.console import count, problem_text, say, say_json
+from engine.registry import load_registry
+from engine.validate import check
+from engine.workflow import SUFFIX, save, write_atomic
+
+
+def validate(file: FileArgument, values: SetOption = None, as_json: JsonOption = False) -> None:
+    """Check a workflow and list every problem at once; runs nothing.
+
+    Examples:
+    ossicle validate demo
+    ossicle validate demo --json
+    """
+    opened = open_workflow(file, values)
+    checked = check(opened.workflow, load_registry())
+    if as_json:
+        problems = [asdict(problem) for problem in checked.problems]
+        say_json({"file": str(opened.path), "valid": not checked.errors, "problems": problems})
+    else:
+        for problem in checked.problems:
+            say(problem_text(problem, sys.stderr), error=True)
+        warnings = len(checked.problems) - len(checked.errors)
+        found = [count(len(checked.errors), "error") if checked.errors else "valid"]
+        found += [count(warnings, "warning")] if warnings else []
+        sizes = [count(len(opened.workflow.nodes), "node"), count(len(opened.workflow.links), "link")]
+        say(f"{opened.path}: {', '.join([*sizes, *found])}")
+    if checked.errors:
+        raise typer.Exit(2)
+
+
+def export_python(
+    file: FileArgument,
+    output: Annotated[str, typer.Option("-o", "--output", help="Where to write; standard output if not given.")] = "",
+) -> None:
+    """Write a workflow as a readable Python script that builds and runs the same graph.
+
+    `python SCRIPT` runs it; `ossicle import-python SCRIPT` makes a workflow file of it again.
+
+    Examples:
+    ossicle export-python demo
+    ossicle export-python demo -o demo.py
+    """
+    from engine.export import to_python
+
+    text = to_python(open_workflow(file).workflow)
+    if output:
+        write_atomic(Path(output), text)
+        say(f"wrote {output}")
+    else:
+        say(text.rstrip("\n"))
+
+
+def import_python(
+    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="A script of `export-python`.", show_default=False)],
+    output: Annotated[str, typer.Option("-o", "--output", help="The workflow file to write.")] = "",
+) -> None:
+    """Make a workflow file of a script that `export-python` wrote. The script is read, never run.
+
+    Examples:
+    ossicle import-python demo.py
+    ossicle import-python demo.py -o copy.workflow.json
+    """
+    from engine.export import read_script
+
+    target = Path(output or str(Path(script).with_suffix(SUFFIX)))
+    save(read_script(Path(script)), target)
+    say(f"wrote {target}")
