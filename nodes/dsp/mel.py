@@ -52,10 +52,10 @@ def mel_matrix(front_end: FrontEnd) -> Array:
     right one's. The DC bin carries no weight.
     """
     to_mel, to_hz = _SCALES[front_end.mel_scale]
-    limits = to_mel(np.array([front_end.f_min_hz, front_end.f_max_hz]))
-    edges_mel = np.linspace(limits[0], limits[1], front_end.n_mels + 2)
+    low, high = to_mel(np.array([front_end.f_min_hz, front_end.f_max_hz])).tolist()
+    edges_mel = np.linspace(low, high, front_end.n_mels + 2)
     edges_hz = to_hz(edges_mel)
-    bins_hz = np.arange(front_end.fft_samples // 2 + 1) * (front_end.rate_hz / front_end.fft_samples)
+    bins_hz = np.linspace(0.0, front_end.rate_hz * 0.5, front_end.fft_samples // 2 + 1)
     over_mel = front_end.mel_triangles == "mel"
     weights = _triangles(edges_mel, to_mel(bins_hz)) if over_mel else _triangles(edges_hz, bins_hz)
     weights[:, 0] = 0.0

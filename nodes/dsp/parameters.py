@@ -115,7 +115,16 @@ class _Check(NamedTuple):
     remedy: str
 
 
-_POSITIVE = ("rate_hz", "clip_samples", "window_samples", "hop_samples", "fft_samples", "n_mels", "db_floor", "db_range")
+_POSITIVE = (
+    "rate_hz",
+    "clip_samples",
+    "window_samples",
+    "hop_samples",
+    "fft_samples",
+    "n_mels",
+    "db_floor",
+    "db_range",
+)
 _NOT_NEGATIVE = ("append_samples", "n_mfcc", "patch_frames", "log_offset", "f_min_hz")
 _CHOICES = {
     "window": ("periodic_hann",),

@@ -86,7 +86,7 @@ class TorchFrontEnd(nn.Module):
         if not front_end.patch_frames:
             return rows.transpose(1, 2)
         patches, size = front_end.shape[0], front_end.patch_frames
-        return rows[:, : patches * size].unflatten(1, (patches, size)).transpose(2, 3)
+        return rows[:, : patches * size].reshape(len(rows), patches, size, -1).transpose(2, 3)
 
 
 def _wrong_shape(front_end: FrontEnd, waveforms: Tensor) -> Problem:

@@ -24,6 +24,8 @@ Floats = NDArray[np.float32]
 BLOCK_BYTES = 1 << 19
 """Bytes of windowed frames per block: they and their spectra share a core's cache."""
 BAND_GROUPS = 4
+RESAMPLER_REACH = 4096
+"""Samples beyond the cut that still reach what lies before it through the resampling filter."""
 
 
 def compute(front_end: FrontEnd, waveforms: Floats, threads: int = 1) -> Floats:
@@ -42,8 +44,9 @@ def compute(front_end: FrontEnd, waveforms: Floats, threads: int = 1) -> Floats:
 
     def work(share: list[slice]) -> None:
         kernel = _Kernel(front_end, step)
-        for rows in share:
-            kernel.run(waveforms[rows], features[rows])
+        with np.errstate(invalid="ignore"):  # what is not finite is told below, by row
+            for rows in share:
+                kernel.run(waveforms[rows], features[rows])
 
     with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(max(len(shares), 1)) as pool:
         list(pool.map(work, shares)) if len(shares) > 1 else list(map(work, shares))
@@ -56,7 +59,8 @@ def fit(front_end: FrontEnd, waveform: Floats, rate_hz: int) -> Floats:
     if rate_hz != front_end.rate_hz:
         import soxr
 
-        waveform = soxr.resample(waveform, rate_hz, front_end.rate_hz)
+        needed = -(-front_end.clip_samples * rate_hz // front_end.rate_hz) + RESAMPLER_REACH
+        waveform = soxr.resample(waveform[:needed], rate_hz, front_end.rate_hz)
     clip = np.zeros(front_end.clip_samples, np.float32)
     kept = waveform[: front_end.clip_samples]
     clip[: len(kept)] = kept
