@@ -44,7 +44,6 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "verify": "engine.commands.look:verify",
     "diff": "engine.commands.diff:diff",
     "export-python": "engine.commands.graph:export_python",
-    "import-python": "engine.commands.graph:import_python",
     "store": "engine.commands.store:app",
     "server": "engine.commands.server:app",
     "serve": "engine.commands.serve:serve",

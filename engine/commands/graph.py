@@ -1,4 +1,4 @@
-"""`ossicle validate`, `export-python` and `import-python`: a workflow file without running it."""
+"""`ossicle validate` and `ossicle export-python`: a workflow file without running it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.commands.common import FileArgument, JsonOption, SetOption, open_wor
 from engine.console import count, problem_text, say, say_json
 from engine.registry import load_registry
 from engine.validate import check
-from engine.workflow import SUFFIX, save, write_atomic
+from engine.workflow import write_atomic
 
 
 def validate(file: FileArgument, values: SetOption = None, as_json: JsonOption = False) -> None:
@@ -46,7 +46,7 @@ def export_python(
 ) -> None:
     """Write a workflow as a readable Python script that builds and runs the same graph.
 
-    `python SCRIPT` runs it; `ossicle import-python SCRIPT` makes a workflow file of it again.
+    `python SCRIPT` runs it; `python SCRIPT --save FILE` makes a workflow file of it again.
 
     Examples:
     ossicle export-python demo
@@ -60,20 +60,3 @@ def export_python(
         say(f"wrote {output}")
     else:
         say(text.rstrip("\n"))
-
-
-def import_python(
-    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="A script of `export-python`.", show_default=False)],
-    output: Annotated[str, typer.Option("-o", "--output", help="The workflow file to write.")] = "",
-) -> None:
-    """Make a workflow file of a script that `export-python` wrote. The script is read, never run.
-
-    Examples:
-    ossicle import-python demo.py
-    ossicle import-python demo.py -o copy.workflow.json
-    """
-    from engine.export import read_script
-
-    target = Path(output or str(Path(script).with_suffix(SUFFIX)))
-    save(read_script(Path(script)), target)
-    say(f"wrote {target}")
