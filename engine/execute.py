@@ -134,9 +134,29 @@ class _Execution:
         finally:
             shutil.rmtree(work, ignore_errors=True)
         seconds = time.perf_counter() - start
+        self.check_inputs()
+        self.check_repeatable(outputs)
         self.store.record(Result(self.job.recipe, outputs, seconds))
         shutil.rmtree(self.store.scratch(self.job.cache_key), ignore_errors=True)
         return Outcome(self.job.node, "done", outputs, seconds)
+
+    def check_inputs(self) -> None:
+        """Inputs are read-only, but an administrator's process may write them all the same: that must not pass."""
+        for key in {key for keys in self.job.recipe.inputs.values() for key in keys}:
+            if not self.store.is_unchanged(key) and self.store.damage(key) is not None:
+                self.store.evict(key)
+                raise OssicleError(
+                    f"{self.spec.id} changed its input {key[:12]}",
+                    "inputs left as they are",
+                    "Correct the node: copy a file before changing it. The input is made anew in the next run",
+                )
+
+    def check_repeatable(self, outputs: Mapping[str, str]) -> None:
+        known = self.store.result(self.job.cache_key)
+        changed = [port for port, key in outputs.items() if known is not None and known.outputs.get(port) != key]
+        if changed:
+            text = f"{', '.join(changed)} differs from the last time although nothing it depends on has changed"
+            self.tell("log", {"text": text, "level": "warning"})
 
     def call(self, work: Path) -> dict[str, str]:
         """Call the node's function; content keys of what it returned, by output port."""

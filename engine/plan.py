@@ -9,8 +9,9 @@ from typing import Literal
 
 from engine.errors import OssicleError
 from engine.key import Recipe, changes, recipe_of
+from engine.record import NodeRecord
 from engine.registry import Registry
-from engine.runs import last_recipes, store_of
+from engine.runs import last_nodes, store_of
 from engine.store import Store
 from engine.validate import Step, check, require
 from engine.workflow import Workflow, no_such_node, upto
@@ -62,13 +63,16 @@ def sources_of(step: Step) -> set[str]:
     return {node for wires in step.wires.values() for node, _ in wires}
 
 
-def why_run(old: Recipe | None, new: Recipe, store: Store) -> str:
+LOST: Mapping[str, str] = {"failed": "failed last time", "cancelled": "was cancelled", "running": "was interrupted"}
+
+
+def why_run(old: NodeRecord | None, new: Recipe, store: Store) -> str:
     """In words, why a node without a usable result has to be executed."""
-    if old is not None and (words := changes(old, new)):
+    if old is not None and old.recipe is not None and (words := changes(old.recipe, new)):
         return "; ".join(words)
     result = store.result(new.key)
     if result is None:
-        return "never run" if old is None else "its result was removed"
+        return "never run" if old is None else LOST.get(old.state, "its result was removed")
     broken = [port for port, key in sorted(result.outputs.items()) if not store.is_whole(key)]
     return f"stored artifact {', '.join(broken)} is damaged or missing"
 
@@ -88,7 +92,7 @@ def forecast(
     """
     steps = steps_of(workflow, registry, to, force)
     store = store_of(home)
-    old = last_recipes(home, workflow.name, base, [step.node for step in steps])
+    old = last_nodes(home, workflow.name, base, [step.node for step in steps])
     found: dict[str, Forecast] = {}
     for step in steps:
         found[step.node] = _forecast_step(step, found, base, store, old.get(step.node), step.node in force)
@@ -96,7 +100,7 @@ def forecast(
 
 
 def _forecast_step(
-    step: Step, before: Mapping[str, Forecast], base: Path, store: Store, old: Recipe | None, is_forced: bool
+    step: Step, before: Mapping[str, Forecast], base: Path, store: Store, old: NodeRecord | None, is_forced: bool
 ) -> Forecast:
     open_ends = sorted(name for name in sources_of(step) if before[name].state != "cached")
     if open_ends:

@@ -70,6 +70,7 @@ class RunRecord:
         workflow: the workflow's name.
         base: folder of the workflow file.
         runner: which runner executed it.
+        to: the node at which it ended, if not the whole workflow was run.
     """
 
     folder: Path
@@ -80,6 +81,7 @@ class RunRecord:
     started_s: float
     seconds: float = 0.0
     nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
+    to: str | None = None
     pinned: bool = False
 
     @property
@@ -109,6 +111,7 @@ class RunRecord:
             "workflow": self.workflow,
             "state": self.state,
             "runner": self.runner,
+            "to": self.to,
             "base": str(self.base),
             "folder": str(self.folder),
             "started_s": self.started_s,
@@ -131,4 +134,5 @@ class RunRecord:
             raw["started_s"],
             raw["seconds"],
             {name: NodeRecord.from_json(name, node) for name, node in raw["nodes"].items()},
+            raw["to"],
         )

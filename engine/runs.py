@@ -16,7 +16,6 @@ from engine.environment import environment
 from engine.errors import OssicleError
 from engine.event import Event, Sink, read_events
 from engine.job import cancel_file
-from engine.key import Recipe
 from engine.lock import Lock, is_locked, try_lock
 from engine.record import NodeRecord, NodeState, RunRecord
 from engine.store import Store, open_store
@@ -236,19 +235,17 @@ def referenced(home: Path, recent: int = 10) -> set[str]:
     return kept
 
 
-def last_recipes(home: Path, workflow: str, base: Path, nodes: Iterable[str], look_back: int = 20) -> dict[str, Recipe]:
-    """The newest recipe with a result of each node, from the latest runs of the same workflow."""
-    wanted, found = set(nodes), dict[str, Recipe]()
+def last_nodes(
+    home: Path, workflow: str, base: Path, nodes: Iterable[str], look_back: int = 8
+) -> dict[str, NodeRecord]:
+    """Each node as the latest run of the same workflow that reached it left it."""
+    wanted, found = set(nodes), dict[str, NodeRecord]()
     for folder in run_folders(home)[:look_back]:
         if not wanted:
             break
         record = load_run(folder)
-        if (record.workflow, record.base) != (workflow, base):
-            continue
-        for name in sorted(wanted & record.nodes.keys()):
-            node = record.nodes[name]
-            if node.recipe is not None and node.state in ("done", "cached"):
-                found[name] = node.recipe
+        if (record.workflow, record.base) == (workflow, base):
+            found |= {name: record.nodes[name] for name in wanted & record.nodes.keys() if record.nodes[name].recipe}
         wanted -= found.keys()
     return found
 

@@ -16,7 +16,7 @@ from engine.event import Event, Json, Kind, Sink
 from engine.execute import closing_values
 from engine.fault import Fault, fault_of
 from engine.job import Job, Outcome
-from engine.key import Recipe, recipe_of
+from engine.key import recipe_of
 from engine.plan import inputs_of, sources_of, why_run
 from engine.record import NodeRecord, NodeState
 from engine.store import Store
@@ -33,7 +33,7 @@ class Setting:
     """What all jobs of a run share.
 
     Attributes:
-        old: recipes of the last run, to say what changed.
+        old: the nodes as the last run left them, to say what changed.
         cores: processors to share between jobs that run at once.
         workers: how many jobs run at once at most.
     """
@@ -43,7 +43,7 @@ class Setting:
     folder: Path
     store: Store
     force: frozenset[str] = frozenset()
-    old: Mapping[str, Recipe] = field(default_factory=dict)
+    old: Mapping[str, NodeRecord] = field(default_factory=dict)
     cores: int = 1
     workers: int = 1
 

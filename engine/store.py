@@ -97,7 +97,7 @@ class Store:
         )
         part = self._tmp(f"result-{uuid.uuid4().hex}")
         part.write_text(text, encoding="utf-8")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _made(str(path.parent))
         part.replace(path)
 
     def forget(self, cache_key: str) -> None:
@@ -108,9 +108,9 @@ class Store:
 
     def path(self, content_key: str) -> Path:
         """Folder of an artifact, there or not."""
-        return self.root / "objects" / content_key[:2] / content_key
+        return Path(f"{self.root}/objects/{content_key[:2]}/{content_key}")
 
-    def keys(self) -> list[str]:
+    def content_keys(self) -> list[str]:
         """Content keys of all artifacts, sorted."""
         return sorted(path.name for path in (self.root / "objects").glob("*/*"))
 
@@ -136,16 +136,22 @@ class Store:
         """Whether the description is intact and every file is there with the right size."""
         files = self.files(content_key)
         folder = self.path(content_key)
-        return files is not None and all(_size(folder / name) == d.size_bytes for name, d in files.items())
+        return files is not None and all(_size(f"{folder}/{name}") == d.size_bytes for name, d in files.items())
+
+    def is_unchanged(self, content_key: str) -> bool:
+        """Whether every file is still the one that this process has digested."""
+        folder = self.path(content_key)
+        found = [_status(f"{folder}/{name}") for name in self.files(content_key) or ()]
+        return all(status is not None and _inode(status) in self._known for status in found)
 
     def damage(self, content_key: str) -> Damage | None:
         """Compare every file with its digest. Files this process has digested before are not read again."""
-        files = self.files(content_key)
+        files, folder = self.files(content_key), self.path(content_key)
         if files is None:
-            there = self.path(content_key).exists()
+            there = folder.exists()
             return Damage(content_key, "its description is damaged" if there else "it is missing")
         for name, wanted in files.items():
-            what = self._file_damage(self.path(content_key) / name, wanted)
+            what = self._file_damage(f"{folder}/{name}", wanted)
             if what:
                 return Damage(content_key, f"{name} {what}")
         return None
@@ -188,7 +194,7 @@ class Store:
         """
         fresh = replace(self, _known={})
         found: list[Damage] = []
-        for key in self.keys():
+        for key in self.content_keys():
             if on_artifact is not None:
                 on_artifact(key)
             damage = fresh.damage(key)
@@ -205,9 +211,7 @@ class Store:
 
     def lock_path(self, cache_key: str) -> Path:
         """File of a recipe's lock."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{cache_key}.lock"
+        return _made(f"{self.root}/locks") / f"{cache_key}.lock"
 
     def work(self, cache_key: str) -> Path:
         """An empty folder for the holder of the lock; what a killed holder left there is removed."""
@@ -221,19 +225,15 @@ class Store:
 
     def scratch(self, cache_key: str) -> Path:
         """The recipe's folder for checkpoints; survives a kill."""
-        folder = self.root / "scratch" / cache_key
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return _made(f"{self.root}/scratch/{cache_key}")
 
     # ---- inside
 
     def _result_path(self, cache_key: str) -> Path:
-        return self.root / "results" / cache_key[:2] / f"{cache_key}.json"
+        return Path(f"{self.root}/results/{cache_key[:2]}/{cache_key}.json")
 
     def _tmp(self, name: str) -> Path:
-        folder = self.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / name
+        return _made(f"{self.root}/tmp") / name
 
     def _touch(self, content_key: str) -> None:
         """Note the use, for garbage collection by age; a read-only store goes without."""
@@ -242,17 +242,19 @@ class Store:
         except OSError:
             pass
 
-    def _file_damage(self, path: Path, wanted: Digest) -> str:
-        size = _size(path)
-        if size is None:
+    def _file_damage(self, path: str, wanted: Digest) -> str:
+        status = _status(path)
+        if status is None:
             return "is missing"
-        if size != wanted.size_bytes:
-            return f"has {size} bytes instead of {wanted.size_bytes}"
+        if status.st_size != wanted.size_bytes:
+            return f"has {status.st_size} bytes instead of {wanted.size_bytes}"
+        if self._known.get(_inode(status)) == wanted.sha256:
+            return ""
         return "" if self._digest(path) == wanted.sha256 else "differs from its digest"
 
-    def _digest(self, path: Path, is_fresh: bool = False) -> str:
+    def _digest(self, path: str | Path, is_fresh: bool = False) -> str:
         """sha256 (hex) of a file. A fresh one is always read: its inode may be that of a file just removed."""
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123 - called for every file of every artifact
             inode = _inode(os.fstat(file.fileno()))
             if is_fresh or inode not in self._known:
                 self._known[inode] = hashlib.file_digest(file, "sha256").hexdigest()
@@ -284,7 +286,7 @@ class Store:
 
     def _publish(self, folder: Path, key: str) -> None:
         target = self.path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _made(str(target.parent))
         while True:
             try:
                 folder.rename(target)
@@ -344,8 +346,20 @@ def _inode(status: os.stat_result) -> Inode:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _size(path: Path) -> int | None:
+def _made(folder: str) -> Path:
+    """A folder, made unless it is there."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - several times per node
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    return Path(folder)
+
+
+def _status(path: str) -> os.stat_result | None:
     try:
-        return path.stat().st_size
+        return os.stat(path)  # noqa: PTH116 - several times per node
     except OSError:
         return None
+
+
+def _size(path: str) -> int | None:
+    status = _status(path)
+    return status.st_size if status is not None else None
