@@ -255,16 +255,24 @@ def _waveforms(bundle: Bundle, audio: AudioSet, wanted: ClipTable) -> Floats:
     from nodes.dsp.frontend import fit
 
     table = table_of(audio)
-    place = {key: row for row, key in enumerate(zip(table.clip_id.tolist(), table.sha256.tolist(), strict=True))}
-    rows = [place.get(key, -1) for key in zip(wanted.clip_id.tolist(), wanted.sha256.tolist(), strict=True)]
-    if -1 in rows:
+    place = {name: row for row, name in enumerate(table.clip_id.tolist())}
+    rows = [place.get(name, -1) for name in wanted.clip_id.tolist()]
+    pairs = zip(rows, wanted.sha256.tolist(), strict=True)
+    foreign = [row < 0 or digest not in ("", table.sha256[row]) for row, digest in pairs]
+    if any(foreign):
         raise OssicleError(
-            f"{rows.count(-1)} of {len(rows)} clips of the features are not in the audio set",
+            f"{sum(foreign)} of {len(rows)} clips of the features are not in the audio set",
             "the audio that the features were made from",
             "Wire the audio output that the feature node reads, or nothing",
         )
     clips = waveforms(audio, table.take(np.array(rows)))
-    return np.stack([fit(bundle.front_end, clip / np.float32(32768), audio.meta.rate_hz) for clip in clips])
+    return np.stack([fit(bundle.front_end, _as_float(clip), audio.meta.rate_hz) for clip in clips])
+
+
+def _as_float(samples: NDArray[np.int16]) -> Floats:
+    import numpy as np
+
+    return samples.astype(np.float32) / np.float32(32768)
 
 
 def _noise(bundle: Bundle, count: int) -> Floats:

@@ -218,6 +218,8 @@ def _unreachable(error: OSError | ValueError, broker: Broker, access: Access) ->
                 "a TLS listener (usually port 8883)",
                 "Correct the port, or write mqtt:// to send without encryption",
             )
+        case ConnectionResetError():
+            return _cut_off(broker, "took the connection", None)
         case socket.gaierror():
             return HubError(
                 f"the host {broker.host} is not known ({error.strerror})",
@@ -272,7 +274,7 @@ def _topic_refused(reason: ReasonCode, message: Message, broker: Broker, access:
 
 
 def _cut_off(broker: Broker, wanted: str, farewell: ReasonCode | None) -> HubError:
-    hint = "correct the address" if broker.tls else "write mqtts:// if the broker wants TLS"
+    hint = f"write {'mqtt://' if broker.tls else 'mqtts://'} if this port speaks {'no ' if broker.tls else ''}TLS"
     return HubError(
         f"{broker} closed the connection before it {wanted} ({farewell.getName() if farewell else 'no reason given'})",
         "an MQTT broker that answers",
