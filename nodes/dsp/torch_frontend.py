@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nodes.dsp.mel import dct_matrix, hann, mel_matrix
+from nodes.dsp.mel import band_products, dct_matrix, hann
 from nodes.dsp.parameters import FrontEnd, FrontEndError, Problem
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 22
 """Bytes of windowed frames per block on a processor with caches; other devices take the batch at once."""
 
 
@@ -22,20 +22,19 @@ class TorchFrontEnd(nn.Module):
     """
 
     window: Tensor
-    mel: Tensor
     dct: Tensor
 
     def __init__(self, front_end: FrontEnd) -> None:
         super().__init__()
         self.front_end = front_end
-        weights = mel_matrix(front_end)
-        used = np.flatnonzero(weights.any(axis=0))
-        self.first_bin, self.last_bin = int(used[0]), int(used[-1]) + 1
         self._constant("window", hann(front_end.window_samples))
-        self._constant("mel", weights[:, self.first_bin : self.last_bin].T)
         self._constant("dct", dct_matrix(front_end).T)
+        self.sources: list[slice] = []
+        for i, product in enumerate(band_products(front_end)):
+            self.sources.append(product.source)
+            self._constant(f"bands_{i}", product.weights)
 
-    def _constant(self, name: str, values: NDArray[np.float64]) -> None:
+    def _constant(self, name: str, values: NDArray[np.floating]) -> None:
         self.register_buffer(name, torch.tensor(np.ascontiguousarray(values), dtype=torch.float32), persistent=False)
 
     @torch.no_grad()
@@ -49,9 +48,10 @@ class TorchFrontEnd(nn.Module):
             raise FrontEndError(_wrong_shape(self.front_end, waveforms))
         features = waveforms.new_empty((len(waveforms), *self.front_end.shape))
         step = self._clips_per_block(waveforms)
+        frames = waveforms.new_zeros((step, self.front_end.frames, self.front_end.fft_samples))
         for first in range(0, len(waveforms), step):
             rows = slice(first, first + step)
-            features[rows] = self._arrange(self._coefficients(waveforms[rows]))
+            features[rows] = self._arrange(self._coefficients(waveforms[rows], frames))
         return features
 
     def _clips_per_block(self, waveforms: Tensor) -> int:
@@ -59,14 +59,18 @@ class TorchFrontEnd(nn.Module):
             return max(len(waveforms), 1)
         return max(1, BLOCK_BYTES // (4 * self.front_end.frames * self.front_end.fft_samples))
 
-    def _coefficients(self, waveforms: Tensor) -> Tensor:
-        front_end = self.front_end
+    def _coefficients(self, waveforms: Tensor, frames: Tensor) -> Tensor:
+        front_end, frames = self.front_end, frames[: len(waveforms)]
         windows = self._padded(waveforms).unfold(1, front_end.window_samples, front_end.hop_samples)
-        frames = windows[:, : front_end.frames] * self.window
-        bins = torch.fft.rfft(frames, n=front_end.fft_samples)[..., self.first_bin : self.last_bin]
-        spectrum = bins.abs() if front_end.power == 1 else bins.real.square() + bins.imag.square()
-        logs = self._logs(spectrum @ self.mel)
+        torch.mul(windows[:, : front_end.frames], self.window, out=frames[..., : front_end.window_samples])
+        spectrum = self._spectrum(torch.fft.rfft(frames.flatten(0, 1)))
+        weights = (self.get_buffer(f"bands_{i}") for i in range(len(self.sources)))
+        products = [spectrum[:, source] @ bands for source, bands in zip(self.sources, weights, strict=True)]
+        logs = self._logs(torch.cat(products, dim=1).view(len(waveforms), front_end.frames, -1))
         return logs @ self.dct if front_end.n_mfcc else logs
+
+    def _spectrum(self, bins: Tensor) -> Tensor:
+        return bins.abs() if self.front_end.power == 1 else torch.view_as_real(bins).square_().flatten(1)
 
     def _padded(self, waveforms: Tensor) -> Tensor:
         front_end = self.front_end

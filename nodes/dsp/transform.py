@@ -7,7 +7,7 @@ in place over contiguous rows, mel bands as a few small matrix products over the
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,14 +16,13 @@ import scipy.fft
 import threadpoolctl
 from numpy.typing import NDArray
 
-from nodes.dsp.mel import dct_matrix, hann, mel_matrix
+from nodes.dsp.mel import BandProduct, band_products, dct_matrix, hann
 from nodes.dsp.parameters import FrontEnd, FrontEndError, Problem
 
 Floats = NDArray[np.float32]
 
 BLOCK_BYTES = 1 << 19
 """Bytes of windowed frames per block: they and their spectra share a core's cache."""
-BAND_GROUPS = 4
 RESAMPLER_REACH = 4096
 """Samples beyond the cut that still reach what lies before it through the resampling filter."""
 
@@ -101,42 +100,20 @@ def _blas() -> threadpoolctl.ThreadpoolController:
 
 
 @dataclass(frozen=True)
-class _Band:
-    """Neighbouring mel bands as a dense product: bins `bins` times `weights` give columns `bands`."""
-
-    bins: slice
-    bands: slice
-    weights: Floats
-
-
-@dataclass(frozen=True)
 class _Constants:
     window: Floats
     """One clip's worth of windows, zero behind each (frames * fft_samples,)."""
-    first_bin: int
-    last_bin: int
-    bands: tuple[_Band, ...]
+    bands: tuple[BandProduct, ...]
     dct: Floats | None
     """(n_mels, n_mfcc), transposed for a product from the right."""
 
 
 @functools.lru_cache(maxsize=32)
 def _constants(front_end: FrontEnd) -> _Constants:
-    weights = mel_matrix(front_end)
-    used = np.flatnonzero(weights.any(axis=0))
-    first, last = int(used[0]), int(used[-1]) + 1
     window = np.zeros((front_end.frames, front_end.fft_samples), np.float32)
     window[:, : front_end.window_samples] = hann(front_end.window_samples)
     dct = np.ascontiguousarray(dct_matrix(front_end).T, np.float32) if front_end.n_mfcc else None
-    return _Constants(window.reshape(-1), first, last, tuple(_bands(weights[:, first:last])), dct)
-
-
-def _bands(weights: NDArray[np.float64]) -> Iterator[_Band]:
-    limits = np.linspace(0, len(weights), min(BAND_GROUPS, len(weights)) + 1).astype(int).tolist()
-    for low, high in zip(limits, limits[1:], strict=False):
-        used = np.flatnonzero(weights[low:high].any(axis=0))
-        bins = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
-        yield _Band(bins, slice(low, high), np.ascontiguousarray(weights[low:high, bins].T, np.float32))
+    return _Constants(window.reshape(-1), tuple(band_products(front_end)), dct)
 
 
 class _Kernel:
@@ -144,13 +121,11 @@ class _Kernel:
 
     def __init__(self, front_end: FrontEnd, clips: int) -> None:
         self.front_end, self.constants = front_end, _constants(front_end)
-        bins = self.constants.last_bin - self.constants.first_bin
         rows, window = clips * front_end.frames, front_end.window_samples
         self.padded = np.zeros((clips, _padded_samples(front_end)), np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(self.padded, window, axis=1)
         self.windows = windows[:, :: front_end.hop_samples][:, : front_end.frames]
         self.frames = np.zeros((clips, front_end.frames, front_end.fft_samples), np.float32)
-        self.spectrum = np.empty((rows, bins), np.float32)
         self.mels = np.empty((rows, front_end.n_mels), np.float32)
 
     def run(self, waveforms: Floats, out: Floats) -> None:
@@ -177,20 +152,29 @@ class _Kernel:
         np.multiply(flat, self.constants.window, out=flat)
 
     def _transform(self, clips: int) -> None:
-        constants, rows = self.constants, clips * self.front_end.frames
-        spectrum, mels = self.spectrum[:rows], self.mels[:rows]
-        bins = scipy.fft.rfft(self.frames[:clips].reshape(rows, -1))
-        np.abs(bins[:, constants.first_bin : constants.last_bin], out=spectrum)
-        if self.front_end.power == 2:
-            np.multiply(spectrum, spectrum, out=spectrum)
-        for band in constants.bands:
-            np.matmul(spectrum[:, band.bins], band.weights, out=mels[:, band.bands])
+        rows = clips * self.front_end.frames
+        spectrum = _SPECTRA[self.front_end.power](scipy.fft.rfft(self.frames[:clips].reshape(rows, -1)))
+        for band in self.constants.bands:
+            np.matmul(spectrum[:, band.source], band.weights, out=self.mels[:rows, band.bands])
 
     def _logs(self, clips: int) -> Floats:
         rows = clips * self.front_end.frames
         mels = self.mels[:rows]
         _LOGS[self.front_end.log](mels.reshape(clips, -1), self.front_end)
         return mels
+
+
+def _magnitude(bins: NDArray[np.complex64]) -> Floats:
+    return np.abs(bins)
+
+
+def _squares(bins: NDArray[np.complex64]) -> Floats:
+    """Squares of the real and imaginary parts (rows, 2 * bins), in place."""
+    parts = bins.view(np.float32)
+    return np.multiply(parts, parts, out=parts)
+
+
+_SPECTRA: dict[int, Callable[[NDArray[np.complex64]], Floats]] = {1: _magnitude, 2: _squares}
 
 
 def _ln(mels: Floats, front_end: FrontEnd) -> None:
