@@ -1,4 +1,4 @@
-"""Are two artifacts the same? By digest, else number by number within a stated tolerance, and where they differ most."""
+"""Are two artifacts the same? By digest, else number by number within a tolerance, and where they differ most."""
 
 from __future__ import annotations
 
@@ -135,9 +135,11 @@ def _compare_values(where: str, first: int, a: NDArray[Any], b: NDArray[Any], to
     if a.dtype.kind != "f":
         return Comparison("different", f"{where}[{_place(np.asarray(a != b), first)}]")
     wide_a, wide_b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    distance = np.nan_to_num(np.abs(wide_a - wide_b), nan=np.inf, posinf=np.inf)
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN here, and settled below
+        distance = np.nan_to_num(np.abs(wide_a - wide_b), nan=np.inf, posinf=np.inf)
     distance[(wide_a == wide_b) | (np.isnan(wide_a) & np.isnan(wide_b))] = 0.0
-    excess = distance - (tolerance.absolute + tolerance.relative * np.abs(wide_b))
+    limit = tolerance.absolute + tolerance.relative * np.where(np.isfinite(wide_b), np.abs(wide_b), 0.0)
+    excess = np.where(distance == 0.0, -1.0, distance - limit)
     place = _place(excess == np.max(excess), first)
     return _judge(f"{where}[{place}]", float(distance.max()), bool(np.all(excess <= 0)))
 

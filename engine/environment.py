@@ -22,7 +22,7 @@ def environment() -> dict[str, object]:
         "python": sys.version.split()[0],
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
-        "machine": machine(),
+        "machine": {name: value for name, value in machine().items() if name != "python"},
         "memory_bytes": _memory_bytes(),
         "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
         "packages": dict(packages()),

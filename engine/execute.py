@@ -70,10 +70,10 @@ def tell(outcome: Outcome, job: Job, sink: Sink) -> None:
 def closing_values(outcome: Outcome, cache_key: str) -> dict[str, Json]:
     """What a closing event says: outputs and seconds, or the three parts of the error."""
     if outcome.error is not None:
-        return {**outcome.error.to_json(), "seconds": round(outcome.seconds, 6)}
+        return {**outcome.error.to_json(), "seconds": outcome.seconds}
     if outcome.state == "cancelled":
         return {}
-    return {"cache_key": cache_key, "outputs": dict(outcome.outputs), "seconds": round(outcome.seconds, 6)}
+    return {"cache_key": cache_key, "outputs": dict(outcome.outputs), "seconds": outcome.seconds}
 
 
 def _spec_of(job: Job, registry: Registry) -> NodeSpec:
@@ -133,7 +133,7 @@ class _Execution:
             outputs = self.call(work)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        seconds = time.perf_counter() - start
+        seconds = round(time.perf_counter() - start, 6)
         self.check_inputs()
         self.check_repeatable(outputs)
         self.store.record(Result(self.job.recipe, outputs, seconds))

@@ -38,7 +38,7 @@ class NodeRecord:
         return {
             "type": self.type,
             "state": self.state,
-            "seconds": round(self.seconds, 6),
+            "seconds": self.seconds,
             "cache_key": self.recipe.key if self.recipe else "",
             "recipe": self.recipe.to_json() if self.recipe else None,
             "outputs": dict(self.outputs),
@@ -115,7 +115,7 @@ class RunRecord:
             "base": str(self.base),
             "folder": str(self.folder),
             "started_s": self.started_s,
-            "seconds": round(self.seconds, 6),
+            "seconds": self.seconds,
             "nodes": {
                 name: {**node.to_json(), "artifacts": {port: str(path) for port, path in self.artifacts(name).items()}}
                 for name, node in self.nodes.items()

@@ -149,12 +149,12 @@ def _drive(stage: Stage, schedule: Schedule, folder: RunFolder, name: str, aroun
         record,
         nodes=dict(schedule.records),
         state=_state(schedule),
-        seconds=time.perf_counter() - start,
+        seconds=round(time.perf_counter() - start, 6),
     )
     _write(folder, record)
     for report in request.after:
         _report(report, record, stage)
-    _tell(stage, "run_finished", {"state": record.state, "seconds": round(record.seconds, 6)})
+    _tell(stage, "run_finished", {"state": record.state, "seconds": record.seconds})
     return record
 
 

@@ -91,7 +91,7 @@ class Store:
             {
                 "recipe": result.recipe.to_json(),
                 "outputs": dict(result.outputs),
-                "seconds": round(result.seconds, 6),
+                "seconds": result.seconds,
                 "made_s": result.made_s,
             }
         )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from engine import Artifact, Context, Meta, OssicleError, Params, node
+from engine import Artifact, Context, Meta, OssicleError, Params, Receipt, node
+from engine.artifact import ReceiptMeta
 
 
 class NumberMeta(Meta):
@@ -73,6 +74,21 @@ def negate(number: Number, ctx: Context) -> Number:
     """The negative number, read from the file."""
     _leave_mark(ctx)
     return _number(ctx, -number.json("number.json")["value"])
+
+
+@node("fake.spoil", version=1, category="Fakes")
+def spoil(number: Number, ctx: Context) -> Number:
+    """Change the input, which is forbidden (and possible for root)."""
+    path = number.file("number.json")
+    path.chmod(0o644)
+    path.write_text(json.dumps({"value": -1}))
+    return _number(ctx, 0)
+
+
+@node("fake.dice", version=1, category="Fakes")
+def dice(ctx: Context) -> Number:
+    """Another number each time, which is not nice."""
+    return _number(ctx, time.time_ns() % 1_000_003)
 
 
 class Parts(NamedTuple):
@@ -205,3 +221,12 @@ def fill(number: Number | None, params: FillParams, ctx: Context) -> Text:
         ctx.progress((part + 1) / 8)
         time.sleep(params.pause_s / 8)
     return Text(folder, Meta())
+
+
+@node("fake.send", version=1, category="Fakes")
+def send(number: Number, ctx: Context) -> Receipt:
+    """Act on the outside."""
+    _leave_mark(ctx)
+    folder = ctx.folder("receipt")
+    (folder / "receipt.json").write_text("{}")
+    return Receipt(folder, ReceiptMeta(destination="nowhere", acknowledged=1))
