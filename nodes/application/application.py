@@ -14,6 +14,7 @@ from nodes.application import windows
 from nodes.application.bundle import Bundle, Listening, load_bundle
 from nodes.application.errors import ApplicationError
 from nodes.application.network import logits_of, open_network
+from nodes.application.windows import Waveform
 from nodes.dsp.frontend import compute
 
 Floats = NDArray[np.float32]
@@ -50,10 +51,11 @@ class Application:
         """Logits (batch, classes) of clips (batch, front_end.clip_samples) at the front end's rate, in [-1, 1)."""
         return logits_of(self.session, compute(self.bundle.front_end, waveforms))
 
-    def predict(self, waveform: Floats, rate_hz: int) -> Prediction:
-        """Say what a recording (samples,) in [-1, 1) of any rate and length holds.
+    def predict(self, waveform: Waveform, rate_hz: int) -> Prediction:
+        """Say what a recording (samples,) of any rate and length holds; float32 in [-1, 1) or int16.
 
-        Longer ones are heard in windows whose scores are smoothed; the best window is reported.
+        Longer ones are heard in windows whose scores are smoothed; the best window is reported. Samples of the right
+        rate are converted window by window, so that an hour of int16 stays an hour of int16.
 
         Raises:
             ApplicationError: no sample, or samples that are not finite numbers.
@@ -70,11 +72,10 @@ class Application:
         label = max(chosen, key=lambda name: chosen[name])
         return Prediction(label, chosen[label], chosen, float(firsts[row]) / front_end.rate_hz, len(firsts))
 
-    def _batches(self, samples: Floats, firsts: NDArray[np.int64]) -> Iterator[Floats]:
+    def _batches(self, samples: Waveform, firsts: NDArray[np.int64]) -> Iterator[Floats]:
         for first in range(0, len(firsts), BATCH_WINDOWS):
-            yield self.logits(
-                windows.cut(samples, firsts[first : first + BATCH_WINDOWS], self.bundle.front_end.clip_samples)
-            )
+            batch = firsts[first : first + BATCH_WINDOWS]
+            yield self.logits(_as_float(windows.cut(samples, batch, self.bundle.front_end.clip_samples)))
 
 
 def load(path: Path, *, threads: int = 1, listening: Listening | None = None) -> Application:
@@ -115,15 +116,20 @@ def _mismatch(what: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> App
     return ApplicationError(f"the network's {what} is {found}", str(wanted), "Train the model again on these features")
 
 
-def _check(waveform: Floats) -> None:
+def _check(waveform: Waveform) -> None:
     if not len(waveform):
         raise ApplicationError("the recording has no samples", "at least one", "Record it again")
     if not np.isfinite(waveform).all():
         raise ApplicationError("the recording holds NaN or infinite samples", "finite samples", "Export it again")
 
 
-def _at_rate(waveform: Floats, rate_hz: int, wanted_hz: int) -> Floats:
+def _at_rate(waveform: Waveform, rate_hz: int, wanted_hz: int) -> Waveform:
     if rate_hz == wanted_hz:
         return waveform
-    resampled: Floats = soxr.resample(waveform, rate_hz, wanted_hz)
+    resampled: Floats = soxr.resample(_as_float(waveform), rate_hz, wanted_hz)
     return resampled if len(resampled) else np.zeros(1, np.float32)
+
+
+def _as_float(samples: Waveform) -> Floats:
+    is_whole = samples.dtype == np.int16
+    return samples.astype(np.float32) / np.float32(32768) if is_whole else samples.astype(np.float32, copy=False)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Waveform = NDArray[np.float32] | NDArray[np.int16]
 
 NOTHING_HEARD: Final = frozenset({"silence", "unknown", "_silence_", "_unknown_", "background", "noise"})
 """Classes that say "none of the words": a window with a word in it is preferred to them."""
@@ -18,11 +19,12 @@ def starts(samples: int, window_samples: int, hop_samples: int) -> NDArray[np.in
     return np.unique(np.append(np.arange(0, last + 1, hop_samples, dtype=np.int64), last))
 
 
-def cut(waveform: Floats, firsts: NDArray[np.int64], window_samples: int) -> Floats:
+def cut(waveform: Waveform, firsts: NDArray[np.int64], window_samples: int) -> Waveform:
     """Windows (windows, window_samples) of a waveform (samples,); a short clip is zero-padded at its end."""
-    short = window_samples - len(waveform)
-    padded = np.pad(waveform, (0, short)) if short > 0 else waveform
-    windows: Floats = np.stack([padded[first : first + window_samples] for first in firsts.tolist()])
+    windows: Waveform = np.zeros((len(firsts), window_samples), waveform.dtype)
+    for row, first in enumerate(firsts.tolist()):
+        piece = waveform[first : first + window_samples]
+        windows[row, : len(piece)] = piece
     return windows
 
 
