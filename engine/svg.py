@@ -16,12 +16,13 @@ from engine.theme import VIRIDIS, variables
 Value = str | float | int
 Place = tuple[float, float]
 STYLE: Final = (
-    "text{font:11px system-ui,-apple-system,'Segoe UI',sans-serif;fill:var(--mute)}"
-    ".n{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-variant-numeric:tabular-nums}"
-    ".t{fill:var(--text)}.h{font-size:13px;font-weight:600;fill:var(--text)}.s{font-size:10px}"
-    ".e{text-anchor:end}.m{text-anchor:middle}"
-    ".g{stroke:var(--line);stroke-width:1;shape-rendering:crispEdges}.a{stroke:var(--faint);stroke-width:1}"
-    ".l{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}"
+    "svg text{font:11px system-ui,-apple-system,'Segoe UI',sans-serif;fill:var(--mute)}"
+    "svg .n{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-variant-numeric:tabular-nums}"
+    "svg .s{font-size:10px}svg .x{font-size:9.5px}svg .b{font-size:12px;font-weight:600}svg .h{font-size:13px;font-weight:600;fill:var(--text)}"
+    "svg .t{fill:var(--text)}svg .i{fill:var(--background);font-weight:600}"
+    "svg .e{text-anchor:end}svg .m{text-anchor:middle}"
+    "svg .g{stroke:var(--line);stroke-width:1;shape-rendering:crispEdges}svg .w{stroke:var(--gold);stroke-width:1.6}"
+    "svg .l{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}"
 )
 """Classes shared by all drawings; a page that embeds them includes this once."""
 
