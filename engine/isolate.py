@@ -23,6 +23,7 @@ from engine.job import Job, Outcome
 
 CANCEL = "cancel"
 GRACE_S = 5.0
+ORPHAN_GRACE_S = 1.0
 POLL_S = 0.05
 
 
@@ -145,9 +146,12 @@ def main() -> None:
 
 
 def _listen(cancelled: threading.Event) -> None:
-    """Any line, or the end of stdin, means stop."""
-    sys.stdin.readline()
+    """A line means stop; so does the end of stdin, and then nobody is left to insist, so this process ends itself."""
+    is_orphan = not sys.stdin.readline()
     cancelled.set()
+    if is_orphan:
+        time.sleep(ORPHAN_GRACE_S)
+        os._exit(os.EX_TEMPFAIL)
 
 
 if __name__ == "__main__":

@@ -198,8 +198,10 @@ class Store:
             if on_artifact is not None:
                 on_artifact(key)
             damage = fresh.damage(key)
-            found += [damage] if damage is not None else []
-            if damage is not None and repair:
+            if damage is None or not self.path(key).exists():  # collected by somebody else meanwhile
+                continue
+            found.append(damage)
+            if repair:
                 self.evict(key)
         return tuple(found)
 

@@ -128,6 +128,30 @@ def test_the_survivor_takes_over_from_a_killed_process(project: Any, graph: Any)
     assert project.store.verify() == ()
 
 
+@pytest.mark.parametrize("hears", [True, False], ids=["hears", "deaf"])
+def test_a_node_in_its_own_process_ends_with_its_runner(
+    project: Any, workflow_of: Callable[..., Any], hears: bool
+) -> None:
+    nodes = {"a": ("fake.constant", {}), "z": ("fake.sleep_apart", {"seconds": 60, "hears": hears})}
+    child = start(project, workflow_of(nodes, ("a.number -> z.number",)))
+    while not (project.base / "z.sleeping").exists():
+        time.sleep(0.005)
+    process = Path("/proc", (project.base / "pid").read_text())
+    assert process.exists()
+    child.kill()
+    child.communicate()
+    wait_until(lambda: not process.exists())
+    assert project.store.verify() == ()
+    assert [result.recipe.type for result in project.store.results()] == ["fake.constant"]
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
+    end_s = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
 # ---- disks
 
 

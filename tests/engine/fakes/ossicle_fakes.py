@@ -132,6 +132,7 @@ def sleep(number: Number, params: SleepParams, ctx: Context) -> Number:
 def sleep_apart(number: Number, params: SleepParams, ctx: Context) -> Number:
     """Wait in a process of its own."""
     print("a library prints")  # noqa: T201 - the stream of events must survive it
+    (ctx.base / "pid").write_text(str(os.getpid()))
     return sleep.function(number, params, ctx)
 
 
