@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from engine import AudioMeta, AudioSet, Context, Deployment, FeatureSet, Model, OssicleError, Report, ReportMeta
 from engine.audio import AudioWriter, Clip, table_of
 from nodes.application import load
+from nodes.compress import QuantizeParams, quantize
 from nodes.deploy import DeployParams, deploy
 from nodes.zoo import architecture, build, describe, export_onnx, models
 
@@ -213,3 +214,14 @@ def test_parameters_out_of_range(values: dict[str, Any]) -> None:
     """Refused before anything runs."""
     with pytest.raises(ValidationError):
         DeployParams(**values)
+
+
+def test_int8(digit_model: Model, digit_features: FeatureSet, digit_audio: AudioSet, tmp_path: Path) -> None:
+    """A quantized network keeps its layers' names; integer kernels may round otherwise, rarely to another label."""
+    small = quantize(digit_model, digit_features, QuantizeParams(), Context.for_test(tmp_path / "quantize"))
+    made, raw = _deploy(tmp_path, small, digit_features, digit_audio)
+    assert raw["precision"] == small.meta.precision != "float32"
+    names = {layer["layer"] for layer in raw["profile"]["layers"]}
+    assert {"conv1", "b1.conv1", "b1.short", "b3.conv2", "fc"} <= names and "" not in names
+    assert raw["verification"]["agreement"] >= 0.9
+    assert made.meta.metrics["size_bytes"] < digit_model.meta.size_bytes
