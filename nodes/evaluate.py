@@ -46,17 +46,17 @@ def benchmark(model: Model, features: FeatureSet, params: BenchmarkParams, ctx: 
     micro-averaged over classes. Parameters and operations stand beside the accuracy with their counting rule.
     """
     check_fit(model, features)
-    trial = _choose(model, features, params)
+    trial = choose(model, features, params)
     if trial.note:
         ctx.log(trial.note, "warning")
-    probabilities = _probabilities(model, features, trial, params, ctx)
+    found = probabilities(model.file("model.onnx"), features, trial, params.batch_clips, ctx)
     from nodes.learn.metrics import score
     from nodes.learn.scorecard import headline
 
-    scores = score(probabilities, trial.truth, resamples=params.resamples)
+    scores = score(found, trial.truth, resamples=params.resamples)
     ctx.metric(step=0, accuracy=scores.accuracy.value, uar=scores.uar.value)
     folder = ctx.folder("report")
-    _write(folder, _report(model, features, trial, params, scores, probabilities), trial, scores, probabilities)
+    _write(folder, _report(model, features, trial, params, scores, found), trial, scores, found)
     low, high = scores.accuracy.low, scores.accuracy.high
     about = (
         f"{scores.accuracy.value:.1%} ({low:.1%} to {high:.1%}) of {len(trial.truth):,} {params.subset} clips,"
@@ -76,6 +76,8 @@ class Trial:
     """Those rows of the clip table."""
     classes: tuple[str, ...]
     """The model's classes, then the classes only the clips have."""
+    known: int
+    """How many of the classes are the model's."""
     truth: NDArray[np.int64]
     """Class number of every row."""
     note: str
@@ -121,7 +123,12 @@ def _plain(front_end: Json) -> Json:
     return plain
 
 
-def _choose(model: Model, features: FeatureSet, params: BenchmarkParams) -> Trial:
+def choose(model: Model, features: FeatureSet, params: BenchmarkParams) -> Trial:
+    """Pick the clips to score and number their classes, the model's first.
+
+    Raises:
+        OssicleError: there are none.
+    """
     import numpy as np
 
     from engine.audio import BACKGROUND, table_of
@@ -129,7 +136,7 @@ def _choose(model: Model, features: FeatureSet, params: BenchmarkParams) -> Tria
     table, known = table_of(features), model.meta.classes
     mask = table.subset != BACKGROUND if params.subset == "all" else table.subset == params.subset
     if not mask.any():
-        raise _empty(params.subset, table)
+        raise empty_subset(params.subset, table)
     foreign = tuple(sorted(set(table.label[mask].tolist()) - set(known)))
     note = _foreign_note(table.label[mask].tolist(), foreign, params)
     if params.foreign_classes == "skip":
@@ -143,7 +150,7 @@ def _choose(model: Model, features: FeatureSet, params: BenchmarkParams) -> Tria
     classes = (*known, *foreign)
     number = {label: index for index, label in enumerate(classes)}
     truth = np.array([number[label] for label in table.label[mask].tolist()], np.int64)
-    return Trial(mask, table.take(mask), classes, truth, note)
+    return Trial(mask, table.take(mask), classes, len(known), truth, note)
 
 
 def _foreign_note(labels: list[str], foreign: tuple[str, ...], params: BenchmarkParams) -> str:
@@ -155,7 +162,8 @@ def _foreign_note(labels: list[str], foreign: tuple[str, ...], params: Benchmark
     return f"{count} clips of {len(foreign)} classes the model does not know {verb}: {listed}"
 
 
-def _empty(subset: str, table: ClipTable) -> OssicleError:
+def empty_subset(subset: str, table: ClipTable) -> OssicleError:
+    """The error for a subset without clips: says what the others hold."""
     counts = ", ".join(f"{name} {count}" for name, count in table.subset_counts().items()) or "none are assigned"
     return OssicleError(
         "there are no clips" if subset == "all" else f"there are no {subset} clips",
@@ -164,40 +172,59 @@ def _empty(subset: str, table: ClipTable) -> OssicleError:
     )
 
 
-def _probabilities(
-    model: Model, features: FeatureSet, trial: Trial, params: BenchmarkParams, ctx: Context
+def probabilities(
+    path: Path,
+    features: FeatureSet,
+    trial: Trial,
+    batch_clips: int,
+    ctx: Context,
+    *,
+    done: float = 0.0,
+    end: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Probabilities (clips, classes); classes only the clips have get zero."""
+    """Run a model file over the trial's clips: probabilities (clips, classes); classes only the clips have get zero.
+
+    Progress runs from `done` to `end`.
+
+    Raises:
+        OssicleError: the file is no model, or not one for these features and classes.
+    """
     import numpy as np
 
     from nodes.learn.metrics import softmax
     from nodes.zoo import ZooError
 
-    result, done = np.zeros((len(trial.truth), len(trial.classes))), 0
+    result, count = np.zeros((len(trial.truth), len(trial.classes))), 0
     try:
-        for block in _logits(model, features, trial.mask, params.batch_clips, ctx.threads):
-            result[done : done + len(block), : block.shape[1]] = softmax(block)
-            done += len(block)
-            ctx.progress(done / len(result), f"{done:,} of {len(result):,} clips")
+        for block in _logits(path, features, trial, batch_clips, ctx.threads):
+            if not np.isfinite(block).all():
+                raise OssicleError(
+                    f"{path.name} gives outputs that are not finite",
+                    "a finite number for every class",
+                    "Check the features for NaN; if they are sound, train the model again with a lower learning rate",
+                )
+            result[count : count + len(block), : trial.known] = softmax(block)
+            count += len(block)
+            ctx.progress(done + (end - done) * count / len(result), f"{count:,} of {len(result):,} clips")
     except ZooError as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
     return result
 
 
 def _logits(
-    model: Model, features: FeatureSet, mask: NDArray[np.bool_], batch_clips: int, threads: int
+    path: Path, features: FeatureSet, trial: Trial, batch_clips: int, threads: int
 ) -> Iterator[NDArray[np.float32]]:
     from nodes.learn.metrics import batches
     from nodes.zoo.inference import logits, open_session
 
-    session = open_session(model.file("model.onnx"), threads)
-    for block in feature_blocks(features, mask):
+    session = open_session(path, threads)
+    for block in feature_blocks(features, trial.mask):
         for rows in batches(len(block), batch_clips):
             found = logits(session, block[rows])
-            if found.shape[1:] != (len(model.meta.classes),):
+            if found.shape[1:] != (trial.known,):
                 raise OssicleError(
-                    f"model.onnx gives outputs of shape {found.shape[1:]}",
-                    f"one value for each of the model's {len(model.meta.classes)} classes",
+                    f"{path.name} gives outputs of shape {found.shape[1:]}",
+                    f"one value for each of the model's {trial.known} classes",
                     "Train or export the model again",
                 )
             yield found
@@ -209,7 +236,7 @@ def _report(
     trial: Trial,
     params: BenchmarkParams,
     scores: Scores,
-    probabilities: NDArray[np.float64],
+    found: NDArray[np.float64],
 ) -> Json:
     from nodes.learn.scorecard import by_recording, card, predictions
 
@@ -220,16 +247,16 @@ def _report(
         "model": {name: getattr(model.meta, name) for name in facts},
         "data": {"about": features.meta.about, "subset": params.subset, "note": trial.note},
         **card(scores, trial.classes),
-        "by_recording": by_recording(trial.table.source, trial.truth, probabilities),
-        "predictions": predictions(clip_ids, trial.truth, probabilities, trial.classes),
+        "by_recording": by_recording(trial.table.source, trial.truth, found),
+        "predictions": predictions(clip_ids, trial.truth, found, trial.classes),
     }
 
 
-def _write(folder: Path, report: Json, trial: Trial, scores: Scores, probabilities: NDArray[np.float64]) -> None:
+def _write(folder: Path, report: Json, trial: Trial, scores: Scores, found: NDArray[np.float64]) -> None:
     import numpy as np
 
     from nodes.learn.scorecard import arrays
 
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
-    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays(scores, trial.truth, probabilities))
+    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays(scores, trial.truth, found))

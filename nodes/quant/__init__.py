@@ -1,0 +1,1 @@
+"""Quantization: calibration, int8 models for onnxruntime, and how far they stray from the float model."""
