@@ -118,7 +118,7 @@ def _deploy(inputs: _Inputs, params: DeployParams, ctx: Context) -> Deployment:
     _write(folder, bundle, facts)
     protocol = _protocol(params)
     ctx.progress(0.4, f"timing: {protocol.source}")
-    measured = measure(folder, _timing_clip(bundle, clips), protocol)
+    measured = measure(folder, _timing_clip(bundle, clips), protocol, ctx.check)
     _write(folder, bundle, {**facts, "machine": machine(), **measured})
     return Deployment(folder, _meta(bundle, measured, verification, inputs.report))
 

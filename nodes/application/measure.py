@@ -24,38 +24,55 @@ from nodes.application.protocol import Protocol, summary
 from nodes.dsp.frontend import compute
 
 _CLIP_FILE: Final = "clip.npy"
+_REQUEST_FILE: Final = "request.json"
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-LIMIT_S: Final = 600
+_POLL_S: Final = 0.2
 
 
-def measure(folder: Path, clip: NDArray[np.float32], protocol: Protocol) -> dict[str, Any]:
+def _carry_on() -> None:
+    return None
+
+
+def measure(
+    folder: Path, clip: NDArray[np.float32], protocol: Protocol, check: Callable[[], None] = _carry_on
+) -> dict[str, Any]:
     """Latency, latency per layer, preprocessing and memory of the bundle in `folder` on one clip (samples,).
 
     Keys: `inference` and `preprocessing` (see `protocol.summary`), `profile` (see `profile.Profile`), `memory`.
+    `check` is called a few times a second; if it raises, the measuring stops.
 
     Raises:
         ApplicationError: the measuring process failed; carries its last line.
     """
     with tempfile.TemporaryDirectory(prefix="ossicle-measure-") as name:
-        work = Path(name)
-        np.save(work / _CLIP_FILE, clip, allow_pickle=False)
-        request = json.dumps({"folder": str(folder), "work": name, "protocol": protocol.to_json()})
-        done = subprocess.run(
-            [sys.executable, "-m", "nodes.application.measure"],
-            input=request,
-            capture_output=True,
-            text=True,
-            env=_environment(protocol.threads),
-            timeout=LIMIT_S,
-            check=False,
-        )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        np.save(Path(name) / _CLIP_FILE, clip, allow_pickle=False)
+        request = {"folder": str(folder), "protocol": protocol.to_json()}
+        (Path(name) / _REQUEST_FILE).write_text(json.dumps(request), encoding="utf-8")
+        code, told, complaints = _run(name, protocol.threads, check)
+    if code:
+        reason = (complaints.strip().splitlines() or [f"exit code {code}"])[-1]
         raise ApplicationError(
-            f"measuring failed ({reason})", "a bundle that runs", "Check the model with `ossicle show`"
+            f"measuring failed ({reason})", "a bundle that runs", "Check the model, and the memory left"
         )
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(told)
     return result
+
+
+def _run(work: str, threads: int, check: Callable[[], None]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the measuring process."""
+    command = [sys.executable, "-m", "nodes.application.measure", work]
+    pipe, environment = subprocess.PIPE, _environment(threads)
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        try:
+            while True:
+                try:
+                    told, complaints = process.communicate(timeout=_POLL_S)
+                    return process.returncode, told, complaints
+                except subprocess.TimeoutExpired:
+                    check()
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -95,8 +112,8 @@ def _times_us(act: Callable[[], object], protocol: Protocol) -> list[float]:
 
 
 def _main() -> None:
-    request = json.load(sys.stdin)
-    work = Path(request["work"])
+    work = Path(sys.argv[1])
+    request = json.loads((work / _REQUEST_FILE).read_text(encoding="utf-8"))
     clip: NDArray[np.float32] = np.load(work / _CLIP_FILE, allow_pickle=False)
     json.dump(measure_here(Path(request["folder"]), clip, Protocol(**request["protocol"]), work), sys.stdout)
 

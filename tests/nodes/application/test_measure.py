@@ -32,6 +32,16 @@ def test_a_bundle_that_does_not_run(tmp_path: Path) -> None:
         measure(tmp_path, np.zeros(10, np.float32), QUICK)
 
 
+def test_cancelled_midway(digit_folder: Path, digit_bundle: Bundle) -> None:
+    """Hours of runs end as soon as somebody asks."""
+
+    def check() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        measure(digit_folder, np.zeros(8000, np.float32), Protocol("long", "", 10**9, 0, 1), check)
+
+
 def test_memory_grows_by_what_is_touched() -> None:
     """64 MB that are written and given back are seen in the peak."""
     start = memory.mark()
