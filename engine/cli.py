@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def command_of(entry: Entry) -> Any:
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(entry.name, help=help_text(found.__doc__ or ""))(found)
+    app.command(entry.name, help=help_text(inspect.getdoc(found) or ""))(found)
     return typer.main.get_command(app)
 
 
