@@ -97,7 +97,7 @@ def _box(box: Box, at: Place) -> str:
         element("path", d=_stripe(x, y), fill=f"var(--{token})"),
         text((x + 10, y + 20), elide(box.title, 13), "b t"),
         text((x + BOX_W - 9, y + 20), f"{look.mark} {look.word}", "s e", style=f"fill:var(--{look.token})"),
-        *(text((x + 10, y + 36 + 13 * i), elide(told, 25), "s") for i, told in enumerate(box.lines[:2])),
+        *(text((x + 10, y + 36 + 13 * i), elide(told, 23), "s") for i, told in enumerate(box.lines[:2])),
         text((x + 10, y + BOX_H - 7), elide(box.node, 14), "n x"),
         text((x + BOX_W - 9, y + BOX_H - 7), took, "n x e"),
     ]
@@ -111,7 +111,9 @@ def _box(box: Box, at: Place) -> str:
 
 def _stripe(x: float, y: float) -> str:
     """The upper edge in the colour of the node's main output, following the round corners."""
-    return f"M{number(x)} {number(y + 10)}a10 10 0 0 1 10-10h{number(BOX_W - 20)}a10 10 0 0 1 10 10a10 7 0 0 0-10-7h-{number(BOX_W - 20)}a10 7 0 0 0-10 7z"
+    flat = number(BOX_W - 20)
+    start = f"M{number(x)} {number(y + 10)}"
+    return f"{start}a10 10 0 0 1 10-10h{flat}a10 10 0 0 1 10 10a10 7 0 0 0-10-7h-{flat}a10 7 0 0 0-10 7z"
 
 
 def elide(words: str, most: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -173,17 +174,24 @@ class Drawn:
     missing: str = ""
 
 
-def figures_of(artifact: Artifact, source: AudioSet | None = None) -> Drawn:
-    """The plots of an artifact. `source` is the audio that features were computed from, for the waveform above them."""
+def figures_of(artifact: Artifact, name: str, source: AudioSet | None = None) -> Drawn:
+    """The plots of an artifact.
+
+    Args:
+        name: what to call it in titles: its node, or its folder.
+        source: the audio that features were computed from, for the waveform above them.
+    """
     try:
-        if isinstance(artifact, FeatureSet):
-            return Drawn((_features_figure(artifact, source),))
-        for kind, draw in DRAWERS.items():
-            if isinstance(artifact, kind):
-                return Drawn(tuple(draw(artifact)))
+        drawn = [_features_figure(artifact, source)] if isinstance(artifact, FeatureSet) else _draw(artifact)
+        return Drawn(tuple(replace(figure, title=f"{figure.title} · {name}") for figure in drawn))
     except UNREADABLE as error:
-        return Drawn((), f"{type(error).__name__}: {error}")
-    return Drawn(())
+        return Drawn((), f"no plot of {name}: {type(error).__name__}: {error}")
+
+
+def _draw(artifact: Artifact) -> Iterator[Figure]:
+    for kind, draw in DRAWERS.items():
+        if isinstance(artifact, kind):
+            yield from draw(artifact)
 
 
 def _audio_figures(audio: AudioSet) -> Iterator[Figure]:
@@ -244,7 +252,7 @@ def _features_figure(features: FeatureSet, source: AudioSet | None) -> Figure:
     rows_name = features.meta.layout.split(",")[-2]
     clip = _sound(source, table, row)
     clip = replace(clip, features=values.tolist(), clip_s=_clip_s(features.meta.front_end), rows_name=rows_name)
-    return plot.sound(clip, f"Features · {by(features.meta.shape)}")
+    return plot.sound(clip, f"Features {by(features.meta.shape)}")
 
 
 def _clip_s(front_end: Mapping[str, Any]) -> float:
@@ -258,17 +266,19 @@ def _model_figures(model: Model) -> Iterator[Figure]:
         figure = curve_figure(rows_of_curves(model.json("curves.json")), "Training")
         if figure is not None:
             yield figure
+    if (model.path / "quantization.json").is_file():
+        yield from _layer_errors(model.json("quantization.json")["layers"])
 
 
 def _report_figures(report: Report) -> Iterator[Figure]:
     raw = report.json("report.json")
     if "confusion" in raw and len(raw["classes"]) <= MOST_CLASSES:
-        yield plot.confusion(raw["confusion"], raw["classes"], f"Confusion · {report.meta.title}")
+        yield plot.confusion(raw["confusion"], raw["classes"], "Confusion")
     rows = list(_intervals(raw))
     if rows:
-        yield plot.intervals(rows, f"Accuracy · {report.meta.title}", "dots: measured; whiskers: 95 % interval")
+        yield plot.intervals(rows, "Accuracy", "recall per class, whiskers: 95 %")
     if isinstance(raw.get("layers"), list):
-        yield from _layer_errors(raw["layers"], report.meta.title)
+        yield from _layer_errors(raw["layers"])
 
 
 def _intervals(raw: Mapping[str, Any]) -> Iterator[plot.Interval]:
@@ -279,16 +289,23 @@ def _intervals(raw: Mapping[str, Any]) -> Iterator[plot.Interval]:
                 "all clips" if name == "accuracy" else name.upper(), entry["value"], entry["low"], entry["high"]
             )
     for row in raw.get("per_class", ())[:MOST_CLASSES]:
-        low, high = row.get("recall_low"), row.get("recall_high")
-        if row.get("recall") is not None and low is not None and high is not None:
-            yield plot.Interval(row["class"], row["recall"], low, high)
+        if row.get("recall") is not None and row.get("support"):
+            yield plot.Interval(row["class"], row["recall"], *wilson(row["recall"], row["support"]))
 
 
-def _layer_errors(layers: Sequence[Mapping[str, Any]], title: str) -> Iterator[Figure]:
+def wilson(share: float, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927): honest for few clips and near 0 and 1."""
+    middle = share + z * z / (2 * trials)
+    spare = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, (middle - spare) / scale), min(1.0, (middle + spare) / scale)
+
+
+def _layer_errors(layers: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:
     known = [row for row in layers[:MOST_LAYERS] if row.get("sqnr_db") is not None]
     if known:
         found = [plot.Bar(str(row["layer"]), float(row["sqnr_db"]), str(row.get("operator", ""))) for row in known]
-        yield plot.bars(found, f"Signal to quantization noise · {title}", "dB", "gold", is_share=False)
+        yield plot.bars(found, "Signal to quantization noise", "dB", "gold", is_share=False)
 
 
 def _deployment_figures(deployment: Deployment) -> Iterator[Figure]:
@@ -348,11 +365,17 @@ def curve_figure(rows: Sequence[Row], title: str) -> Figure | None:
     for stem, unit, best in (*PANELS, *((name, "", "") for name in names)):
         chosen = [name for name in names if name == stem or (unit or stem == "loss") and stem in name]
         names = [name for name in names if name not in chosen]
-        series = [_series(rows, name, LINE_TOKENS[index % len(LINE_TOKENS)], unit) for index, name in enumerate(chosen)]
-        series = [line for line in series if len(line.points) > 1]
+        lines = [_series(rows, name, LINE_TOKENS[index % len(LINE_TOKENS)], unit) for index, name in enumerate(chosen)]
+        series = _judged([line for line in lines if len(line.points) > 1])
         if series:
             panels.append(plot.Panel(stem.replace("_", " "), unit, series, best))
     return plot.curves(panels, title) if panels else None
+
+
+def _judged(lines: list[plot.Series]) -> list[plot.Series]:
+    """Where there is a validation line, only its best point counts."""
+    unseen = [line.name for line in lines if "val" in line.name]
+    return [replace(line, is_judged=not unseen or line.name in unseen) for line in lines]
 
 
 def _series(rows: Sequence[Row], name: str, token: str, unit: str) -> plot.Series:

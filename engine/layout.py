@@ -2,7 +2,7 @@
 
 The layered method of Sugiyama, Tagawa and Toda (1981): longest-path layers, barycentre ordering, then rows by least
 squares with a minimum distance (pool adjacent violators). Links over several columns get way-points, so that they pass
-between boxes and not through them.
+between boxes and not through them; links of one node share theirs.
 """
 
 from __future__ import annotations
@@ -12,17 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 SWEEPS = 8
+WAY_ROWS = 0.3
+"""Room a way-point takes; a box takes 1."""
 LONGEST_ROUTE = 24
 """Links over more columns than this run straight: way-points for them would cost more than they help."""
 Spot = tuple[int, float]
+Pair = tuple[str, str]
+Sides = tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Column and row of every node (row 0 is the top), and the way-points of links that skip columns."""
+    """Column and row of every node (row 0 is the top), and the way-points of links that skip columns.
+
+    A row is the middle of its box.
+    """
 
     spots: Mapping[str, Spot]
-    routes: Mapping[tuple[str, str], tuple[Spot, ...]]
+    routes: Mapping[Pair, tuple[Spot, ...]]
 
     @property
     def columns(self) -> int:
@@ -32,11 +39,11 @@ class Layout:
     @property
     def rows(self) -> float:
         """Height in rows, way-points included."""
-        ways = [row for route in self.routes.values() for _, row in route]
+        ways = [row - (1 - WAY_ROWS) / 2 for route in self.routes.values() for _, row in route]
         return 1 + max([*(row for _, row in self.spots.values()), *ways], default=-1.0)
 
 
-def place(nodes: Iterable[str], links: Iterable[tuple[str, str]]) -> Layout:
+def place(nodes: Iterable[str], links: Iterable[Pair]) -> Layout:
     """Lay a graph out. Links to unknown nodes are left out; a cycle is drawn with one of its links going back."""
     names = sorted(set(nodes))
     known = set(names)
@@ -49,16 +56,16 @@ def place(nodes: Iterable[str], links: Iterable[tuple[str, str]]) -> Layout:
     layers = _layers(sequence, columns, chains)
     near = _neighbours(chains.values())
     layers = _uncross(layers, near)
-    rows = _rows(layers, near)
+    rows = _rows(layers, near, known)
     routes = {
-        pair: tuple((columns[pair[0]] + 1 + step, rows[way]) for step, way in enumerate(chain[1:-1]))
-        for pair, chain in chains.items()
+        (source, target): tuple((columns[source] + 1 + step, rows[way]) for step, way in enumerate(chain[1:-1]))
+        for (source, target), chain in chains.items()
         if len(chain) > 2
     }
     return Layout({name: (columns[name], rows[name]) for name in names}, routes)
 
 
-def _order(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
+def _order(names: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
     """Topological order, smallest name first; a cycle is broken at its smallest waiting node."""
     waiting = dict.fromkeys(names, 0)
     followers: dict[str, list[str]] = {name: [] for name in names}
@@ -79,7 +86,7 @@ def _order(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
     return list(done)
 
 
-def _columns(sequence: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
+def _columns(sequence: Sequence[str], pairs: Sequence[Pair]) -> dict[str, int]:
     """Longest path from a source; a source then moves right, next to the first node it feeds."""
     sources: dict[str, list[str]] = {}
     targets: dict[str, list[str]] = {}
@@ -95,37 +102,38 @@ def _columns(sequence: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[
     return columns
 
 
-def _chain(pair: tuple[str, str], columns: Mapping[str, int]) -> tuple[str, ...]:
+def _chain(pair: Pair, columns: Mapping[str, int]) -> tuple[str, ...]:
     """A link as a chain with one way-point per column that it skips."""
-    first, last = columns[pair[0]] + 1, columns[pair[1]]
+    source, target = pair
+    first, last = columns[source] + 1, columns[target]
     if last - first > LONGEST_ROUTE:
         return pair
-    return (pair[0], *(f"{pair[0]} -> {pair[1]} @{column}" for column in range(first, last)), pair[1])
+    return (source, *(f"{source} @{column}" for column in range(first, last)), target)
 
 
 def _layers(
-    sequence: Sequence[str], columns: Mapping[str, int], chains: Mapping[tuple[str, str], Sequence[str]]
+    sequence: Sequence[str], columns: Mapping[str, int], chains: Mapping[Pair, Sequence[str]]
 ) -> list[list[str]]:
-    layers: list[list[str]] = [[] for _ in range(1 + max(columns.values(), default=-1))]
+    layers: list[dict[str, None]] = [{} for _ in range(1 + max(columns.values(), default=-1))]
     for name in sequence:
-        layers[columns[name]].append(name)
+        layers[columns[name]][name] = None
     for (source, _target), chain in chains.items():
         for step, way in enumerate(chain[1:-1]):
-            layers[columns[source] + 1 + step].append(way)
-    return layers
+            layers[columns[source] + 1 + step][way] = None
+    return [list(layer) for layer in layers]
 
 
-def _neighbours(chains: Iterable[Sequence[str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    left: dict[str, list[str]] = {}
-    right: dict[str, list[str]] = {}
+def _neighbours(chains: Iterable[Sequence[str]]) -> Sides:
+    left: dict[str, dict[str, None]] = {}
+    right: dict[str, dict[str, None]] = {}
     for chain in chains:
         for a, b in zip(chain, chain[1:], strict=False):
-            left.setdefault(b, []).append(a)
-            right.setdefault(a, []).append(b)
-    return left, right
+            left.setdefault(b, {})[a] = None
+            right.setdefault(a, {})[b] = None
+    return {name: list(ends) for name, ends in left.items()}, {name: list(ends) for name, ends in right.items()}
 
 
-def _uncross(layers: list[list[str]], near: tuple[dict[str, list[str]], dict[str, list[str]]]) -> list[list[str]]:
+def _uncross(layers: list[list[str]], near: Sides) -> list[list[str]]:
     """Sort every layer by the mean place of its neighbours, sweeping right and left in turn; keep the best."""
     best, fewest = [list(layer) for layer in layers], _crossings(layers, near[1])
     for sweep in range(SWEEPS):
@@ -168,28 +176,32 @@ def _add(tree: list[int], index: int) -> None:
         index += index & -index
 
 
-def _rows(layers: Sequence[Sequence[str]], near: tuple[dict[str, list[str]], dict[str, list[str]]]) -> dict[str, float]:
-    """Rows that pull neighbours level, at least one row apart; the top row is 0."""
+def _rows(layers: Sequence[Sequence[str]], near: Sides, boxes: Iterable[str]) -> dict[str, float]:
+    """Rows that pull neighbours level and keep every box and way-point its room; the top box is at row 0."""
+    room = {name: WAY_ROWS for layer in layers for name in layer} | dict.fromkeys(boxes, 1.0)
     rows = {name: index - len(layer) / 2 for layer in layers for index, name in enumerate(layer)}
     for sweep in range(SWEEPS):
         for layer in layers if sweep % 2 == 0 else reversed(layers):
             both = [[*near[0].get(name, ()), *near[1].get(name, ())] for name in layer]
             wanted = [_mean([rows[n] for n in ends], rows[name]) for name, ends in zip(layer, both, strict=True)]
-            rows |= dict(zip(layer, _spread(wanted), strict=True))
-    top = min(rows.values(), default=0.0)
+            rows |= dict(zip(layer, _spread(wanted, [room[name] for name in layer]), strict=True))
+    top = min((rows[name] - (room[name] - 1) / 2 for name in rows), default=0.0)
     return {name: round(row - top, 3) for name, row in rows.items()}
 
 
-def _spread(wanted: Sequence[float]) -> list[float]:
-    """The values nearest to `wanted` (least squares) in the same order and at least 1 apart."""
+def _spread(wanted: Sequence[float], room: Sequence[float]) -> list[float]:
+    """The middles nearest to `wanted` (least squares), in the same order, each with its room."""
+    offsets = [0.0]
+    for above, below in zip(room, room[1:], strict=False):
+        offsets.append(offsets[-1] + (above + below) / 2)
     blocks: list[tuple[float, int]] = []
-    for index, value in enumerate(wanted):
-        blocks.append((value - index, 1))
+    for value, offset in zip(wanted, offsets, strict=False):
+        blocks.append((value - offset, 1))
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             (b, n), (a, m) = blocks.pop(), blocks.pop()
             blocks.append(((a * m + b * n) / (m + n), m + n))
     flat = [value for value, count in blocks for _ in range(count)]
-    return [value + index for index, value in enumerate(flat)]
+    return [value + offset for value, offset in zip(flat, offsets, strict=False)]
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:

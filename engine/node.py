@@ -115,7 +115,7 @@ def node(
             params=_params_of(id, hints),
             inputs=_inputs_of(id, function, hints),
             outputs=_outputs_of(id, returned),
-            title=title or _title_of(id),
+            title=title or title_of(id),
             about=doc,
             returns_tuple=_is_named_tuple(returned),
             replaces=replaces,
@@ -129,7 +129,8 @@ def node(
     return declare
 
 
-def _title_of(id: str) -> str:
+def title_of(id: str) -> str:
+    """A title made from a type id: "ossicle.log_mel" gives "Log mel"."""
     words = id.rsplit(".", 1)[-1].replace("_", " ")
     return words[:1].upper() + words[1:]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from engine.svg import Axes, Figure, Place, element, line, number, path, pixels, short, text, tip
 
-WIDTH = 560.0
-LEFT = 52.0
+WIDTH = 440.0
+LEFT = 46.0
 PLOT = WIDTH - LEFT - 14
 Rows = Sequence[Sequence[float]]
 
@@ -39,7 +39,7 @@ def sound(clip: Sound, title: str) -> Figure:
     if not len(clip.features):
         return Figure(title, clip.name, "".join([*parts, wave.grid("time / s", "")]), WIDTH, 132)
     top = wave.top + wave.height + 14 if parts else 14
-    low, high = _limits(clip.features)
+    low, high = _limits(clip.features[1:] if clip.rows_name == "coefficients" else clip.features)
     area = Axes(LEFT, top, PLOT, 170, (0, clip.seconds), (0, len(clip.features)))
     map_ = element(
         "image", x=area.left, y=area.top, width=area.width, height=area.height, preserveAspectRatio="none",
@@ -74,7 +74,7 @@ def _wave(clip: Sound, axes: Axes) -> str:
 
 
 def _limits(rows: Rows) -> tuple[float, float]:
-    """2nd and 98th percentile, so that one loud frame does not darken all others."""
+    """2nd and 98th percentile, so that one loud frame (or the loudness row of an MFCC) does not darken all others."""
     values = sorted(v for row in rows for v in row if math.isfinite(v))
     if not values:
         return 0.0, 1.0
@@ -97,7 +97,8 @@ class Series:
     name: str
     points: Sequence[Place]
     token: str
-    dashed: bool = False
+    is_judged: bool = True
+    """Whether its best point is marked."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def curves(panels: Sequence[Panel], title: str, x_name: str = "step") -> Figure:
         last = index == len(panels) - 1
         parts.append(axes.grid(x_name if last else "", "", y_count=3))
         parts.append(_legend(panel, axes))
-        parts += [_curve(series, axes, panel.best) for series in panel.series]
+        parts += [_curve(series, axes, panel.best if series.is_judged else "") for series in panel.series]
     caption = ", ".join(panel.name for panel in panels)
     return Figure(title, caption, "".join(parts), WIDTH, top + len(panels) * (height + gap) + 2)
 
@@ -149,8 +150,7 @@ def _legend(panel: Panel, axes: Axes) -> str:
 
 
 def _stroke(data: str, series: Series) -> str:
-    dash = {"stroke_dasharray": "4 3"} if series.dashed else {}
-    return element("path", d=data, class_="l", stroke=f"var(--{series.token})", **dash)
+    return element("path", d=data, class_="l", stroke=f"var(--{series.token})")
 
 
 def _curve(series: Series, axes: Axes, best: str) -> str:
@@ -171,8 +171,8 @@ def _curve(series: Series, axes: Axes, best: str) -> str:
 def confusion(matrix: Rows, labels: Sequence[str], title: str) -> Figure:
     """Truth in rows, prediction in columns: right answers teal, mistakes red, both by share of the row."""
     count = len(labels)
-    left = min(120.0, 24 + 6.4 * max((len(name) for name in labels), default=1))
-    cell = min(44.0, (WIDTH - left - 60) / max(count, 1))
+    left = min(110.0, 24 + 6.4 * max((len(name) for name in labels), default=1))
+    cell = min(44.0, (WIDTH - left - 48) / max(count, 1))
     top = min(96.0, 20 + 4.8 * max((len(name) for name in labels), default=1)) if cell < 40 else 36.0
     parts: list[str] = []
     for i, row in enumerate(matrix):

@@ -18,7 +18,8 @@ Place = tuple[float, float]
 STYLE: Final = (
     "svg text{font:11px system-ui,-apple-system,'Segoe UI',sans-serif;fill:var(--mute)}"
     "svg .n{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-variant-numeric:tabular-nums}"
-    "svg .s{font-size:10px}svg .x{font-size:9.5px}svg .b{font-size:12px;font-weight:600}svg .h{font-size:13px;font-weight:600;fill:var(--text)}"
+    "svg .s{font-size:10px}svg .x{font-size:9.5px}svg .b{font-size:12px;font-weight:600}"
+    "svg .h{font-size:13px;font-weight:600;fill:var(--text)}"
     "svg .t{fill:var(--text)}svg .i{fill:var(--background);font-weight:600}"
     "svg .e{text-anchor:end}svg .m{text-anchor:middle}"
     "svg .g{stroke:var(--line);stroke-width:1;shape-rendering:crispEdges}svg .w{stroke:var(--gold);stroke-width:1.6}"
@@ -143,7 +144,8 @@ class Axes:
     def grid(self, x_unit: str, y_unit: str, *, y_count: int = 4, x_count: int = 6) -> str:
         """Quiet grid lines and tick labels; the last label of each axis carries the unit."""
         right, bottom = self.left + self.width, self.top + self.height
-        ys, xs = ticks(*self.y_range, y_count), ticks(*self.x_range, x_count)
+        ys = ticks(*self.y_range, y_count) if y_count else []
+        xs = ticks(*self.x_range, x_count)
         parts = [line((self.left, self.y(v)), (right, self.y(v)), "g") for v in ys]
         parts += [text((self.left - 6, self.y(v) + 3.5), short(v), "n s e") for v in ys]
         parts += [text((self.x(v), bottom + 14), short(v), "n s m") for v in xs]
