@@ -161,6 +161,12 @@ _RULES = (
         "Shorten the window or lengthen the FFT",
     ),
     _Check(
+        lambda f: f.fft_samples % 2 != 0,
+        "fft_samples is {f.fft_samples}",
+        "an even number",
+        "Use a power of two, for example 512",
+    ),
+    _Check(
         lambda f: f.hop_samples > 0 and f.frames < 1,
         "the clip has {f.clip_samples} samples and {f.append_samples} appended zeros",
         "at least one window ({f.window_samples} samples)",

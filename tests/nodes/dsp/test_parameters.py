@@ -53,6 +53,7 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
     "band above Nyquist": ({"f_max_hz": 8001.0}, "f_max_hz is 8001"),
     "empty band": ({"f_min_hz": 7600.0}, "f_min_hz is 7600"),
     "band edge not a number": ({"f_max_hz": float("nan")}, "less than f_max_hz (nan)"),
+    "odd FFT": ({"fft_samples": 513}, "fft_samples is 513. Expected: an even number"),
     "window beyond the FFT": ({"window_samples": 513}, "window_samples is 513"),
     "clip shorter than a window": ({"clip_samples": 479}, "the clip has 479 samples"),
     "patch longer than a clip": ({"patch_frames": 99}, "patch_frames is 99"),
