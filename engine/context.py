@@ -37,14 +37,14 @@ class Context:
 
     Attributes:
         work: an empty folder for outputs; it vanishes if the node fails.
-        scratch: survives a kill and is given again to the same computation (same cache key); for checkpoints.
+        scratch_path: where `scratch` lies once it is asked for.
         base: folder of the workflow file; relative paths in parameters start here.
         key: cache key (hex) of this computation; seeds `rng`.
         threads: how many threads the node may use.
     """
 
     work: Path
-    scratch: Path
+    scratch_path: Path
     base: Path
     node: str = "node-1"
     run: str = "run"
@@ -57,9 +57,14 @@ class Context:
     @classmethod
     def for_test(cls, folder: Path, **changes: object) -> Context:
         """A context in `folder` for tests and notebooks."""
-        for name in ("work", "scratch"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "work").mkdir(parents=True, exist_ok=True)
         return cls(folder / "work", folder / "scratch", folder, **changes)  # type: ignore[arg-type]
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder for checkpoints: survives a kill and is given again to the same computation (same cache key)."""
+        self.scratch_path.mkdir(parents=True, exist_ok=True)
+        return self.scratch_path
 
     def folder(self, name: str = "output") -> Path:
         """A new empty folder for one output artifact."""

@@ -57,7 +57,10 @@ def execute(
         outcome = Outcome(job.node, "cancelled")
     except Exception as error:  # the run border: whatever a node raises ends that node only
         outcome = Outcome(job.node, "failed", error=fault_of(error, place))
-    tell(outcome, job, sink)
+    try:
+        tell(outcome, job, sink)
+    except Exception as error:  # nobody listens any more; the run must still hear that the node ended
+        return Outcome(job.node, "failed", error=fault_of(error, place))
     return outcome
 
 
@@ -137,7 +140,8 @@ class _Execution:
         self.check_inputs()
         self.check_repeatable(outputs)
         self.store.record(Result(self.job.recipe, outputs, seconds))
-        shutil.rmtree(self.store.scratch(self.job.cache_key), ignore_errors=True)
+        if (scratch := self.store.scratch(self.job.cache_key)).exists():
+            shutil.rmtree(scratch)
         return Outcome(self.job.node, "done", outputs, seconds)
 
     def check_inputs(self) -> None:

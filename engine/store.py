@@ -226,8 +226,8 @@ class Store:
         return folder
 
     def scratch(self, cache_key: str) -> Path:
-        """The recipe's folder for checkpoints; survives a kill."""
-        return _made(f"{self.root}/scratch/{cache_key}")
+        """Where the recipe's folder for checkpoints is, made or not; it survives a kill."""
+        return self.root / "scratch" / cache_key
 
     # ---- inside
 

@@ -86,8 +86,8 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(project: Any) -> 
     dead, living, sleeping = "1" * 64, "2" * 64, "3" * 64
     for key in (dead, living):
         store.work(key)
-        store.scratch(key)
-    store.scratch(sleeping)
+    for key in (dead, living, sleeping):
+        store.scratch(key).mkdir(parents=True)
     store.lock_path(dead).touch()
     part, fresh = store.root / "tmp" / "result-abc", store.root / "tmp" / "result-def"
     part.touch()

@@ -105,6 +105,22 @@ def test_a_killed_run_is_called_interrupted_and_shows_what_it_did(project: Any, 
     assert [found.state for found in list_runs(project.home)] == ["done", "interrupted"]
 
 
+def test_a_killed_node_goes_on_from_its_checkpoint(project: Any, workflow_of: Callable[..., Any]) -> None:
+    workflow = workflow_of({"t": ("fake.resume", {})})
+    child = start(project, workflow)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if json.loads(line)["values"].get("fraction", 0) > 0.3:
+            break
+    child.kill()
+    child.communicate()
+    record = project.run(workflow)
+    (text,) = [str(event.values["text"]) for event in project.events if event.kind == "log"]
+    assert int(text.removeprefix("from step ")) > 30
+    assert project.store.open(record.nodes["t"].outputs["number"]).json("number.json") == {"value": 100}
+    assert list((project.store.root / "scratch").iterdir()) == []
+
+
 def test_two_processes_at_once_compute_each_node_once(project: Any, graph: Any) -> None:
     children = [start(project, graph) for _ in range(2)]
     kinds = [[json.loads(line)["kind"] for line in (child.stdout or ())] for child in children]

@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import OssicleError
 from engine.event import Event, read_events
-from engine.runner import LocalRunner, Runner
+from engine.runner import LocalRunner, Request, Runner
 from engine.runs import EVENTS, find_run
 from engine.validate import InvalidError
 
@@ -231,8 +231,6 @@ def test_a_disk_that_keeps_damaging_is_given_up(project: Any, workflow_of: Calla
         if event.node == "a" and event.kind in ("finished", "cached"):
             flip(path)
 
-    from engine.runner import Request
-
     request = Request(workflow, project.base, registry=project.registry)
     record = project.runner.run(request, spoil, threading.Event())
     assert node_states(record) == {"a": "done", "n": "failed"}
@@ -250,6 +248,24 @@ def test_reports_come_after_the_record_and_may_fail(project: Any, workflow_of: C
     assert seen == ["done", record]
     assert [event.kind for event in project.events[-2:]] == ["log", "run_finished"]
     assert "no ink" in str(project.events[-2].values["text"])
+
+
+@pytest.mark.parametrize("heard", range(1, 12))
+def test_a_listener_that_goes_away_ends_the_run(project: Any, workflow_of: Callable[..., Any], heard: int) -> None:
+    """Whichever event it is that cannot be told, and in whichever thread: an end, and no hanging."""
+    seen: list[Event] = []
+
+    def listen(event: Event) -> None:
+        seen.append(event)
+        if len(seen) > heard:
+            raise BrokenPipeError("gone")
+
+    request = Request(graph(workflow_of), project.base, registry=project.registry)
+    with pytest.raises(BrokenPipeError):
+        project.runner.run(request, listen, threading.Event())
+    assert find_run(project.home, "last").state in ("interrupted", "failed")
+    assert project.store.verify() == ()
+    assert project.run(graph(workflow_of)).state == "done"
 
 
 def test_run_ids(project: Any, workflow_of: Callable[..., Any]) -> None:

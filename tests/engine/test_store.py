@@ -191,6 +191,7 @@ def test_nested_files_are_sealed_and_verified(store: Store) -> None:
 
 def test_work_is_empty_again_after_a_kill_and_scratch_survives(store: Store) -> None:
     (store.work("1" * 64) / "half").write_text("x")
+    store.scratch("1" * 64).mkdir(parents=True)
     (store.scratch("1" * 64) / "checkpoint").write_text("x")
     assert list(store.work("1" * 64).iterdir()) == []
     assert (store.scratch("1" * 64) / "checkpoint").exists()

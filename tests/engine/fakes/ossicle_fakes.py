@@ -76,6 +76,24 @@ def negate(number: Number, ctx: Context) -> Number:
     return _number(ctx, -number.json("number.json")["value"])
 
 
+class ResumeParams(Params):
+    steps: int = 100
+
+
+@node("fake.resume", version=1, category="Fakes")
+def resume(params: ResumeParams, ctx: Context) -> Number:
+    """Count slowly, with a checkpoint after every step; tells where it began."""
+    _leave_mark(ctx)
+    checkpoint = ctx.scratch / "step"
+    first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    ctx.log(f"from step {first}")
+    for step in range(first, params.steps):
+        checkpoint.write_text(str(step + 1))
+        ctx.progress(step / params.steps)
+        time.sleep(0.002)
+    return _number(ctx, params.steps)
+
+
 @node("fake.spoil", version=1, category="Fakes")
 def spoil(number: Number, ctx: Context) -> Number:
     """Change the input, which is forbidden (and possible for root)."""
