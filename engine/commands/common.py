@@ -28,6 +28,9 @@ SetOption = Annotated[
         show_default=False,
     ),
 ]
+ProjectOption = Annotated[
+    Path, typer.Option("--project", metavar="FOLDER", help="Folder of the workflow files.", show_default="this folder")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for a program to read.")]
 
 
@@ -60,6 +63,11 @@ def open_workflow(name: str, values: Iterable[str] | None = None) -> Opened:
         f"a file, or a shipped project ({', '.join(near) or 'none is installed'})",
         "Check the path",
     )
+
+
+def is_workflow(name: str) -> bool:
+    """Whether `open_workflow` would find something under that name."""
+    return Path(name).is_file() or Path(name + SUFFIX).is_file() or name in projects()
 
 
 def read_values(texts: Iterable[str] | None) -> dict[str, JsonValue]:
