@@ -71,9 +71,9 @@ def _own_table(tree: Tree) -> str | None:
 def _columns(tree: Tree, name: str) -> dict[str, str]:
     """Header names by meaning; empty if the file is no table."""
     try:
-        with tree.path(name).open(encoding="utf-8-sig", newline="") as file:
+        with tree.path(name).open(encoding="utf-8-sig", errors="replace", newline="") as file:
             first = file.readline(_LARGEST_CELL)
-    except (OSError, UnicodeError):
+    except OSError:
         return {}
     header = next(csv.reader([first], delimiter=_delimiter(first)), [])
     by_name = {cell.strip().lower(): cell for cell in header}

@@ -7,10 +7,12 @@ devices are left out and reported. Names that point outside refuse the whole arc
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -30,6 +32,11 @@ Progress = Callable[[float], None]
 _BLOCK_BYTES = 1 << 18
 _FREE_BYTES_KEPT = 64 << 20
 _RATIO_GRACE_BYTES = 64 << 20
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError),
+    *(NotImplementedError, RuntimeError),  # zipfile: an unknown method, an encrypted member
+)
+_NAME_FAULTS = (None, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # None: the decompressors' own
 
 
 @dataclass(frozen=True)
@@ -160,10 +167,14 @@ def unpack(
             for entry in _entries(raw, target.budget):
                 target.take(entry)
                 progress(raw.tell() / max(target.budget.archive_bytes, 1))
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, UnicodeError) as error:
+    except SourceError:
+        raise
+    except _DAMAGE as error:
         raise _damaged(archive, error) from error
-    except (NotImplementedError, RuntimeError) as error:  # zipfile: an unknown method, an encrypted member
-        raise _damaged(archive, error) from error
+    except OSError as error:  # a full or read-only disk is no fault of the archive
+        if error.errno in _NAME_FAULTS:
+            raise _damaged(archive, error) from error
+        raise
     return target.issues
 
 
