@@ -65,6 +65,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 PLUGIN_KIND: Final = Kind("mute", "star")
 STATES: Final[Mapping[str, State]] = {
     "never": State("○", "never run", "faint"),
+    "waiting": State("○", "waiting", "faint"),
     "queued": State("◔", "queued", "mute"),
     "running": State("◑", "running", "blue"),
     "done": State("✓", "done", "green"),
@@ -75,6 +76,7 @@ STATES: Final[Mapping[str, State]] = {
     "muted": State("–", "muted", "faint"),
     "bypassed": State("–", "bypassed", "faint"),
     "cancelled": State("⊘", "cancelled", "mute"),
+    "interrupted": State("!", "interrupted", "amber-text"),
     "attention": State("!", "needs attention", "amber-text"),
 }
 VIRIDIS: Final = (

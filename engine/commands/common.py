@@ -34,6 +34,11 @@ ProjectOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for a program to read.")]
 
 
+def group(about: str | None) -> typer.Typer:
+    """A command that only holds others."""
+    return typer.Typer(help=about, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+
 @dataclass(frozen=True)
 class Opened:
     """A workflow and where it lives: relative paths in it and its data folder start at `base`."""

@@ -126,20 +126,24 @@ def _file_row(name: str, entry: dict[str, Any]) -> tuple[str, str, str]:
 
 def _say_run(record: RunRecord) -> None:
     look = state(record.state)
-    head = paint(f"{look.mark} {look.word}", look.token, sys.stdout)
-    say(
-        f"{paint(record.id, 'bold', sys.stdout)}  {record.workflow}  {head} in {duration(record.seconds)} ({record.runner})"
-    )
+    words = paint(f"{look.mark} {look.word}", look.token, sys.stdout)
+    head = paint(record.id, "bold", sys.stdout)
+    say(f"{head}  {record.workflow}  {words} in {duration(record.seconds)} ({record.runner})")
     rows = [
-        (name, f"{state(node.state).mark} {node.state}", duration(node.seconds), port, str(path))
+        (name, f"{state(node.state).mark} {node.state}", duration(node.seconds), port, path)
         for name, node in record.nodes.items()
-        for port, path in (record.artifacts(name) or {"": ""}).items()
+        for port, path in _folders(record, name).items()
     ]
     say(table(("node", "state", "took", "output", "folder"), rows, right=(2,)))
     for node in record.nodes.values():
         if node.error is not None:
             say(f"{node.node}: {node.error}")
     say(f"{record.folder / 'report.html'}")
+
+
+def _folders(record: RunRecord, node: str) -> dict[str, str]:
+    """Folders by output port; one empty row for a node without results."""
+    return {port: str(path) for port, path in record.artifacts(node).items()} or {"": ""}
 
 
 def _artifact_figures(artifact: Artifact) -> list[Figure]:

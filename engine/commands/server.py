@@ -1,4 +1,4 @@
-"""`ossicle server`: the background Prefect server."""
+"""Start, stop or look at the background Prefect server."""
 
 from __future__ import annotations
 
@@ -6,42 +6,59 @@ from typing import Annotated
 
 import typer
 
-from engine.commands.common import JsonOption
+from engine.commands.common import JsonOption, group
 from engine.console import say, say_json
+from engine.server import Status, ensure, server_home, start_in_background, status, stop
 
-app = typer.Typer(help="Start, stop and look at the background Prefect server.", no_args_is_help=True)
+app = group(__doc__)
 
 
 @app.command()
 def start(
-    wait: Annotated[bool, typer.Option(help="Wait until it is healthy.")] = True, as_json: JsonOption = False
+    wait: Annotated[bool, typer.Option("--wait", help="Come back when it is healthy (some 8 s).")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Start the server, on loopback and with a token; does nothing if it runs."""
-    from engine import server
+    """Start the server, unless there is one. It stays when this command ends, for every later run.
 
-    if wait:
-        server.ensure()
-    else:
-        server.start_in_background()
-    status(as_json)
-
-
-@app.command()
-def stop() -> None:
-    """Stop the server."""
-    from engine import server
-
-    say("stopped" if server.stop() else "there was no server")
+    \b
+    Examples:
+      ossicle server start
+      ossicle server start --wait
+    """
+    _say(Status("healthy", ensure()) if wait else start_in_background(), as_json)
 
 
-@app.command()
-def status(as_json: JsonOption = False) -> None:
-    """Say whether the server runs, and where."""
-    from engine import server
+@app.command("stop")
+def stop_server(as_json: JsonOption = False) -> None:
+    """Stop the server.
 
-    found = server.status()
-    where = {"pid": found.server.pid, "address": found.server.api_url} if found.server else {}
+    \b
+    Examples:
+      ossicle server stop
+    """
+    was_running = stop()
     if as_json:
-        say_json({"state": found.state, **where})
+        say_json({"state": "stopped", "was_running": was_running})
     else:
-        say(" ".join([found.state, *(f"{name} {value}" for name, value in where.items())]))
+        say("stopped" if was_running else "there was no server")
+
+
+@app.command("status")
+def server_status(as_json: JsonOption = False) -> None:
+    """Say whether the server is there, and where.
+
+    \b
+    Examples:
+      ossicle server status
+      ossicle server status --json
+    """
+    _say(status(), as_json)
+
+
+def _say(found: Status, as_json: bool) -> None:
+    server = found.server
+    place = {"pid": server.pid, "address": server.api_url} if server is not None else {}
+    if as_json:
+        say_json({"state": found.state, **place, "log": str(server_home() / "server.log")})
+    else:
+        say(f"{found.state}{f' at {server.api_url} (pid {server.pid})' if server is not None else ''}")

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from engine.commands.common import JsonOption, ProjectOption
+from engine.commands.common import JsonOption, ProjectOption, group
 from engine.console import count, paint, say, say_json, size, table
 from engine.errors import OssicleError
 from engine.runs import home_of, referenced, store_of
 
-app = typer.Typer(help=__doc__, rich_markup_mode=None, no_args_is_help=True)
+app = group(__doc__)
 HERE = Path()
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "B": 1}
 
