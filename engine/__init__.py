@@ -21,7 +21,7 @@ from engine.context import Cancelled, Context
 from engine.errors import OssicleError
 from engine.event import Event
 from engine.node import NodeSpec, Port, node
-from engine.params import Hertz, Milliseconds, Params, Seconds, Secret, Unit
+from engine.params import Decibels, Hertz, Milliseconds, Params, Percent, Seconds, Secret, Unit
 
 __all__ = [
     "Artifact",
@@ -29,6 +29,7 @@ __all__ = [
     "AudioSet",
     "Cancelled",
     "Context",
+    "Decibels",
     "Deployment",
     "DeploymentMeta",
     "Event",
@@ -44,6 +45,7 @@ __all__ = [
     "NodeSpec",
     "OssicleError",
     "Params",
+    "Percent",
     "Port",
     "Receipt",
     "Report",

@@ -7,13 +7,14 @@ waveforms. A FeatureSet is `features.h5`: `features` float32 (clips, *shape) and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.artifact import AudioSet, FeatureSet
+from engine.artifact import AudioMeta, AudioSet, FeatureSet
+from engine.context import Context
 from engine.errors import OssicleError
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ class ClipTable:
     def take(self, rows: NDArray[Any]) -> ClipTable:
         """The rows chosen by a boolean mask or an index array."""
         return ClipTable(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def row(self, index: int) -> Clip:
+        """One row without the place of its waveform."""
+        return Clip(
+            clip_id=str(self.clip_id[index]),
+            label=str(self.label[index]),
+            speaker=str(self.speaker[index]),
+            source=str(self.source[index]),
+            subset=str(self.subset[index]),
+            fold=int(self.fold[index]),
+            start_s=float(self.start_s[index]),
+        )
 
     def with_columns(self, **columns: NDArray[Any]) -> ClipTable:
         """The same rows with some columns replaced."""
@@ -224,6 +237,57 @@ class AudioWriter:
         if kind is None:
             self.table = make_table(self._clips, self._lengths, self._digests)
             write_audio_table(self.folder, self.table)
+
+
+def write_audio(folder: Path, clips: Iterable[tuple[Clip, NDArray[np.int16]]], rate_hz: int) -> AudioSet:
+    """A new AudioSet from clips and their int16 samples (samples,); classes are the labels in order of appearance."""
+    classes: dict[str, None] = {}
+    with AudioWriter(folder) as writer:
+        for clip, samples in clips:
+            writer.add(clip, samples)
+            if clip.subset != BACKGROUND:
+                classes[clip.label] = None
+    table = writer.table if writer.table is not None else make_table([], [], [])
+    minutes = float(table.samples.sum()) / rate_hz / 60
+    counts = {"clips": len(table.clips()), **table.subset_counts()}
+    return AudioSet(folder, AudioMeta(rate_hz=rate_hz, classes=tuple(classes), counts=counts, minutes=minutes))
+
+
+def map_clips(
+    audio: AudioSet, ctx: Context, function: Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]], about: str = ""
+) -> AudioSet:
+    """A new AudioSet with `function` applied to every clip, background tracks included; the table stays.
+
+    Args:
+        function: from samples (samples,) float32 in [-1, 1) to samples of any length at the same rate; what lies
+            beyond full scale is clipped.
+        about: what was done, for the line on the node.
+
+    Raises:
+        OssicleError: the function gave NaN, infinity or another shape for a clip; names it.
+    """
+    table, folder = table_of(audio), ctx.folder("audio")
+    with AudioWriter(folder) as writer:
+        for row, samples in enumerate(waveforms(audio, table)):
+            clip = table.row(row)
+            writer.add(clip, _to_int16(function(samples.astype("float32") / 32768), clip.clip_id))
+            if row % 256 == 0:
+                ctx.progress(row / len(table), f"{row:,} of {len(table):,} clips")
+    minutes = 0.0 if writer.table is None else float(writer.table.samples.sum()) / audio.meta.rate_hz / 60
+    words = " · ".join(part for part in (audio.meta.about, about) if part)
+    return AudioSet(folder, audio.meta.model_copy(update={"about": words, "minutes": minutes, "problems": ()}))
+
+
+def _to_int16(samples: NDArray[np.floating[Any]], name: str) -> NDArray[np.int16]:
+    import numpy as np
+
+    if samples.ndim != 1 or not np.isfinite(samples).all():
+        raise OssicleError(
+            f"the function gave samples of shape {samples.shape} or NaN for clip {name}",
+            "finite samples of shape (samples,)",
+            "Correct the node's function",
+        )
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
 
 
 def make_table(clips: Iterable[Clip], lengths: Iterable[int], digests: Iterable[str]) -> ClipTable:

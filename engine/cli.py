@@ -93,7 +93,7 @@ def summary_in(module: str, attribute: str) -> str:
     except (ImportError, OSError, SyntaxError, ValueError):
         return ""
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == attribute]
-    return (ast.get_docstring(found[0] if found else tree) or "").partition("\n")[0].rstrip(".")
+    return (ast.get_docstring(found[0] if found else tree) or "").partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
 @functools.cache
