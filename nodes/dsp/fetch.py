@@ -21,7 +21,6 @@ Progress = Callable[[int, int], None]
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _ASK_TIMEOUT = httpx.Timeout(5.0)
 _PAUSES_S = (0.0, 0.2, 1.0, 2.0)
-_BLOCK_BYTES = 1 << 18
 _PLAIN = {"accept-encoding": "identity"}  # the bytes as they lie on the server: they are what the digest is of
 
 
@@ -78,7 +77,10 @@ def is_address(text: str) -> bool:
 
 def shown(url: str) -> str:
     """The address without user, password and query: what may stand in messages."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the address"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -131,7 +133,7 @@ def fetch(url: str, folder: Path, sha256: str = "", progress: Progress = lambda 
 
 
 def _place(url: str, folder: Path) -> _Place:
-    name = re.sub(r"[^\w.-]", "_", urlsplit(url).path.rsplit("/", 1)[-1])[-80:] or "download"
+    name = re.sub(r"[^\w.-]", "_", re.split("[?#]", url)[0].rsplit("/", 1)[-1])[-80:] or "download"
     return _Place(folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}")
 
 
@@ -186,7 +188,8 @@ def _transfer(url: str, place: _Place, progress: Progress) -> State:
         state = State.of(response)
         is_rest = response.status_code == httpx.codes.PARTIAL_CONTENT
         place.write(place.part, state)
-        _store(response.iter_raw(_BLOCK_BYTES), place.part, done if is_rest else 0, state.size_bytes, progress)
+        # without a block size: httpx would hold back an unfilled block, and lose it when the transfer breaks
+        _store(response.iter_raw(), place.part, done if is_rest else 0, state.size_bytes, progress)
     return state
 
 
