@@ -266,11 +266,13 @@ def map_clips(
     Raises:
         OssicleError: the function gave NaN, infinity or another shape for a clip; names it.
     """
+    import numpy as np
+
     table, folder = table_of(audio), ctx.folder("audio")
     with AudioWriter(folder) as writer:
         for row, samples in enumerate(waveforms(audio, table)):
             clip = table.row(row)
-            writer.add(clip, _to_int16(function(samples.astype("float32") / 32768), clip.clip_id))
+            writer.add(clip, _to_int16(function(samples.astype(np.float32) / np.float32(32768)), clip.clip_id))
             if row % 256 == 0:
                 ctx.progress(row / len(table), f"{row:,} of {len(table):,} clips")
     minutes = 0.0 if writer.table is None else float(writer.table.samples.sum()) / audio.meta.rate_hz / 60
@@ -287,7 +289,8 @@ def _to_int16(samples: NDArray[np.floating[Any]], name: str) -> NDArray[np.int16
             "finite samples of shape (samples,)",
             "Correct the node's function",
         )
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
+    result: NDArray[np.int16] = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
+    return result
 
 
 def make_table(clips: Iterable[Clip], lengths: Iterable[int], digests: Iterable[str]) -> ClipTable:
