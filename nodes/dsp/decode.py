@@ -5,6 +5,7 @@ Files are read in blocks, so memory follows what is really in a file, never what
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,8 @@ def decode(path: Path, rate_hz: int, max_clip_s: float = MAX_CLIP_S) -> NDArray[
     try:
         if path.stat().st_size == 0:
             raise _bad("it is empty (0 bytes)", "a recording", "Record or copy it again, or delete it")
-        with soundfile.SoundFile(str(path)) as file:
+        # bytes: names that are no UTF-8 open too
+        with soundfile.SoundFile(str(path) if os.name == "nt" else os.fsencode(path)) as file:
             return _decoded(file, rate_hz, max_clip_s)
     except SourceError:
         raise

@@ -131,10 +131,10 @@ def test_content_counts_not_the_extension(tmp_path: Path) -> None:
     assert decode(tmp_path / "a.mp3", 16_000).tolist() == tone().tolist()
 
 
-@pytest.mark.parametrize("name", ["leer zeichen.wav", "größe-日本語-🎤.wav", "a'b\"c;d.wav", "-rf.wav"])
+@pytest.mark.parametrize("name", ["leer zeichen.wav", "größe-日本語-🎤.wav", "a'b\"c;d.wav", "-rf.wav", "\udcff.wav"])
 def test_any_file_name(name: str, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / name, tone(0.1), 16_000)
-    assert len(decode(tmp_path / name, 16_000)) == 1600
+    soundfile.write(tmp_path / "plain.wav", tone(0.1), 16_000)
+    assert len(decode((tmp_path / "plain.wav").rename(tmp_path / name), 16_000)) == 1600
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
