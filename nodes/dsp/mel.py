@@ -49,23 +49,35 @@ def slaney_inverse(mel: Array) -> Array:
 _SCALES = {"htk": (htk, htk_inverse), "slaney": (slaney, slaney_inverse)}
 
 
-def mel_matrix(front_end: FrontEnd) -> Array:
+def mel_matrix(front_end: FrontEnd, warp: float = 1.0) -> Array:
     """Weights (n_mels, fft_samples // 2 + 1) of the mel bands.
 
     Edges are n_mels + 2 points equally spaced in mel; a band rises from its left neighbour's centre and falls to its
-    right one's. The DC bin carries no weight.
+    right one's. The DC bin carries no weight. A `warp` other than 1 hears another vocal tract (see `warped`).
     """
     to_mel, to_hz = _SCALES[front_end.mel_scale]
     low, high = to_mel(np.array([front_end.f_min_hz, front_end.f_max_hz])).tolist()
     edges_mel = np.linspace(low, high, front_end.n_mels + 2)
     edges_hz = to_hz(edges_mel)
-    bins_hz = np.linspace(0.0, front_end.rate_hz * 0.5, front_end.fft_samples // 2 + 1)
+    bins_hz = warped(np.linspace(0.0, front_end.rate_hz * 0.5, front_end.fft_samples // 2 + 1), warp)
     over_mel = front_end.mel_triangles == "mel"
     weights = _triangles(edges_mel, to_mel(bins_hz)) if over_mel else _triangles(edges_hz, bins_hz)
     weights[:, 0] = 0.0
     if front_end.area_normalised:
         weights *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
     return weights
+
+
+def warped(bins_hz: Array, warp: float) -> Array:
+    """Frequencies of all bins times `warp`, bent above 60 % of the last one so that this one stays in place.
+
+    Vocal tract length perturbation (Jaitly and Hinton, 2013): warp 1.1 moves formants up by a tenth.
+    """
+    if warp == 1.0:
+        return bins_hz
+    last, knee = bins_hz[-1], 0.6 * bins_hz[-1] * min(warp, 1.0)
+    bent = last - (last - knee) / (last - knee / warp) * (last - bins_hz)
+    return np.where(bins_hz <= knee / warp, bins_hz * warp, bent)
 
 
 def _triangles(edges: Array, points: Array) -> Array:
@@ -83,13 +95,13 @@ class BandProduct:
     weights: NDArray[np.float32]
 
 
-def band_products(front_end: FrontEnd) -> Iterator[BandProduct]:
+def band_products(front_end: FrontEnd, warp: float = 1.0) -> Iterator[BandProduct]:
     """The mel matrix as a few products over the columns each touches: dense in cache, an eighth of the whole in work.
 
     With power 2 the columns are the squares of real and imaginary parts side by side, each with the bin's weight;
     with power 1 they are magnitudes.
     """
-    weights = np.repeat(mel_matrix(front_end), front_end.power, axis=1)
+    weights = np.repeat(mel_matrix(front_end, warp), front_end.power, axis=1)
     limits = np.linspace(0, len(weights), min(BAND_GROUPS, len(weights)) + 1).astype(int).tolist()
     for low, high in zip(limits, limits[1:], strict=False):
         used = np.flatnonzero(weights[low:high].any(axis=0))

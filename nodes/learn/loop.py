@@ -1,0 +1,322 @@
+"""The training loop: batches in, weights and curves out; the outside world watches through one callback.
+
+Every random number follows from (seed, step), so a checkpoint needs no generator states, and a training that was killed
+and taken up again gives the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nodes.learn import checkpoint
+from nodes.learn.ahead import ahead
+from nodes.learn.errors import LearnError
+from nodes.learn.optimise import Average, optimizer_of, prepare
+from nodes.learn.recipe import Recipe
+from nodes.learn.source import Batch, Source
+
+TELL_EVERY_S: Final = 0.5
+TRIAL_BATCH: Final = 256
+BUDGET_WARMUP_STEPS: Final = 20
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean cross-entropy and accuracy in [0, 1]."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the curves: means of the training since the last point, and the validation clips now."""
+
+    step: int
+    epoch: float
+    learning_rate: float
+    loss: float
+    accuracy: float
+    """Of the clips as they were shown, changed and mixed: lower than on plain clips."""
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a watcher is told: often with progress only, with `point` when the validation clips were scored."""
+
+    step: int
+    steps: int
+    left_s: float
+    point: Point | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Validation clips: features (clips, *shape) and class numbers (clips,)."""
+
+    features: Tensor
+    truth: Tensor
+
+
+@dataclass(frozen=True)
+class Session:
+    """How one training runs, apart from what is learnt.
+
+    Attributes:
+        seed: decides first weights, order, changes and dropout.
+        workers: threads that prepare batches ahead.
+        folder: where checkpoints go; None writes none.
+        identity: what the checkpoint must have been made from to be taken up again.
+        save_every_s: seconds between checkpoints.
+        budget_s: shorten the training so that it ends in about this time; 0 has no limit. The result then depends on
+            the machine's speed.
+    """
+
+    seed: int = 0
+    workers: int = 0
+    folder: Path | None = None
+    identity: str = ""
+    save_every_s: float = 20.0
+    budget_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The network with the selected weights, its validation score, and the curves."""
+
+    network: nn.Module
+    score: Score | None
+    step: int
+    """Step whose weights were selected."""
+    steps: int
+    """Steps done."""
+    curves: tuple[Point, ...]
+    resumed_at: int = 0
+
+
+def train(
+    network: nn.Module,
+    source: Source,
+    trial: Trial | None,
+    recipe: Recipe,
+    session: Session,
+    watch: Callable[[Moment], None] = lambda _moment: None,
+) -> Learnt:
+    """Train a network by a recipe. An exception of `watch` stops it, after a checkpoint.
+
+    Raises:
+        LearnError: the loss is no longer a number; or the recipe needs validation clips and there are none.
+    """
+    if trial is None and (recipe.selection == "best" or recipe.patience):
+        raise LearnError("there are no validation clips", "some to choose the best weights by", "Use selection 'last'")
+    return _Training(network, source, trial, recipe, session, watch).run()
+
+
+def score(network: nn.Module, trial: Trial) -> Score:
+    """Loss and accuracy of a network in inference mode, each clip once."""
+    network.eval()
+    with torch.no_grad():
+        logits = torch.cat([network(block) for block in torch.split(trial.features, TRIAL_BATCH)])
+    hits = int((logits.argmax(1) == trial.truth).sum())
+    return Score(float(F.cross_entropy(logits, trial.truth)), hits / len(trial.truth))
+
+
+def _seed_of(seed: int, step: int) -> int:
+    """Seed of torch's generator for one step: torch uses 32 bits, so both numbers are hashed into them."""
+    return int(np.random.SeedSequence((seed, 2, step)).generate_state(1)[0])
+
+
+@dataclass
+class _Sums:
+    """Running sums since the last point of the curves."""
+
+    loss: float = 0.0
+    hits: int = 0
+    clips: int = 0
+    steps: int = 0
+
+    def add(self, loss: float, hits: int, clips: int) -> None:
+        self.loss, self.hits, self.clips, self.steps = (
+            self.loss + loss, self.hits + hits, self.clips + clips, self.steps + 1
+        )  # fmt: skip
+
+
+@dataclass
+class _Best:
+    """The best evaluation so far and its weights."""
+
+    score: Score | None = None
+    step: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def is_beaten_by(self, other: Score) -> bool:
+        return self.score is None or (other.accuracy, -other.loss) >= (self.score.accuracy, -self.score.loss)
+
+
+class _Training:
+    """A training under way."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        source: Source,
+        trial: Trial | None,
+        recipe: Recipe,
+        session: Session,
+        watch: Callable[[Moment], None],
+    ) -> None:
+        torch.manual_seed(session.seed)
+        prepare(network, recipe)
+        self.network, self.source, self.trial, self.recipe = network, source, trial, recipe
+        self.session, self.watch = session, watch
+        self.average, self.optimizer = Average(network, recipe.average), optimizer_of(network, recipe)
+        self.steps = recipe.length(source.steps_per_epoch)
+        self.step, self.sums, self.best = 0, _Sums(), _Best()
+        self.curves: list[Point] = []
+        self.spent_s, self.resumed_at = 0.0, 0
+
+    def run(self) -> Learnt:
+        self._take_up()
+        self.started_s = self.told_s = self.saved_s = time.monotonic()
+        self.first_step = self.step
+        with ahead(self._batch, self.step, self.session.workers) as batches:
+            while self.step < self.steps and not self._is_stale():
+                self._learn(next(batches))
+                self._after_step()
+        return self._result()
+
+    def _batch(self, step: int) -> Batch:
+        return self.source.batch(step, is_calm=step >= (1.0 - self.recipe.calm) * self.steps)
+
+    def _learn(self, batch: Batch) -> None:
+        """One step of the optimizer."""
+        torch.manual_seed(_seed_of(self.session.seed, self.step))
+        rate = self.recipe.rate_at(self.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        logits = self.network(batch.features)
+        loss = F.cross_entropy(logits, batch.targets)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.average.update(self.step)
+        self.step += 1
+        self.sums.add(loss.item(), int((logits.argmax(1) == batch.truth).sum()), len(batch.truth))
+
+    def _after_step(self) -> None:
+        now_s = time.monotonic()
+        self._keep_to_budget(now_s)
+        every = max(self.steps // self.recipe.evaluations, min(self.source.steps_per_epoch, self.steps))
+        if self.step % every == 0 or self.step >= self.steps:
+            self._evaluate()
+            self._tell(self.curves[-1])
+        elif now_s - self.told_s > TELL_EVERY_S:
+            self._tell(None)
+        if now_s - self.saved_s > self.session.save_every_s:
+            self._save()
+
+    def _evaluate(self) -> None:
+        """Add a point to the curves and remember the weights if they are the best so far."""
+        sums, self.sums = self.sums, _Sums()
+        if not math.isfinite(sums.loss):
+            raise LearnError(
+                f"the loss is {sums.loss} after step {self.step}",
+                "a number",
+                "Lower the learning rate; check the clips",
+            )
+        found = score(self.average.network, self.trial) if self.trial else None
+        if found and self.best.is_beaten_by(found):
+            weights = checkpoint.named("", self.average.network) if self.recipe.selection == "best" else {}
+            self.best = _Best(found, self.step, weights)
+        self.curves.append(
+            Point(
+                step=self.step,
+                epoch=round(self.step / self.source.steps_per_epoch, 3),
+                learning_rate=self.recipe.rate_at(self.step - 1, self.steps),
+                loss=sums.loss / max(sums.steps, 1),
+                accuracy=sums.hits / max(sums.clips, 1),
+                validation_loss=found.loss if found else None,
+                validation_accuracy=found.accuracy if found else None,
+            )
+        )
+
+    def _is_stale(self) -> bool:
+        """Whether so many evaluations have passed without a better one that the recipe gives up."""
+        behind = sum(point.step > self.best.step for point in self.curves)
+        return bool(self.recipe.patience) and behind >= self.recipe.patience
+
+    def _keep_to_budget(self, now_s: float) -> None:
+        done = self.step - self.first_step
+        if self.session.budget_s and done >= BUDGET_WARMUP_STEPS and done % BUDGET_WARMUP_STEPS == 0:
+            left_s = self.session.budget_s - self.spent_s - (now_s - self.started_s)
+            reachable = self.step + int(max(left_s, 0.0) * done / (now_s - self.started_s))
+            self.steps = max(min(self.steps, reachable), self.step)
+
+    def _tell(self, point: Point | None) -> None:
+        """Tell the watcher; if it objects, leave a checkpoint to go on from."""
+        self.told_s = time.monotonic()
+        pace_s = (self.told_s - self.started_s) / max(self.step - self.first_step, 1)
+        try:
+            self.watch(Moment(self.step, self.steps, (self.steps - self.step) * pace_s, point))
+        except BaseException:
+            self._save()
+            raise
+
+    def _save(self) -> None:
+        self.saved_s = time.monotonic()
+        if self.session.folder is None:
+            return
+        tensors = checkpoint.named("network.", self.network) | checkpoint.optimizer_tensors(
+            "optimizer.", self.optimizer
+        )
+        tensors |= {f"best.{name}": value for name, value in self.best.weights.items()}
+        if self.recipe.average:
+            tensors |= checkpoint.named("average.", self.average.network)
+        facts: dict[str, Any] = {
+            "identity": self.session.identity,
+            "step": self.step,
+            "steps": self.steps,
+            "spent_s": self.spent_s + self.saved_s - self.started_s,
+            "sums": asdict(self.sums),
+            "best": {"score": asdict(self.best.score) if self.best.score else None, "step": self.best.step},
+            "curves": [asdict(point) for point in self.curves],
+        }
+        checkpoint.save(self.session.folder, tensors, facts)
+
+    def _take_up(self) -> None:
+        """Go on from a checkpoint of the same training, if there is one."""
+        found = checkpoint.load(self.session.folder, self.session.identity) if self.session.folder else None
+        if found is None:
+            return
+        self.network.load_state_dict(found.part("network."))
+        checkpoint.restore_optimizer(self.optimizer, found.part("optimizer."))
+        if self.recipe.average:
+            self.average.network.load_state_dict(found.part("average."))
+        facts, best = found.facts, found.facts["best"]
+        self.step, self.steps, self.spent_s = facts["step"], facts["steps"], facts["spent_s"]
+        self.sums, self.resumed_at = _Sums(**facts["sums"]), self.step
+        self.best = _Best(Score(**best["score"]) if best["score"] else None, best["step"], found.part("best."))
+        self.curves = [Point(**point) for point in facts["curves"]]
+
+    def _result(self) -> Learnt:
+        network = self.average.network
+        if self.best.weights:
+            network.load_state_dict(self.best.weights)
+        is_best = bool(self.best.weights)
+        final = self.best.score if is_best or not self.trial else score(network, self.trial)
+        network.eval()
+        chosen = self.best.step if is_best else self.step
+        return Learnt(network, final, chosen, self.step, tuple(self.curves), self.resumed_at)

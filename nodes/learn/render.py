@@ -1,0 +1,133 @@
+"""Features of changed waveforms: the front end with a tempo, a vocal tract and masks of its own for every batch.
+
+Tempo comes from the distance between frames and the vocal tract from the mel bands, so neither needs resampling: that
+makes full augmentation cost little more than the features themselves. Without changes the numbers are the front end's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nodes.dsp.mel import band_products, dct_matrix, hann
+from nodes.dsp.parameters import FrontEnd
+from nodes.learn.augmentation import Augmentation
+
+Floats = NDArray[np.float32]
+Bands = list[tuple[slice, Tensor]]
+
+WARPS: Final = 21
+"""Vocal tracts to choose from."""
+BLOCK_CLIPS: Final = 5
+"""Clips that share one vocal tract: their frames stay in a core's cache."""
+
+
+class Renderer:
+    """Waveforms in buffers (batch, margin + clip_samples + margin) to features (batch, *front_end.shape)."""
+
+    def __init__(self, front_end: FrontEnd, augmentation: Augmentation) -> None:
+        self.front_end, self.augmentation = front_end, augmentation
+        self._length = front_end.clip_samples + front_end.append_samples + 2 * front_end.pad_samples
+        self._centre = (front_end.frames - 1) * front_end.hop_samples / 2.0
+        self._window = np.zeros(front_end.fft_samples, np.float32)
+        self._window[: front_end.window_samples] = hann(front_end.window_samples)
+        self._dct = torch.tensor(dct_matrix(front_end).T.copy(), dtype=torch.float32) if front_end.n_mfcc else None
+        self._tracts = [_bands(front_end, warp) for warp in _warps(augmentation.vocal_tract)]
+
+    @property
+    def margin(self) -> int:
+        """Samples needed before and behind the clip for frames that tempo moves out of it."""
+        return int(np.ceil(self.augmentation.tempo * self._centre)) + 1 if self.augmentation.tempo else 0
+
+    @torch.no_grad()
+    def render(self, buffer: Floats, random: np.random.Generator) -> Tensor:
+        """Features of a batch, each clip with its own tempo and masks, each block of clips with its own vocal tract."""
+        starts = self._starts(len(buffer), random)
+        tracts = random.integers(0, len(self._tracts), -(-len(buffer) // BLOCK_CLIPS))
+        padded = self._padded(buffer)
+        parts = [
+            self._logs(padded[first : first + BLOCK_CLIPS], starts[first : first + BLOCK_CLIPS], self._tracts[tract])
+            for first, tract in zip(range(0, len(buffer), BLOCK_CLIPS), tracts.tolist(), strict=True)
+        ]
+        logs = masked(torch.cat(parts), self.augmentation, random)
+        return self._arranged(logs if self._dct is None else logs @ self._dct)
+
+    def _starts(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """First sample of every frame (count, frames) in the padded buffer."""
+        pace = 1.0 + self.augmentation.tempo * random.uniform(-1.0, 1.0, (count, 1))
+        usual = np.arange(self.front_end.frames) * self.front_end.hop_samples
+        return np.rint((usual - self._centre) * pace + (self._centre + self.margin)).astype(np.int64)
+
+    def _padded(self, buffer: Floats) -> Floats:
+        """The buffer with the front end's padding, and zeros behind so that a whole FFT can be read everywhere."""
+        pad, margin, samples = self.front_end.pad_samples, self.margin, self.front_end.clip_samples
+        behind = self.front_end.append_samples + pad + self.front_end.fft_samples
+        padded = np.pad(buffer, ((0, 0), (pad, behind)))
+        if pad and self.front_end.padding == "reflect":
+            clip = buffer[:, margin : margin + samples]
+            padded[:, margin : margin + pad] = clip[:, pad:0:-1]
+            padded[:, margin + pad + samples : margin + 2 * pad + samples] = clip[:, -2 : -pad - 2 : -1]
+        return padded
+
+    def _logs(self, padded: Floats, starts: NDArray[np.int64], bands: Bands) -> Tensor:
+        """Log-mel bands (clips, frames, n_mels)."""
+        frames = torch.from_numpy(self._frames(padded, starts))
+        bins = torch.fft.rfft(frames)
+        spectrum = bins.abs() if self.front_end.power == 1 else torch.view_as_real(bins).square_().flatten(1)
+        mels = torch.cat([spectrum[:, source] @ weights for source, weights in bands], dim=1)
+        return self._logarithm(mels.view(*starts.shape, -1))
+
+    def _frames(self, padded: Floats, starts: NDArray[np.int64]) -> Floats:
+        """Windowed frames (clips * frames, fft_samples): every row of the table of all positions that is asked for."""
+        points, flat = self.front_end.fft_samples, padded.reshape(-1)
+        table = as_strided(flat, (len(flat) - points + 1, points), (flat.itemsize, flat.itemsize), writeable=False)
+        rows = starts + (np.arange(len(padded)) * padded.shape[1])[:, None]
+        frames: Floats = table[rows.reshape(-1)]
+        frames *= self._window
+        return frames
+
+    def _logarithm(self, mels: Tensor) -> Tensor:
+        front_end = self.front_end
+        if front_end.log == "ln":
+            return mels.add_(front_end.log_offset).log_()
+        lowest = mels.amax(dim=(1, 2), keepdim=True) * 10.0 ** (-front_end.db_range / 10.0)
+        return torch.maximum(mels, lowest.clamp_(min=front_end.db_floor)).log10_().mul_(10.0)
+
+    def _arranged(self, rows: Tensor) -> Tensor:
+        if not self.front_end.patch_frames:
+            return rows.transpose(1, 2).contiguous()
+        patches, size = self.front_end.shape[0], self.front_end.patch_frames
+        return rows[:, : patches * size].reshape(len(rows), patches, size, -1).transpose(2, 3).contiguous()
+
+
+def masked(logs: Tensor, augmentation: Augmentation, random: np.random.Generator) -> Tensor:
+    """Replace random stretches of frames and bands of maps (batch, frames, bands) by each map's mean (SpecAugment)."""
+    if not augmentation.time_masks and not augmentation.band_masks:
+        return logs
+    clips, frames, bands = logs.shape
+    hidden_frames = _stretches(clips, frames, augmentation.time_masks, augmentation.time_mask, random)
+    hidden_bands = _stretches(clips, bands, augmentation.band_masks, augmentation.band_mask, random)
+    hidden = torch.from_numpy(hidden_frames)[:, :, None] | torch.from_numpy(hidden_bands)[:, None, :]
+    return torch.where(hidden, logs.mean(dim=(1, 2), keepdim=True), logs)
+
+
+def _stretches(clips: int, size: int, count: int, widest: float, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Which of `size` places (clips, size) lie in one of `count` stretches of at most `widest` * size places."""
+    widths = random.uniform(0.0, widest * size, (clips, count, 1))
+    starts = random.random((clips, count, 1)) * (size - widths)
+    places = np.arange(size) + 0.5
+    hidden: NDArray[np.bool_] = np.any((places >= starts) & (places < starts + widths), axis=1)
+    return hidden
+
+
+def _warps(reach: float) -> NDArray[np.float64]:
+    return np.linspace(1.0 - reach, 1.0 + reach, WARPS) if reach else np.ones(1)
+
+
+def _bands(front_end: FrontEnd, warp: float) -> Bands:
+    return [(product.source, torch.from_numpy(product.weights)) for product in band_products(front_end, warp)]
