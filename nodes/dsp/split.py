@@ -188,7 +188,7 @@ def by_left_out_speaker(table: Columns, options: SplitOptions) -> Text:
     if missing or not options.speakers:
         raise SourceError(
             f"no speaker {', '.join(missing)}" if missing else "no speaker to leave out is named",
-            f"one or more of {', '.join(sorted(set(table.speaker.tolist()) - {''})[:40])}",
+            f"one or more of {', '.join(sorted(set(table.speaker.tolist()) - {''})[:12])}",
             "Set speakers",
         )
     is_out = np.isin(table.speaker, options.speakers)

@@ -25,7 +25,6 @@ from engine import AudioSet, Cancelled, Context, Event, OssicleError
 from engine.audio import table_of, waveforms
 from engine.key import recipe_of
 from nodes.ingest import IngestParams, ingest
-from nodes.source import PRESETS, address_of
 
 DIGITS = r"(?P<label>\d)_(?P<speaker>[a-z]+)_(?P<take>\d+)"
 TEN = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -394,11 +393,3 @@ def test_changed_archives_addresses_and_maps_have_other_keys(
 def test_a_digest_needs_no_network() -> None:
     params = IngestParams(source="http://127.0.0.1:9/x.tar.gz", sha256="AB" * 32)
     assert recipe_of(ingest, params, {}, Path()).fingerprint == {"sha256": "ab" * 32}
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_name_address_and_digest(name: str) -> None:
-    address, sha256 = PRESETS[name]
-    assert address == f"https://download.tensorflow.org/data/{name}.tar.gz" and len(sha256) == 64
-    assert address_of(IngestParams(source=name)) == (address, sha256)
-    assert recipe_of(ingest, IngestParams(source=name), {}, Path()).fingerprint == {"sha256": sha256}

@@ -13,7 +13,7 @@ from nodes.dsp.errors import SourceError
 from nodes.dsp.layout import LayoutOptions, Listing, share
 from nodes.dsp.layouts import LAYOUTS, detect, list_clips
 from nodes.dsp.split import hash_subset
-from nodes.dsp.tree import Tree, scan, stamp
+from nodes.dsp.tree import Tree, scan
 
 ALL_WORDS = LayoutOptions(words=())
 
@@ -291,18 +291,6 @@ def test_auto_falls_back_to_folders() -> None:
     assert detect(tree("a/1_nohash_0.wav", "_background_noise_/x.wav"), LayoutOptions()) == "speech_commands"
 
 
-def test_a_wrapping_folder_is_looked_through(tmp_path: Path) -> None:
-    assert write(tmp_path / "1", **{"set/v1/a/1.wav": "", "set/v1/b/2.wav": ""}).files == ("a/1.wav", "b/2.wav")
-    assert write(tmp_path / "2", **{"a/1.wav": "", "a/2.wav": ""}).files == ("a/1.wav", "a/2.wav")
-    assert write(tmp_path / "3", **{"set/a/1.wav": "", "read.me": ""}).files == ("read.me", "set/a/1.wav")
-
-
-def test_hidden_files_and_links_to_folders_are_left_out(tmp_path: Path) -> None:
-    write(tmp_path, **{"a/1.wav": "", "a/._1.wav": "", ".git/x.wav": "", "__MACOSX/a/1.wav": ""})
-    (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    assert scan(tmp_path).files == ("a/1.wav",)
-
-
 def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     folder = tmp_path / "a"
     folder.mkdir()
@@ -310,13 +298,3 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     path.touch()
     item = list_clips(scan(tmp_path), "folder", LayoutOptions()).items[0]
     assert item.clip_id == "a/\\xff.wav" and (tmp_path / item.path).exists()
-
-
-def test_the_stamp_changes_with_the_files(tmp_path: Path) -> None:
-    write(tmp_path, **{"a/1.wav": "x", "b/1.wav": "y"})
-    before = stamp(tmp_path)
-    assert before == stamp(tmp_path)
-    (tmp_path / "a" / "1.wav").write_text("longer")
-    after = stamp(tmp_path)
-    (tmp_path / "b" / "1.wav").rename(tmp_path / "b" / "2.wav")
-    assert len({before, after, stamp(tmp_path)}) == 3

@@ -15,7 +15,7 @@ import pytest
 
 from engine.audio import Clip, ClipTable, make_table
 from nodes.dsp.errors import SourceError
-from nodes.dsp.leak import leaks, moved_together, without_leaks
+from nodes.dsp.leak import leaks
 from nodes.dsp.split import (
     KEEPS_SPEAKERS_APART,
     MAX_CLIPS_PER_CLASS,
@@ -221,48 +221,3 @@ def test_every_rule_names_only_the_three_subsets() -> None:
     options = SplitOptions(speakers=("s1",), lists={clips.clip_id[0].item(): "testing"})
     for rule in RULES:
         assert set(split(clips, rule, options).tolist()) <= {"training", "validation", "testing"}, rule
-
-
-LEAKY = [
-    {"clip_id": "a", "speaker": "s1", "audio": "same"},
-    {"clip_id": "b", "speaker": "s2", "audio": "same"},
-    {"clip_id": "c", "speaker": "s1", "source": "one"},
-    {"clip_id": "d", "speaker": "s3", "source": "one"},
-    {"clip_id": "e", "speaker": "s4"},
-    {"clip_id": "f", "speaker": "s4"},
-]
-SUBSETS = np.array(["training", "testing", "training", "validation", "training", "testing"])
-
-
-def test_leaks_are_found_counted_and_shown() -> None:
-    found = {leak.kind: leak for leak in leaks(table(LEAKY), SUBSETS, with_speakers=True)}
-    assert {kind: (leak.shared, leak.clips) for kind, leak in found.items()} == {
-        "audio": (1, 2),
-        "source recording": (1, 2),
-        "speaker": (1, 2),
-    }
-    assert found["audio"].example == "a (training) and b (testing)"
-    assert "for example e (training) and f (testing)" in str(found["speaker"])
-    assert {leak.kind for leak in leaks(table(LEAKY), SUBSETS, with_speakers=False)} == {"audio", "source recording"}
-
-
-def test_copies_within_one_subset_are_harmless() -> None:
-    assert not leaks(table(LEAKY), np.array(["training"] * 6), with_speakers=True)
-
-
-def test_dropping_spares_the_test_set() -> None:
-    keep = without_leaks(table(LEAKY), SUBSETS, with_speakers=True)
-    assert keep.tolist() == [False, True, False, True, False, True]
-
-
-def test_moving_keeps_groups_together() -> None:
-    clips = table(LEAKY)
-    moved = moved_together(clips, SUBSETS, with_speakers=True)
-    assert not leaks(clips, moved, with_speakers=True)
-    # a, b, c, d hang together (audio, speaker s1, source): two of four were for training
-    assert moved.tolist() == ["training"] * 4 + ["testing"] * 2
-
-
-def test_no_clips_no_leaks() -> None:
-    empty = table([])
-    assert leaks(empty, empty.subset, with_speakers=True) == []
