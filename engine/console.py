@@ -186,11 +186,11 @@ class LiveProgress:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
         columns = (
-            TextColumn("{task.fields[mark]} {task.description:20}", style="blue"),
+            TextColumn("{task.fields[mark]} {task.description:20}", style="blue", markup=False),
             BarColumn(24, complete_style="blue", finished_style="green"),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[text]}", style="bright_black"),
+            TextColumn("{task.fields[text]}", style="bright_black", markup=False),
         )
         self._bars = Progress(*columns, console=Console(file=self.stream), transient=True, expand=False)
         self._bars.start()

@@ -185,7 +185,7 @@ def identifiers(workflow: Workflow) -> dict[str, str]:
 
 
 def _head(workflow: Workflow, imports: str) -> Iterator[str]:
-    title = workflow.name.replace("\\", "/").replace('"', "'").replace("\n", " ")
+    title = "".join(letter if letter.isprintable() and letter not in '\\"' else " " for letter in workflow.name)
     yield f'"""{title}: a workflow as a script, written by `ossicle export-python`.'
     yield ""
     yield "`python SCRIPT` runs it here; `python SCRIPT --save FILE.workflow.json` makes the workflow file again."

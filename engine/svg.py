@@ -107,7 +107,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
     found = [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
-    return [round(value, 12) for value in found]
+    return [round(value, 12) for value in found] or [low]
 
 
 def short(value: float) -> str:

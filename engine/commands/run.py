@@ -57,7 +57,7 @@ def run(
     Examples:
     ossicle run demo
     ossicle run demo --dry
-    ossicle run demo --set seed=3 --set train-1.epochs=2 --to train-1
+    ossicle run demo --set seed=3 --to train-1
     ossicle run demo --force train-1 --runner local
     ossicle run demo --json
     ossicle run demo --events -
