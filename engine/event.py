@@ -75,5 +75,14 @@ def to_all(*sinks: Sink) -> Sink:
 
 def read_events(path: Path) -> list[Event]:
     """Events of a JSON-lines file; a half-written last line (a killed run) is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [Event.from_line(line) for line in lines if line.endswith("\n")]
+    return read_lines(path, 0)[0]
+
+
+def read_lines(path: Path, position: int) -> tuple[list[Event], int]:
+    """Events from a place in a growing file on, and the place after the last whole line."""
+    if not path.exists():
+        return [], position
+    with path.open("rb") as file:
+        file.seek(position)
+        whole, end, _half = file.read().rpartition(b"\n")
+    return [Event.from_line(line.decode()) for line in whole.split(b"\n") if line], position + len(whole) + len(end)

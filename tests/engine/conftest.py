@@ -92,3 +92,16 @@ def project(tmp_path: Path, fakes: Registry, monkeypatch: pytest.MonkeyPatch) ->
 def workflow_of() -> Callable[..., Workflow]:
     """`make_workflow`, for test modules (which cannot import this one)."""
     return make_workflow
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real Prefect server of the test session's own; its home folder."""
+    from engine import server
+
+    home = tmp_path_factory.mktemp("server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSSICLE_SERVER_HOME", str(home))
+        server.ensure()
+        yield home
+        server.stop()

@@ -3,7 +3,8 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from engine.runner import LocalRunner, Request, Runner
 from engine.runs import EVENTS, find_run
 from engine.validate import InvalidError
 
-RUNNERS: tuple[Callable[[], Runner], ...] = (LocalRunner,)
+RUNNERS = ("local", "prefect", "dask")
 
 NODES = {
     "a": ("fake.constant", {"value": 2.5}),
@@ -36,11 +37,29 @@ LINKS = (
 )
 
 
-@pytest.fixture(params=RUNNERS, ids=lambda make: make.__name__)
+@pytest.fixture(scope="session")
+def dask_address(fakes_path: Path) -> Iterator[str]:
+    """A real Dask cluster of two worker processes."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(params=RUNNERS)
 def project(request: pytest.FixtureRequest, project: Any) -> Any:
     """The project, run by each runner in turn."""
-    project.runner = request.param()
+    project.runner = runner_of(request)
     return project
+
+
+def runner_of(request: pytest.FixtureRequest) -> Runner:
+    if request.param == "local":
+        return LocalRunner()
+    from engine.flow import PrefectRunner
+
+    request.getfixturevalue("prefect_server")
+    return PrefectRunner(request.param, request.getfixturevalue("dask_address") if request.param == "dask" else "")
 
 
 def graph(workflow_of: Callable[..., Any], **params: Any) -> Any:

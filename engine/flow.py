@@ -1,0 +1,359 @@
+"""Run through Prefect: the only file that imports it.
+
+Cache hits never reach Prefect; what must be executed becomes one task each, handed out by our own ready queue as plain
+values (a chained future costs three times as much). Events, artifacts and states are those of every other runner. If
+the server is lost half-way, the rest of the run goes on in threads: nothing done is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from prefect import flow, settings, tags, task
+from prefect.cache_policies import NO_CACHE
+from prefect.settings import temporary_settings
+from prefect.states import Cancelled as CancelledState
+from prefect.states import Completed, Failed
+
+from engine import server
+from engine.errors import OssicleError
+from engine.event import Event, Sink, read_lines, to_stream
+from engine.execute import execute
+from engine.fault import fault_of
+from engine.job import Job, Outcome, cancel_file
+from engine.runner import Request, Stage, drive, in_threads
+from engine.schedule import Done, Submit
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+    from prefect.futures import PrefectFuture
+    from prefect.task_runners import TaskRunner
+
+    from engine.record import RunRecord
+
+Scale = Literal["prefect", "dask", "ray"]
+TAIL_POLL_S = 0.05
+CANCEL_POLL_S = 0.2
+TAG = "ossicle"
+
+
+@dataclass(frozen=True)
+class PrefectRunner:
+    """Prefect tasks over the graph.
+
+    Attributes:
+        name: where tasks run: "prefect" threads of this process, "dask" or "ray" a cluster.
+        address: of the cluster ("tcp://host:8786", "ray://host:10001"); empty makes a local one of two workers.
+    """
+
+    name: Scale = "prefect"
+    address: str = ""
+
+    def run(self, request: Request, sink: Sink, cancel: threading.Event) -> RunRecord:
+        """See `Runner.run`."""
+        return drive(request, sink, cancel, self.name, self.around)
+
+    def around(self, stage: Stage, loop: Callable[[Submit], None]) -> None:
+        """Run a graph's jobs as tasks of one flow (see `engine.runner.drive`)."""
+        task_runner = task_runner_of(self.name, self.address, stage.setting.workers)
+        attempt = _Attempt(stage, loop, _here if self.name == "prefect" else _remote)
+        try:
+            with connected(server.ensure()):
+                _run_flow(attempt, task_runner)
+                _close_orphans()
+        except Exception as error:  # the border to Prefect: a lost server or cluster must not lose the run
+            lost = fault_of(error, stage.setting.store.root)
+            text = f"Prefect is lost ({lost.what.splitlines()[0]}); the run goes on without it"
+            stage.sink(Event("log", stage.setting.run, "", {"text": text, "level": "warning"}))
+            if not attempt.is_over:
+                in_threads(stage, loop)
+
+
+@dataclass
+class _Attempt:
+    stage: Stage
+    loop: Callable[[Submit], None]
+    submitter: Callable[[Stage], contextlib.AbstractContextManager[Submit]]
+    is_over: bool = False
+
+
+@contextlib.contextmanager
+def connected(found: server.Server) -> Iterator[None]:
+    """Point Prefect at a server, quietly, for the length of the block."""
+    logging.getLogger("prefect").setLevel(logging.CRITICAL)
+    own: dict[Any, Any] = {
+        settings.PREFECT_HOME: server.server_home() / "prefect",
+        settings.PREFECT_API_URL: found.api_url,
+        settings.PREFECT_API_AUTH_STRING: found.auth,
+        settings.PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
+        settings.PREFECT_LOGGING_LEVEL: "CRITICAL",
+        settings.PREFECT_LOGGING_TO_API_ENABLED: False,
+        # the heartbeat thread sleeps in steps of a second, and the end of a flow waits for it
+        settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        settings.PREFECT_CLIENT_MAX_RETRIES: 2,
+    }
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    with temporary_settings(own):
+        yield
+
+
+def warm_up() -> None:
+    """Run one flow of one task, so that the first real one is as fast as the next."""
+
+    @flow(name="warm-up", validate_parameters=False, persist_result=False)
+    def nothing() -> None:
+        task(name="warm-up", cache_policy=NO_CACHE)(lambda: None).submit().wait()
+
+    with connected(server.ensure()):
+        nothing()
+
+
+def task_runner_of(name: Scale, address: str, workers: int) -> TaskRunner[Any]:
+    """Threads, or a cluster outside this process.
+
+    Raises:
+        OssicleError: the package for that cluster is not installed.
+    """
+    return _TASK_RUNNERS[name](address, workers)
+
+
+def _threads(_address: str, workers: int) -> TaskRunner[Any]:
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    return ThreadPoolTaskRunner(max_workers=workers)
+
+
+def _dask(address: str, workers: int) -> TaskRunner[Any]:
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner
+    except ImportError as error:
+        raise _not_installed("Dask", "dask") from error
+    own = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    runner: TaskRunner[Any] = DaskTaskRunner(address=address) if address else DaskTaskRunner(cluster_kwargs=own)
+    return runner
+
+
+def _ray(address: str, workers: int) -> TaskRunner[Any]:
+    try:
+        from prefect_ray.task_runners import RayTaskRunner
+    except ImportError as error:
+        raise _not_installed("Ray", "ray") from error
+    own = {"num_cpus": workers}
+    runner: TaskRunner[Any] = RayTaskRunner(address=address) if address else RayTaskRunner(init_kwargs=own)
+    return runner
+
+
+_TASK_RUNNERS: dict[Scale, Callable[[str, int], TaskRunner[Any]]] = {"prefect": _threads, "dask": _dask, "ray": _ray}
+
+
+def _not_installed(what: str, extra: str) -> OssicleError:
+    return OssicleError(
+        f"{what} is not installed", f"the package prefect-{extra}", f"Run `pip install 'ossicle[{extra}]'`"
+    )
+
+
+# ---- the flow
+
+
+# Prefect pickles the flow along with each task that goes to another process, so the flow must not hold the run itself.
+_attempts: dict[str, _Attempt] = {}
+
+
+def _run_flow(attempt: _Attempt, task_runner: TaskRunner[Any]) -> None:
+    run, name = attempt.stage.setting.run, attempt.stage.request.workflow.name
+    declare = flow(
+        name=name, flow_run_name=run, task_runner=task_runner, validate_parameters=False, persist_result=False
+    )
+    _attempts[run] = attempt
+    try:
+        with tags(TAG, f"pid:{os.getpid()}", f"host:{socket.gethostname()}"):
+            declare(run_graph)(run, return_state=True)
+    finally:
+        del _attempts[run]
+
+
+def run_graph(run: str) -> State[Any]:
+    """The flow: hand out all jobs of a run as tasks."""
+    attempt = _attempts[run]
+    with attempt.submitter(attempt.stage) as submit:
+        attempt.loop(submit)
+    attempt.is_over = True
+    return CancelledState() if attempt.stage.is_cancelled() else Completed()
+
+
+@contextlib.contextmanager
+def _here(stage: Stage) -> Iterator[Submit]:
+    """Tasks in threads of this process: events and outcomes go straight to the run."""
+
+    def submit(job: Job, done: Done) -> None:
+        answered = threading.Event()
+
+        def work() -> State[Any]:
+            outcome = execute(job, stage.sink, stage.is_cancelled, stage.request.registry)
+            answered.set()
+            done(outcome)
+            return state_of(outcome)
+
+        def on_end(future: PrefectFuture[Any]) -> None:
+            if not answered.is_set():
+                done(_lost(job, future, stage))
+
+        _as_task(job, work).submit().add_done_callback(on_end)
+
+    yield submit
+
+
+def _as_task(job: Job, function: Callable[..., Any]) -> Any:
+    return task(name=job.node, task_run_name=job.node, cache_policy=NO_CACHE, persist_result=False)(function)
+
+
+def state_of(outcome: Outcome) -> State[Any]:
+    """What Prefect shows for a node."""
+    if outcome.state == "failed":
+        return Failed(message=str(outcome.error))
+    return CancelledState() if outcome.state == "cancelled" else Completed(name=outcome.state.capitalize())
+
+
+def _lost(job: Job, future: PrefectFuture[Any], stage: Stage) -> Outcome:
+    """The outcome of a task that ended without telling ours: the node failed because its worker did."""
+    message = future.state.message or "no reason given"
+    error = OssicleError(
+        f"the task of {job.node} ended without a result ({message})", "a worker that stays alive", "Run again"
+    )
+    fault = fault_of(error, Path(job.store))
+    stage.sink(Event("failed", job.run, job.node, {**fault.to_json()}))
+    return Outcome(job.node, "failed", error=fault)
+
+
+# ---- tasks in other processes
+
+
+def run_remote(raw: dict[str, Any]) -> dict[str, Any]:
+    """What a worker of a cluster does: execute a job from the shared store, its events going to a file of the run."""
+    job = Job.from_json(raw)
+    asked = _FileCheck(cancel_file(Path(job.folder)))
+    with event_file(job).open("a", encoding="utf-8") as file:
+        return execute(job, to_stream(file), asked).to_json()
+
+
+def event_file(job: Job) -> Path:
+    """Where the events of a job in another process go, and are read from."""
+    folder = Path(job.folder) / "remote"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{job.node}.jsonl"
+
+
+@dataclass
+class _FileCheck:
+    """Whether a file exists, looked up a few times a second."""
+
+    path: Path
+    asked_s: float = 0.0
+    answer: bool = False
+
+    def __call__(self) -> bool:
+        if not self.answer and time.monotonic() - self.asked_s > CANCEL_POLL_S:
+            self.asked_s, self.answer = time.monotonic(), self.path.exists()
+        return self.answer
+
+
+@dataclass
+class _Remote:
+    """Jobs in other processes: follows their event files while they run."""
+
+    stage: Stage
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    followed: dict[str, tuple[Path, int]] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def submit(self, job: Job, done: Done) -> None:
+        path = event_file(job)
+        with self.guard:
+            self.followed[job.node] = (path, path.stat().st_size if path.exists() else 0)
+
+        future = _as_task(job, run_remote).submit(job.to_json())
+
+        def wait() -> None:
+            future.wait()
+            self.forward(job.node)
+            done(self._outcome(job, future))
+
+        threading.Thread(target=wait, name=f"wait for {job.node}", daemon=True).start()
+
+    def _outcome(self, job: Job, future: PrefectFuture[Any]) -> Outcome:
+        try:
+            return Outcome.from_json(future.result(raise_on_failure=True))
+        except Exception:  # a worker that died
+            return _lost(job, future, self.stage)
+
+    def follow(self) -> None:
+        """Until stopped: hand on new events, and tell the workers when the run is cancelled."""
+        while not self.stopped.wait(TAIL_POLL_S):
+            if self.stage.is_cancelled():
+                cancel_file(self.stage.setting.folder).touch()
+            for node in list(self.followed):
+                self.forward(node)
+
+    def forward(self, node: str) -> None:
+        """Hand on what a job has told since the last time."""
+        with self.guard:
+            path, position = self.followed[node]
+            events, position = read_lines(path, position)
+            self.followed[node] = (path, position)
+            # a listener that is gone is noticed by the thread that drives the run, when it next tells something
+            with contextlib.suppress(Exception):
+                for event in events:
+                    self.stage.sink(event)
+
+
+@contextlib.contextmanager
+def _remote(stage: Stage) -> Iterator[Submit]:
+    remote = _Remote(stage)
+    thread = threading.Thread(target=remote.follow, name="events", daemon=True)
+    thread.start()
+    try:
+        yield remote.submit
+    finally:
+        remote.stopped.set()
+        thread.join()
+
+
+# ---- flow runs whose runner died
+
+
+_closed_orphans = threading.Event()
+
+
+def _close_orphans() -> None:
+    """Once per process: what the server takes for running although its process is gone is set to Crashed."""
+    if not _closed_orphans.is_set():
+        _closed_orphans.set()
+        close_orphans()
+
+
+def close_orphans() -> int:
+    """Set flow runs of dead processes of this machine to Crashed; how many there were."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.states import Crashed
+
+    wanted = FlowRunFilter.model_validate(
+        {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}, "tags": {"all_": [TAG, f"host:{socket.gethostname()}"]}}
+    )
+    closed = 0
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=wanted):
+            pid = next((int(tag[4:]) for tag in run.tags if tag.startswith("pid:")), 0)
+            if not server.is_alive(pid):
+                client.set_flow_run_state(run.id, Crashed(message="its process ended"), force=True)
+                closed += 1
+    return closed
