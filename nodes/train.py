@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from engine.audio import ClipTable
     from nodes.learn.augment import Waves
     from nodes.learn.loop import Learnt, Moment, Session, Trial
+    from nodes.learn.precondition import Scaled
     from nodes.learn.source import Source
     from nodes.zoo.network import Network
 
@@ -79,7 +80,7 @@ class TrainParams(Params):
         names = ("epochs", "steps", "batch", "weight_decay", "label_smoothing", "dropout", "selection", "patience")
         changes: Json = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.epochs is not None and self.steps is None:
-            changes["steps"] = 0
+            changes |= {"steps": 0, "least_steps": 0}
         if self.learning_rate is not None:
             changes["rates"] = tuple(rate * self.learning_rate / base.rates[0] for rate in base.rates)
         if self.augmentation != "recipe":
@@ -102,24 +103,33 @@ def train(features: FeatureSet, audio: AudioSet | None = None, *, params: TrainP
 
 
 def _train(features: FeatureSet, audio: AudioSet | None, params: TrainParams, ctx: Context) -> Model:
-    import torch
-
+    from engine.audio import read_features
     from nodes.learn.loop import train as learn
-    from nodes.zoo import build
 
     recipe, task = params.made_recipe(), _task(features, params)
     architecture = _architecture(params, features)
-    flops = _describe(architecture).flops["true"]
-    is_busy = flops > BUSY_FLOPS
-    source = _source(features, audio, task, recipe, params.seed, ctx)
+    is_busy = _describe(architecture).flops["true"] > BUSY_FLOPS
+    plain = read_features(features, task.rows)
+    source = _source(features, plain, audio, task, recipe, params.seed, ctx)
+    session = _session(params, recipe, task, ctx, workers=1 if is_busy else max(ctx.threads - 1, 0))
+    tell = partial(_tell, per_epoch=source.steps_per_epoch, ctx=ctx)
     with _math_threads(ctx.threads if is_busy else 1):
-        torch.manual_seed(params.seed)
-        network = build(architecture)
-        session = _session(params, recipe, task, ctx, workers=1 if is_busy else max(ctx.threads - 1, 0))
-        tell = partial(_tell, per_epoch=source.steps_per_epoch, ctx=ctx)
+        network = _fresh(architecture, plain, recipe, params.seed)
         learnt = learn(network, source, task.trial, recipe, session, tell)
         _tell_end(learnt, recipe, ctx)
         return _export(learnt, architecture, features, recipe, params.seed, task, ctx)
+
+
+def _fresh(architecture: Architecture, plain: NDArray[np.float32], recipe: Recipe, seed: int) -> Network | Scaled:
+    """A network with first weights from the seed."""
+    import torch
+
+    from nodes.learn.precondition import Scaled, scale_of
+    from nodes.zoo import build
+
+    torch.manual_seed(seed)
+    network = build(architecture)
+    return Scaled(network, scale_of(network, torch.from_numpy(plain))) if recipe.standardise else network
 
 
 @dataclass(frozen=True)
@@ -224,9 +234,14 @@ def _describe(architecture: Architecture) -> Any:
 
 
 def _source(
-    features: FeatureSet, audio: AudioSet | None, task: Task, recipe: Recipe, seed: int, ctx: Context
+    features: FeatureSet,
+    plain: NDArray[np.float32],
+    audio: AudioSet | None,
+    task: Task,
+    recipe: Recipe,
+    seed: int,
+    ctx: Context,
 ) -> Source:
-    from engine.audio import read_features
     from nodes.learn.source import FeatureSource, Labels, WaveSource
 
     labels = Labels(task.truth, len(task.classes), recipe.batch, recipe.label_smoothing, seed)
@@ -238,7 +253,7 @@ def _source(
         return WaveSource(waves, front_end, labels, recipe.augmentation)
     if recipe.augmentation.changes_waveforms:
         ctx.log("no audio is wired: clips are not shifted and get no noise; masks and mixing only")
-    return FeatureSource(read_features(features, task.rows), labels, recipe.augmentation)
+    return FeatureSource(plain, labels, recipe.augmentation)
 
 
 def _waves(audio: AudioSet, task: Task, clip_samples: int, rate_hz: int, ctx: Context) -> Waves:
@@ -343,11 +358,11 @@ def _export(
     task: Task,
     ctx: Context,
 ) -> Model:
+    from nodes.learn.precondition import folded
     from nodes.zoo import export_onnx
     from nodes.zoo.weights import save_weights
 
-    folder = ctx.folder("model")
-    network: Network = learnt.network  # type: ignore[assignment]
+    folder, network = ctx.folder("model"), folded(learnt.network)
     export_onnx(network, folder / "model.onnx")
     save_weights(network, folder / "weights.safetensors")
     _write(folder / "architecture.json", architecture)

@@ -24,6 +24,8 @@ class Recipe:
     epochs: int = 100
     steps: int = 0
     """Length in batches; 0 takes `epochs`."""
+    least_steps: int = 0
+    """A training counted in epochs has at least so many steps, however few the clips."""
     rates: tuple[float, ...] = (1e-3,)
     """Learning rates of equal stretches of the training, see `cuts`; with `cosine`, only the first counts."""
     cuts: tuple[float, ...] = ()
@@ -42,6 +44,8 @@ class Recipe:
     """Decay per step of a running mean of the weights, which is what the model becomes; 0 keeps the weights."""
     norm_decay: float = 0.9
     """Decay of the running statistics of batch norms."""
+    standardise: bool = False
+    """Train on features of equal spread; the scale goes into the first kernel (see precondition)."""
     dropout: float | None = None
     """Rate for every dropout layer; None leaves the architecture's."""
     xavier: bool = False
@@ -67,7 +71,7 @@ class Recipe:
 
     def length(self, steps_per_epoch: int) -> int:
         """Steps of the whole training."""
-        return self.steps or self.epochs * steps_per_epoch
+        return self.steps or max(self.epochs * steps_per_epoch, self.least_steps)
 
 
 _PAPER = AUGMENTATIONS["paper"]
@@ -77,12 +81,14 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "modern": Recipe(
             optimizer="adamw",
             epochs=300,
+            least_steps=2_000,
             rates=(4e-3,),
             cosine=True,
             warmup=0.05,
             weight_decay=0.02,
             label_smoothing=0.1,
             average=0.999,
+            standardise=True,
             dropout=0.0,
             augmentation=AUGMENTATIONS["modern"],
             calm=0.1,

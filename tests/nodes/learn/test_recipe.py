@@ -50,7 +50,7 @@ def test_modern_rises_then_falls_to_zero() -> None:
     top = rates.index(max(rates))
     assert rates[top] == pytest.approx(recipe.rates[0], rel=0.03) and top == pytest.approx(1000 * recipe.warmup, abs=1)
     assert rates[:top] == sorted(rates[:top]) and rates[top:] == sorted(rates[top:], reverse=True)
-    assert 0 < rates[0] and rates[-1] < 1e-4 * rates[top]
+    assert rates[0] > 0 and rates[-1] < 1e-4 * rates[top]
 
 
 def test_a_training_of_another_length_keeps_the_proportions() -> None:
