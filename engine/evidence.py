@@ -171,7 +171,7 @@ class Drawn:
     """Figures of one artifact, and why some could not be drawn."""
 
     figures: tuple[Figure, ...]
-    missing: str = ""
+    missing: tuple[str, ...] = ()
 
 
 def figures_of(artifact: Artifact, name: str, source: AudioSet | None = None) -> Drawn:
@@ -185,7 +185,7 @@ def figures_of(artifact: Artifact, name: str, source: AudioSet | None = None) ->
         drawn = [_features_figure(artifact, source)] if isinstance(artifact, FeatureSet) else _draw(artifact)
         return Drawn(tuple(replace(figure, title=f"{figure.title} · {name}") for figure in drawn))
     except UNREADABLE as error:
-        return Drawn((), f"no plot of {name}: {type(error).__name__}: {error}")
+        return Drawn((), (f"no plot of {name}: {error or type(error).__name__}",))
 
 
 def _draw(artifact: Artifact) -> Iterator[Figure]:

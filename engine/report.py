@@ -14,7 +14,9 @@ from typing import Any, Final
 from engine.artifact import Artifact, AudioSet, Deployment, FeatureSet, Firmware, Model, Report
 from engine.console import duration, size
 from engine.drawing import Box, Wire, graph
+from engine.errors import sentence
 from engine.evidence import (
+    Drawn,
     by,
     curve_figure,
     figures_of,
@@ -46,7 +48,7 @@ def write_report(record: RunRecord) -> Path:
 def render(told: Told) -> str:
     """The page."""
     record, look = told.record, state(told.record.state)
-    drawing = run_graph(told)
+    drawing, drawn = run_graph(told), run_figures(told)
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_s))
     return Template(resource("report/page.html").read_text(encoding="utf-8")).substitute(
         title=escape(f"{record.workflow} · {look.word}"),
@@ -62,7 +64,7 @@ def render(told: Told) -> str:
         graph_caption=escape(drawing.caption),
         graph=_natural(drawing),
         legend=_legend(told),
-        plots="".join(_plot_card(figure) for figure in run_figures(told)[:MOST_PLOTS]),
+        plots="".join([*map(_plot_card, drawn.figures[:MOST_PLOTS]), *map(_missing_card, drawn.missing)]),
         sections="".join(section(told) for section in SECTIONS),
         version=escape(version("ossicle")),
         run=escape(record.id),
@@ -203,23 +205,36 @@ def _legend(told: Told) -> str:
 # ---- plots
 
 
-def run_figures(told: Told) -> list[Figure]:
+def run_figures(told: Told) -> Drawn:
     """All plots worth showing: each kind of evidence once, in the order of the graph."""
     curves = {name: curve_figure(rows, f"Training · {name}") for name, rows in rows_of_events(told.events).items()}
     figures: list[Figure] = []
+    missing: list[str] = []
     for (name, _port), artifact in told.artifacts.items():
-        found = figures_of(artifact, name, _audio_of(told, name)).figures
+        drawn = figures_of(artifact, name, _audio_of(told, name))
+        missing += drawn.missing
         if isinstance(artifact, AudioSet):
-            found = () if _feeds(told, name, AudioSet) else found[int(_feeds(told, name, FeatureSet)) :]
+            figures += _audio_figures(told, name, drawn.figures)
         elif isinstance(artifact, Model):
-            live = curves.get(name)
-            known = live is not None or any(isinstance(taken, Model) for taken in _taken(told, name))
-            found = (
-                *([live] if live is not None else []),
-                *(f for f in found if not (known and "Training" in f.title)),
-            )
-        figures += found
-    return figures
+            figures += _model_figures(told, name, drawn.figures, curves.get(name))
+        else:
+            figures += drawn.figures
+    return Drawn(tuple(figures), tuple(missing))
+
+
+def _audio_figures(told: Told, node: str, found: Sequence[Figure]) -> Sequence[Figure]:
+    """Of a chain of audio sets the last one; its waveform only if no features show it already."""
+    if _feeds(told, node, AudioSet):
+        return ()
+    return [figure for figure in found if not (figure.title.startswith("Waveform") and _feeds(told, node, FeatureSet))]
+
+
+def _model_figures(told: Told, node: str, found: Sequence[Figure], live: Figure | None) -> Sequence[Figure]:
+    """Curves as this run told them, else as the model keeps them; never again for a model made from a model."""
+    is_derived = any(isinstance(taken, Model) for taken in _taken(told, node))
+    rest = [figure for figure in found if not figure.title.startswith("Training")]
+    first = [live] if live is not None else [] if is_derived else [f for f in found if f not in rest]
+    return [*first, *rest]
 
 
 def _feeds(told: Told, node: str, type_: type[Artifact]) -> bool:
@@ -236,6 +251,10 @@ def _taken(told: Told, node: str) -> list[Artifact]:
 
 def _audio_of(told: Told, node: str) -> AudioSet | None:
     return next((taken for taken in _taken(told, node) if isinstance(taken, AudioSet)), None)
+
+
+def _missing_card(told: str) -> str:
+    return f'<section class="card warning"><b>!</b> {escape(sentence(told))}</section>'
 
 
 def _plot_card(figure: Figure) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from engine.runs import find_run, home_of, list_runs
 from engine.store import Store, open_store
 from engine.svg import Figure
 from engine.theme import state
+
+if TYPE_CHECKING:
+    from engine.evidence import Drawn
 
 HERE = Path()
 
@@ -150,9 +153,7 @@ def _artifact_figures(artifact: Artifact) -> list[Figure]:
     from engine.evidence import figures_of
 
     drawn = figures_of(artifact, artifact.path.name[:8])
-    if drawn.missing:
-        say(drawn.missing, error=True)
-    return list(drawn.figures)
+    return _drawn(drawn)
 
 
 def _run_figures(record: RunRecord) -> list[Figure]:
@@ -160,7 +161,13 @@ def _run_figures(record: RunRecord) -> list[Figure]:
     from engine.report_sections import gather
 
     told = gather(record)
-    return [run_graph(told), *run_figures(told)]
+    return [run_graph(told), *_drawn(run_figures(told))]
+
+
+def _drawn(drawn: Drawn) -> list[Figure]:
+    for words in drawn.missing:
+        say(words, error=True)
+    return list(drawn.figures)
 
 
 def write_figures(figures: list[Figure], folder: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -133,7 +133,8 @@ def _summary(record: RunRecord, *, error: bool) -> None:
     look = state(record.state)
     head = paint(f"{look.mark} {look.word}", look.token, sys.stderr if error else sys.stdout)
     say(f"{head} in {duration(record.seconds)}: {told or 'nothing to run'}", error=error)
-    say(f"  {record.folder / 'report.html'}", error=error)
+    report = record.folder / "report.html"
+    say(f"  {report if report.exists() else record.folder}", error=error)
 
 
 def record_json(record: RunRecord) -> dict[str, Any]:
@@ -165,8 +166,12 @@ def _dry_run(opened: Opened, to: str | None, force: frozenset[str], as_json: boo
     say(f"{waiting} of {len(found)} nodes to run")
 
 
-def runner(kind: Literal["warm"] = "warm") -> None:
+def runner(
+    preload: Annotated[list[str] | None, typer.Option(metavar="MODULE", help="Import this too; repeatable.")] = None,
+) -> None:
     """Wait for workflows on standard input and tell events on standard output (used by the studio)."""
     from engine.warm import serve
 
-    raise typer.Exit(serve(sys.stdin, sys.stdout))
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as events:
+        os.dup2(2, 1)  # a library that prints, even from C, must not break the stream of events
+        raise typer.Exit(serve(sys.stdin, events, tuple(preload or ())))
