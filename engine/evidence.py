@@ -338,15 +338,14 @@ def rows_of_events(events: Iterable[Event]) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = {}
     for event in events:
         if event.kind == "metric" and "step" in event.values:
-            numbers = {key: value for key, value in event.values.items() if isinstance(value, (int, float))}
-            rows.setdefault(event.node, []).append(numbers)
+            rows.setdefault(event.node, []).append(_numbers(event.values))
     return rows
 
 
 def rows_of_curves(raw: Any) -> list[Row]:
-    """The rows of curves.json: a list of objects, one per step, or an object of equally long lists."""
-    if isinstance(raw, dict) and isinstance(raw.get("rows"), list):
-        raw = raw["rows"]
+    """The rows of curves.json: a list of objects, one per step, under "points" or alone; or lists of equal length."""
+    if isinstance(raw, dict) and isinstance(raw.get("points"), list):
+        raw = raw["points"]
     if isinstance(raw, dict):
         columns = {key: value for key, value in raw.items() if isinstance(value, list)}
         length = min(map(len, columns.values()), default=0)
@@ -355,21 +354,22 @@ def rows_of_curves(raw: Any) -> list[Row]:
 
 
 def _numbers(row: Mapping[str, Any]) -> Row:
-    return {("step" if key == "epoch" else key): v for key, v in row.items() if isinstance(v, (int, float))}
+    return {key: value for key, value in row.items() if isinstance(value, (int, float))}
 
 
 def curve_figure(rows: Sequence[Row], title: str) -> Figure | None:
     """Losses, accuracies, learning rate and what else there is, a panel each; None for fewer than two steps."""
-    names = [name for name in dict.fromkeys(key for row in rows for key in row) if name != "step"]
+    x = "epoch" if all("epoch" in row for row in rows) else "step"
+    names = [name for name in dict.fromkeys(key for row in rows for key in row) if name not in ("step", "epoch")]
     panels = []
     for stem, unit, best in (*PANELS, *((name, "", "") for name in names)):
         chosen = [name for name in names if name == stem or (unit or stem == "loss") and stem in name]
         names = [name for name in names if name not in chosen]
-        lines = [_series(rows, name, LINE_TOKENS[index % len(LINE_TOKENS)], unit) for index, name in enumerate(chosen)]
+        lines = [_series(rows, x, name, token, unit) for name, token in zip(chosen, LINE_TOKENS, strict=False)]
         series = _judged([line for line in lines if len(line.points) > 1])
         if series:
             panels.append(plot.Panel(stem.replace("_", " "), unit, series, best))
-    return plot.curves(panels, title) if panels else None
+    return plot.curves(panels, title, x) if panels else None
 
 
 def _judged(lines: list[plot.Series]) -> list[plot.Series]:
@@ -378,8 +378,8 @@ def _judged(lines: list[plot.Series]) -> list[plot.Series]:
     return [replace(line, is_judged=not unseen or line.name in unseen) for line in lines]
 
 
-def _series(rows: Sequence[Row], name: str, token: str, unit: str) -> plot.Series:
-    points = [(row["step"], row[name]) for row in rows if name in row]
+def _series(rows: Sequence[Row], x: str, name: str, token: str, unit: str) -> plot.Series:
+    points = [(row[x], row[name]) for row in rows if name in row]
     scale = 100.0 if unit == "%" and all(abs(y) <= 1 for _, y in points) else 1.0
     return plot.Series(name.replace("_", " "), [(x, y * scale) for x, y in points], token)
 

@@ -21,7 +21,7 @@ from engine.node import NodeSpec, Port
 from engine.params import schema
 from engine.registry import LoadError, Registry, load_registry
 
-CATEGORIES = ("Data", "Features", "Learn", "Evaluate", "Compress", "Deployment")
+CATEGORIES = ("Data", "Features", "Train", "Evaluate", "Compress", "Deployment")
 
 
 def nodes(as_json: JsonOption = False) -> None:

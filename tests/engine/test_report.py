@@ -229,7 +229,7 @@ CURVES = {
     "rows": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}],
     "epochs": [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}],
     "columns": {"loss": [2.0, 1.0], "note": "words"},
-    "wrapped": {"rows": [{"loss": 2.0}, {"loss": 1.0}]},
+    "wrapped": {"seed": 1, "points": [{"loss": 2.0}, {"loss": 1.0}]},
 }
 
 
