@@ -117,6 +117,25 @@ def warm_up() -> None:
         nothing()
 
 
+def bare_tasks(count: int) -> float:
+    """Seconds that Prefect alone needs for so many no-op tasks, called as we call ours; for comparison."""
+
+    @flow(name="bare", validate_parameters=False, persist_result=False)
+    def submit_all() -> None:
+        same = task(name="same", cache_policy=NO_CACHE, persist_result=False)(_same)
+        for number in range(count):
+            same.submit(number).wait()
+
+    with connected(server.ensure()):
+        start = time.perf_counter()
+        submit_all()
+        return time.perf_counter() - start
+
+
+def _same(number: int) -> int:
+    return number
+
+
 def task_runner_of(name: Scale, address: str, workers: int) -> TaskRunner[Any]:
     """Threads, or a cluster outside this process.
 
