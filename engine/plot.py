@@ -228,7 +228,7 @@ def bars(
     most = max([row.value for row in rows] + [row.peer or 0.0 for row in rows], default=1.0) or 1.0
     left = min(150.0, 24 + 6.6 * max((len(row.name) for row in rows), default=4))
     step = 22.0 if len(rows) <= 24 else 16.0
-    width = WIDTH - left - 104
+    width = WIDTH - left - 96
     parts: list[str] = []
     for index, row in enumerate(rows):
         y = 10 + index * step
@@ -240,9 +240,9 @@ def bars(
         x = left + width * max(row.value, row.peer or 0.0) / most + 7
         parts.append(text((x, y + 10), short(row.value), "n s t"))
         if row.peer and row.value:
-            parts.append(text((x + 48, y + 10), f"{row.peer / row.value:.1f}×", "n s"))
+            parts.append(text((WIDTH - 6, y + 10), f"{row.peer / row.value:.1f}×", "n s e"))
         elif is_share:
-            parts.append(text((x + 48, y + 10), f"{100 * row.value / total:.0f} %", "n s"))
+            parts.append(text((WIDTH - 6, y + 10), f"{100 * row.value / total:.0f} %", "n s e"))
     told = [unit, f"{total:,.0f} {unit} in all" if is_share else "", f"grey: {peer_name}" if peer_name else ""]
     caption = "; ".join(filter(None, told[1:] if is_share else told))
     return Figure(title, caption, "".join(parts), WIDTH, 18 + len(rows) * step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -96,10 +96,11 @@ def tiles(told: Told) -> Iterator[str]:
         states[node.state] = states.get(node.state, 0) + 1
     words = ", ".join(f"{number} {state(name).word}" for name, number in states.items())
     yield str(Tile("nodes", f"{len(told.record.nodes):,}", "", words))
-    latest = {type(artifact): artifact for artifact in told.artifacts.values()}
+    latest = {type(artifact): (name, artifact) for (name, _), artifact in told.artifacts.items()}
     for type_, make in TILES.items():
         if type_ in latest:
-            yield from map(str, make(latest[type_].meta))
+            name, artifact = latest[type_]
+            yield from (str(replace(tile, note=f"{name} · {tile.note}")) for tile in make(artifact.meta))
 
 
 def _split(words: str, note: str = "") -> tuple[str, str, str]:
@@ -119,7 +120,7 @@ def _model_tiles(meta: Any) -> Iterator[Tile]:
     yield Tile("parameters", f"{meta.parameters:,}", "", f"{meta.architecture}, {meta.precision}")
     yield Tile("model size", *_split(size(meta.size_bytes), f"input {by(meta.input_shape)}"))
     if "true" in meta.flops:
-        yield Tile("operations", f"{meta.flops['true'] / 1e6:,.2f}", "MFLOP", "2 × multiply-adds, one inference")
+        yield Tile("operations", f"{meta.flops['true'] / 1e6:,.2f}", "MFLOP", "2 × multiply-adds")
 
 
 def _deployment_tiles(meta: Any) -> Iterator[Tile]:
