@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from importlib.metadata import version
-from pathlib import Path
 from string import Template
 from typing import Any, Final
 
@@ -36,13 +35,12 @@ REPORT_FILE: Final = "report.html"
 MOST_PLOTS: Final = 24
 
 
-def write_report(record: RunRecord) -> Path:
+def write_report(record: RunRecord) -> None:
     """Write the report of a run into its folder."""
     path = record.folder / REPORT_FILE
     part = path.with_name(f".{REPORT_FILE}")
     part.write_text(render(gather(record)), encoding="utf-8")
     part.replace(path)
-    return path
 
 
 def render(told: Told) -> str:
