@@ -104,6 +104,7 @@ def train(features: FeatureSet, audio: AudioSet | None = None, *, params: TrainP
 
 def _train(features: FeatureSet, audio: AudioSet | None, params: TrainParams, ctx: Context) -> Model:
     from engine.audio import read_features
+    from nodes.learn.checkpoint import remove
     from nodes.learn.loop import train as learn
 
     recipe, task = params.made_recipe(), _task(features, params)
@@ -117,7 +118,9 @@ def _train(features: FeatureSet, audio: AudioSet | None, params: TrainParams, ct
         network = _fresh(architecture, plain, recipe, params.seed)
         learnt = learn(network, source, task.trial, recipe, session, tell)
         _tell_end(learnt, recipe, ctx)
-        return _export(learnt, architecture, features, recipe, params.seed, task, ctx)
+        model = _export(learnt, architecture, features, recipe, params.seed, task, ctx)
+    remove(ctx.scratch)
+    return model
 
 
 def _fresh(architecture: Architecture, plain: NDArray[np.float32], recipe: Recipe, seed: int) -> Network | Scaled:

@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from nodes.learn.errors import LearnError
+
 FILE = "checkpoint.safetensors"
 FORMAT = 1
 
@@ -30,11 +32,23 @@ class Saved:
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write the file in one step: after a kill there is the old one or the new one, never half of it."""
+    """Write the file in one step: after a kill there is the old one or the new one, never half of it.
+
+    Raises:
+        LearnError: it cannot be written, for example on a full disk; the old one stays.
+    """
     fresh = folder / f"{FILE}.new"
     header = {"ossicle": json.dumps({"format": FORMAT, **facts})}
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, fresh, header)
-    fresh.replace(folder / FILE)
+    try:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, fresh, header)
+        fresh.replace(folder / FILE)
+    except (OSError, SafetensorError) as error:
+        fresh.unlink(missing_ok=True)
+        raise LearnError(
+            f"the checkpoint cannot be written ({error})",
+            "a store with room for a few copies of the network",
+            "Free some space, for example with `ossicle store gc`; the next run goes on from the last checkpoint",
+        ) from error
 
 
 def load(folder: Path, identity: str) -> Saved | None:

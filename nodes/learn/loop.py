@@ -88,7 +88,7 @@ class Session:
     workers: int = 0
     folder: Path | None = None
     identity: str = ""
-    save_every_s: float = 20.0
+    save_every_s: float = 5.0
     budget_s: float = 0.0
 
 

@@ -160,6 +160,7 @@ def test_a_cancelled_training_goes_on_where_it_was(features: FeatureSet, audio: 
     assert content(run(tmp_path / "cut", features, audio, sink=again)) == content(whole)
     assert any("went on from the checkpoint" in values["text"] for values in again.of("log"))
     assert len(list(again.of("metric"))) < 6
+    assert not any((tmp_path / "cut" / "scratch").iterdir())
 
 
 # ---- parameters

@@ -194,3 +194,12 @@ def test_checkpoints_hold_no_pickle(data: tuple[FeatureSource, Trial], tmp_path:
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     assert json.loads(header["__metadata__"]["ossicle"])["step"] >= 3
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint.FILE]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LearnError, match="store gc"):
+        checkpoint.save(tmp_path / "gone", {"a": torch.zeros(3)}, {})
+    (tmp_path / checkpoint.FILE).mkdir()  # a target that no file can replace
+    with pytest.raises(LearnError, match="cannot be written"):
+        checkpoint.save(tmp_path, {"a": torch.zeros(3)}, {})
+    assert not (tmp_path / f"{checkpoint.FILE}.new").exists()
