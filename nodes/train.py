@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from engine import AudioSet, Context, FeatureSet, Model, ModelMeta, OssicleError, Params, Seconds, node
-from nodes.learn.augmentation import AUGMENTATIONS
-from nodes.learn.errors import LearnError
-from nodes.learn.recipe import RECIPES, Recipe, RecipeName, Selection
-from nodes.zoo import Architecture, ZooError
-from nodes.zoo.names import ModelName
+from nodes.learn.names import ModelName, RecipeName, Selection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +25,9 @@ if TYPE_CHECKING:
     from nodes.learn.augment import Waves
     from nodes.learn.loop import Learnt, Moment, Session, Trial
     from nodes.learn.precondition import Scaled
+    from nodes.learn.recipe import Recipe
     from nodes.learn.source import Source
+    from nodes.zoo import Architecture
     from nodes.zoo.network import Network
 
 Json = dict[str, Any]
@@ -76,6 +74,9 @@ class TrainParams(Params):
 
     def made_recipe(self) -> Recipe:
         """The recipe with the changes."""
+        from nodes.learn.augmentation import AUGMENTATIONS
+        from nodes.learn.recipe import RECIPES
+
         base = RECIPES[self.recipe]
         names = ("epochs", "steps", "batch", "weight_decay", "label_smoothing", "dropout", "selection", "patience")
         changes: Json = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
@@ -96,6 +97,9 @@ def train(features: FeatureSet, audio: AudioSet | None = None, *, params: TrainP
     time they are shown. The same clips, parameters and seed give the same bytes. A training that was stopped or killed
     goes on where it was.
     """
+    from nodes.learn.errors import LearnError
+    from nodes.zoo import ZooError
+
     try:
         return _train(features, audio, params, ctx)
     except (ZooError, LearnError) as error:

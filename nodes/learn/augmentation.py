@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from nodes.learn.names import AugmentationName
+
 Noise = Literal["none", "level", "snr"]
 
 
@@ -53,7 +55,7 @@ class Augmentation:
         return any(changes) or self.noise != "none"
 
 
-AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
+AUGMENTATIONS: Mapping[AugmentationName, Augmentation] = MappingProxyType(
     {
         "none": Augmentation(),
         "paper": Augmentation(shift_ms=100.0, noise="level", noise_share=0.8, level=0.1),

@@ -6,13 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
 
 from nodes.learn.augmentation import AUGMENTATIONS, Augmentation
-
-Optimizer = Literal["sgd", "adam", "adamw"]
-Selection = Literal["best", "last"]
-RecipeName = Literal["modern", "s0", "s1", "s1_cnn1", "s1_cnn2", "s1_ds_cnn", "s1_res"]
+from nodes.learn.names import Optimizer, RecipeName, Selection
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ class Recipe:
 
 _PAPER = AUGMENTATIONS["paper"]
 
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
+RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "modern": Recipe(
             optimizer="adamw",

@@ -1,6 +1,14 @@
-"""Names of the models as a type, so that forms and commands can offer them; a test keeps it equal to `models()`."""
+"""Names that forms and the command line offer for training. Nothing but types, so that nodes load fast.
+
+Tests keep them equal to the models of the zoo, the recipes and the augmentations.
+"""
 
 from typing import Literal
+
+RecipeName = Literal["modern", "s0", "s1", "s1_cnn1", "s1_cnn2", "s1_ds_cnn", "s1_res"]
+AugmentationName = Literal["none", "paper", "modern"]
+Optimizer = Literal["sgd", "adam", "adamw"]
+Selection = Literal["best", "last"]
 
 ModelName = Literal[
     "tc_resnet8",
