@@ -29,9 +29,7 @@ from engine.errors import OssicleError
 from engine.event import Event
 from engine.execute import installed
 from engine.job import cancel_file
-from engine.node import NodeSpec
-from engine.params import schema
-from engine.record import RunRecord
+from engine.plain import error_json, run_json, spec_details
 from engine.runner import Request, Runner
 from engine.runs import find_run, home_of, list_runs
 from engine.validate import check
@@ -119,35 +117,6 @@ class Desk:
         return find_run(self.home, run).state in OPEN_STATES
 
 
-def run_json(record: RunRecord) -> dict[str, Any]:
-    """What a program reads about a run; the same object as `ossicle run --json` ends with."""
-    nodes = {
-        name: {
-            "state": node.state,
-            "seconds": round(node.seconds, 6),
-            "outputs": {port: str(path) for port, path in record.artifacts(name).items()},
-            "error": node.error.to_json() if node.error else None,
-        }
-        for name, node in record.nodes.items()
-    }
-    return {"run": record.id, "state": record.state, "seconds": round(record.seconds, 6), "nodes": nodes}
-
-
-def node_json(spec: NodeSpec) -> dict[str, Any]:
-    """A node type as programs read it: ports, parameters as JSON schema, help."""
-    return {
-        "id": spec.id,
-        "version": spec.version,
-        "category": spec.category,
-        "title": spec.title,
-        "about": spec.about,
-        "inputs": [vars(port) | {"type": port.type.kind()} for port in spec.inputs],
-        "outputs": [{"name": port.name, "type": port.type.kind()} for port in spec.outputs],
-        "needs": list(spec.needs),
-        "params": schema(spec.params),
-    }
-
-
 async def lines_of(path: Path, is_open: Callable[[], bool]) -> AsyncIterator[str]:
     """Lines of a growing file until nobody writes to it any more; half lines are held back."""
     position, rest, last = 0, b"", False
@@ -183,9 +152,7 @@ def create_app(root: Path, token: str, runner: Runner) -> FastAPI:
 
     async def tell(_request: HttpRequest, error: Exception) -> JSONResponse:
         assert isinstance(error, OssicleError)
-        problems = [vars(problem) for problem in getattr(error, "problems", ())]
-        body = {"what": error.what, "expected": error.expected, "remedy": error.remedy, "problems": problems}
-        return JSONResponse(body, 422)
+        return JSONResponse(error_json(error), 422)
 
     app = FastAPI(
         title="Ossicle", dependencies=[Depends(authorise)], docs_url=None, redoc_url=None, openapi_url=None,
@@ -201,7 +168,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
 
 def _add_routes(app: FastAPI, desk: Desk) -> None:
     def nodes() -> list[dict[str, Any]]:
-        return [node_json(spec) for spec in installed().specs.values()]
+        return [spec_details(spec) for spec in installed().specs.values()]
 
     def validate(order: RunOrder) -> dict[str, Any]:
         found = check(desk.workflow_of(order), installed())

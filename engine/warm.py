@@ -24,6 +24,7 @@ from engine import workflow as wf
 from engine.errors import OssicleError
 from engine.event import to_stream
 from engine.execute import installed
+from engine.plain import error_json
 from engine.record import RunRecord
 from engine.runner import Request
 from engine.select import Choice, choose
@@ -127,17 +128,7 @@ def _answer(waiting: Waiting, events: IO[str]) -> None:
 
 
 def _refuse(events: IO[str], error: OssicleError) -> None:
-    problems = [vars(problem) for problem in getattr(error, "problems", ())]
-    _say(
-        events,
-        {
-            "kind": "refused",
-            "what": error.what,
-            "expected": error.expected,
-            "remedy": error.remedy,
-            "problems": problems,
-        },
-    )
+    _say(events, {"kind": "refused", **error_json(error)})
 
 
 def _say(events: IO[str], value: dict[str, Any]) -> None:

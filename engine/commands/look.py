@@ -14,10 +14,10 @@ import typer
 
 from engine.artifact import DESCRIPTION_FILE, Artifact, load, read_description
 from engine.commands.common import JsonOption, ProjectOption
-from engine.commands.run import record_json
 from engine.console import clean_output, count, duration, paint, progress, say, say_json, size, table
 from engine.errors import OssicleError
 from engine.lineage import Origin, lineage
+from engine.plain import run_json
 from engine.record import RunRecord
 from engine.runs import find_run, home_of, list_runs
 from engine.store import Store, open_store
@@ -53,7 +53,7 @@ def show(
         figures = _artifact_figures(artifact)
     else:
         record = find_run(home, what)
-        say_json(record_json(record)) if as_json else _say_run(record)
+        say_json(run_json(record)) if as_json else _say_run(record)
         figures = _run_figures(record) if plots else []
     if plots:
         for path in write_figures(figures, Path(plots)):

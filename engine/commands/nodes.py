@@ -19,6 +19,7 @@ from engine.console import paint, say, say_json, table
 from engine.errors import OssicleError
 from engine.node import NodeSpec, Port
 from engine.params import schema
+from engine.plain import spec_details, spec_json
 from engine.registry import LoadError, Registry, load_registry
 
 CATEGORIES = ("Data", "Features", "Train", "Evaluate", "Compress", "Deployment")
@@ -62,26 +63,6 @@ def ports_text(ports: Iterable[Port]) -> str:
     return ", ".join(f"[{p.name}{'...' * p.many}]" if p.optional else p.name for p in ports) or "-"
 
 
-def spec_json(spec: NodeSpec) -> dict[str, Any]:
-    """A node type as plain values."""
-    return {
-        "id": spec.id,
-        "version": spec.version,
-        "title": spec.title,
-        "category": spec.category,
-        "about": spec.about.partition("\n")[0],
-        "inputs": [port_json(port) for port in spec.inputs],
-        "outputs": [port_json(port) for port in spec.outputs],
-        "needs": list(spec.needs),
-        "package": spec.package,
-    }
-
-
-def port_json(port: Port) -> dict[str, Any]:
-    """A port as plain values."""
-    return {"name": port.name, "type": port.type.kind(), "optional": port.optional, "many": port.many}
-
-
 def describe(
     node: Annotated[
         str, typer.Argument(metavar="NODE", help="A node type: ossicle.mfcc, or mfcc.", show_default=False)
@@ -96,9 +77,7 @@ def describe(
     """
     spec = find_spec(load_registry(), node)
     if as_json:
-        say_json(
-            {**spec_json(spec), "about": spec.about, "replaces": list(spec.replaces), "params": schema(spec.params)}
-        )
+        say_json(spec_details(spec))
         return
     say(f"{paint(spec.title, 'bold', sys.stdout)}  {spec.id}  version {spec.version}  ({spec.category})")
     say(f"\n{spec.about}\n")

@@ -18,6 +18,7 @@ from engine.commands.common import FileArgument, JsonOption, Opened, SetOption, 
 from engine.console import clean_output, duration, paint, progress, say, say_json, table, three_parts
 from engine.event import Sink, to_all, to_stream
 from engine.execute import installed
+from engine.plain import run_json
 from engine.plan import forecast
 from engine.record import RunRecord
 from engine.runner import Request
@@ -73,7 +74,7 @@ def run(
         sink = stack.enter_context(_sink(events, as_json, stdout))
         record = chosen.run(request, sink, stack.enter_context(_interrupts()))
     if as_json:
-        say_json(record_json(record), indent=None)
+        say_json(run_json(record), indent=None)
     else:
         _summary(record, error=events == "-")
     raise typer.Exit(EXIT[record.state])
@@ -135,25 +136,6 @@ def _summary(record: RunRecord, *, error: bool) -> None:
     say(f"{head} in {duration(record.seconds)}: {told or 'nothing to run'}", error=error)
     report = record.folder / "report.html"
     say(f"  {report if report.exists() else record.folder}", error=error)
-
-
-def record_json(record: RunRecord) -> dict[str, Any]:
-    """What `run --json` prints: artifact folders by output port, and why a node failed."""
-    return {
-        "run": record.id,
-        "state": record.state,
-        "seconds": round(record.seconds, 6),
-        "folder": str(record.folder),
-        "nodes": {
-            name: {
-                "state": node.state,
-                "seconds": round(node.seconds, 6),
-                "outputs": {port: str(path) for port, path in record.artifacts(name).items()},
-                **({"error": node.error.to_json()} if node.error is not None else {}),
-            }
-            for name, node in record.nodes.items()
-        },
-    }
 
 
 def _dry_run(opened: Opened, to: str | None, force: frozenset[str], as_json: bool) -> None:

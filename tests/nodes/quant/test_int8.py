@@ -80,10 +80,13 @@ def test_reduced_range_keeps_weights_in_seven_bits(tmp_path: Path) -> None:
     assert np.abs(numpy_helper.to_array(codes).astype(int)).max() <= 64
 
 
-def test_symmetric_activations_have_their_zero_at_zero(tmp_path: Path) -> None:
+def test_symmetric_activations_have_their_zero_in_the_middle(tmp_path: Path) -> None:
     _, quantized = made("tc_resnet8", tmp_path, Settings(symmetric_activations=True))
     zeros = [item for item in onnx.load(quantized).graph.initializer if item.name.endswith("_zero_point")]
-    assert zeros and all((numpy_helper.to_array(item) == 0).all() for item in zeros)
+    middle = {np.dtype(np.uint8): 128, np.dtype(np.int8): 0, np.dtype(np.int32): 0}
+    values = [numpy_helper.to_array(item) for item in zeros]
+    assert {value.dtype for value in values} >= {np.dtype(np.uint8), np.dtype(np.int8)}
+    assert all((value == middle[value.dtype]).all() for value in values)
 
 
 def test_a_layer_can_stay_in_float(tmp_path: Path) -> None:
