@@ -208,6 +208,7 @@ def serve(root: Path, runner: Runner, token: str, host: str = "127.0.0.1", port:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()
         address = f"http://{host}:{listener.getsockname()[1]}"
         sys.stdout.write(json.dumps({"address": address, "token": token}) + "\n")
         sys.stdout.flush()

@@ -97,13 +97,12 @@ SIDES: Mapping[str, Callable[[Path], None]] = {"_ours": _ours, "_bare": _bare}
 
 def main(name: str, folder: str) -> None:
     """Do one side's work; seconds and peak memory (MB) go to standard output."""
-    import resource
+    from nodes.application.memory import peak_bytes
 
     started = time.perf_counter()
     SIDES[name](Path(folder))
     seconds = time.perf_counter() - started
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    sys.stdout.write(f"{seconds} {memory_mb}\n")
+    sys.stdout.write(f"{seconds} {peak_bytes() / 1e6}\n")
 
 
 if __name__ == "__main__":
