@@ -81,7 +81,7 @@ class TrainParams(Params):
         names = ("epochs", "steps", "batch", "weight_decay", "label_smoothing", "dropout", "selection", "patience")
         changes: Json = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.epochs is not None and self.steps is None:
-            changes |= {"steps": 0, "least_steps": 0}
+            changes["steps"] = 0
         if self.learning_rate is not None:
             changes["rates"] = tuple(rate * self.learning_rate / base.rates[0] for rate in base.rates)
         if self.augmentation != "recipe":

@@ -20,8 +20,6 @@ class Recipe:
     epochs: int = 100
     steps: int = 0
     """Length in batches; 0 takes `epochs`."""
-    least_steps: int = 0
-    """A training counted in epochs has at least so many steps, however few the clips."""
     rates: tuple[float, ...] = (1e-3,)
     """Learning rates of equal stretches of the training, see `cuts`; with `cosine`, only the first counts."""
     cuts: tuple[float, ...] = ()
@@ -67,7 +65,7 @@ class Recipe:
 
     def length(self, steps_per_epoch: int) -> int:
         """Steps of the whole training."""
-        return self.steps or max(self.epochs * steps_per_epoch, self.least_steps)
+        return self.steps or self.epochs * steps_per_epoch
 
 
 _PAPER = AUGMENTATIONS["paper"]
@@ -76,8 +74,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "modern": Recipe(
             optimizer="adamw",
-            epochs=300,
-            least_steps=2_000,
+            steps=18_000,
             rates=(4e-3,),
             cosine=True,
             warmup=0.05,
