@@ -112,7 +112,7 @@ with np.load(sys.argv[1]) as file:
 source = FeatureSource(x, Labels(y, 10, batch=50, seed=3), RECIPES["modern"].augmentation)
 torch.manual_seed(3)
 network = build(architecture("tc_resnet8", input_shape=(20, 49), classes=10))
-recipe = replace(RECIPES["modern"], epochs=int(sys.argv[3]))
+recipe = replace(RECIPES["modern"], steps=int(sys.argv[3]))
 trial = Trial(torch.from_numpy(x[:100]), torch.from_numpy(y[:100]))
 train(network, source, trial, recipe, Session(seed=3, folder=Path(sys.argv[2]), identity="k", save_every_s=0.0))
 """
@@ -123,7 +123,7 @@ def test_killed_and_resumed_equals_uninterrupted(
 ) -> None:
     features, truth = data[0].features.numpy(), data[0].labels.truth
     np.savez(tmp_path / "data.npz", x=features, y=truth)
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "data.npz"), str(tmp_path), "30"]
+    command = [sys.executable, "-c", CHILD, str(tmp_path / "data.npz"), str(tmp_path), "360"]
     child = subprocess.Popen(command, cwd=checkout)
     end = time.monotonic() + 120.0
     while _step(tmp_path) < 20 and child.poll() is None and time.monotonic() < end:
@@ -131,7 +131,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
 
-    recipe = replace(RECIPES["modern"], epochs=30)
+    recipe = replace(RECIPES["modern"], steps=360)
     trial = Trial(torch.from_numpy(features[:100]), torch.from_numpy(truth[:100]))
     source = FeatureSource(features, data[0].labels, recipe.augmentation)
     whole = train(network(), source, trial, recipe, Session(seed=3))
