@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prefect import flow, settings, tags, task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TagsContext
 from prefect.settings import temporary_settings
 from prefect.states import Cancelled as CancelledState
 from prefect.states import Completed, Failed
@@ -66,24 +67,41 @@ class PrefectRunner:
         """Run a graph's jobs as tasks of one flow (see `engine.runner.drive`)."""
         task_runner = task_runner_of(self.name, self.address, stage.setting.workers)
         attempt = _Attempt(stage, loop, _here if self.name == "prefect" else _remote)
+        lost: Exception | None = None
         try:
             with connected(server.ensure()):
                 _run_flow(attempt, task_runner)
                 _close_orphans()
         except Exception as error:  # the border to Prefect: a lost server or cluster must not lose the run
-            lost = fault_of(error, stage.setting.store.root)
-            text = f"Prefect is lost ({lost.what.splitlines()[0]}); the run goes on without it"
+            lost = error
+        if attempt.error is not None:
+            raise attempt.error  # not Prefect's: every runner lets it out
+        if lost is not None:
+            what = fault_of(lost, stage.setting.store.root).what.splitlines()[0]
+            text = f"Prefect is lost ({what}); the run goes on without it"
             stage.sink(Event("log", stage.setting.run, "", {"text": text, "level": "warning"}))
-            if not attempt.is_over:
-                in_threads(stage, loop)
+        if not attempt.is_over:
+            in_threads(stage, loop)
 
 
 @dataclass
 class _Attempt:
+    """One try to run a graph's jobs through Prefect.
+
+    Attributes:
+        is_over: the loop came to its end.
+        error: what the loop itself raised. A flow only has states, so an error would not get out of it.
+    """
+
     stage: Stage
     loop: Callable[[Submit], None]
     submitter: Callable[[Stage], contextlib.AbstractContextManager[Submit]]
     is_over: bool = False
+    error: Exception | None = None
+
+
+class _LostError(Exception):
+    """Prefect, or its cluster, took no more tasks."""
 
 
 @contextlib.contextmanager
@@ -102,7 +120,7 @@ def connected(found: server.Server) -> Iterator[None]:
         settings.PREFECT_CLIENT_MAX_RETRIES: 2,
     }
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    with temporary_settings(own):
+    with server.in_use(), temporary_settings(own):
         yield
 
 
@@ -195,18 +213,39 @@ def _run_flow(attempt: _Attempt, task_runner: TaskRunner[Any]) -> None:
     _attempts[run] = attempt
     try:
         with tags(TAG, f"pid:{os.getpid()}", f"host:{socket.gethostname()}"):
-            declare(run_graph)(run, return_state=True)
+            state = declare(run_graph)(run, return_state=True)
     finally:
         del _attempts[run]
+    if not attempt.is_over:
+        raise _LostError(state.message or f"its flow ended {state.name}")
 
 
 def run_graph(run: str) -> State[Any]:
     """The flow: hand out all jobs of a run as tasks."""
     attempt = _attempts[run]
-    with attempt.submitter(attempt.stage) as submit:
-        attempt.loop(submit)
+    # the tags find the run again; on tasks, each would cost a request for a slot of its concurrency limit
+    with TagsContext(current_tags=set()), attempt.submitter(attempt.stage) as submit:
+        try:
+            attempt.loop(_guarded(submit))
+        except _LostError:
+            raise
+        except Exception as error:
+            attempt.error = error
+            raise
     attempt.is_over = True
     return CancelledState() if attempt.stage.is_cancelled() else Completed()
+
+
+def _guarded(submit: Submit) -> Submit:
+    """`submit`, its errors told apart from those of the loop."""
+
+    def guarded(job: Job, done: Done) -> None:
+        try:
+            submit(job, done)
+        except Exception as error:
+            raise _LostError(f"{type(error).__name__}: {error}") from error
+
+    return guarded
 
 
 @contextlib.contextmanager

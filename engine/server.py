@@ -1,11 +1,14 @@
 """The background Prefect server: started once, on loopback, with a token, quiet; reused by everybody on this machine.
 
 The server is another process; this module never imports Prefect. Its place (pid, port, token) stands in a file that
-only the user may read. Nothing is sent anywhere: analytics and telemetry are off.
+only the user may read. Nothing is sent anywhere: analytics and telemetry are off. Whoever uses the server holds
+`in_use`; a server that nobody has used for half a day (OSSICLE_SERVER_IDLE_S) ends itself (`engine.server_process`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -14,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,6 +30,8 @@ USER = "ossicle"
 START_WAIT_S = 90.0
 STOP_WAIT_S = 10.0
 POLL_S = 0.1
+CHILD = "engine.server_process"
+IN_USE = "in-use"
 RECORDER = "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER"
 QUIET: Mapping[str, str] = {
     "DO_NOT_TRACK": "1",
@@ -78,7 +83,7 @@ def server_home() -> Path:
 def status() -> Status:
     """Look for the server; answers within a second."""
     server = _read()
-    if server is None or not is_alive(server.pid):
+    if server is None or not _is_ours(server):
         return Status("stopped")
     return Status("healthy" if _is_healthy(server) else "starting", server)
 
@@ -127,14 +132,29 @@ def stop() -> bool:
     """Stop the server; False if there was none."""
     server = _read()
     _place().unlink(missing_ok=True)
-    if server is None or not is_alive(server.pid):
+    if server is None or not _is_ours(server):
         return False
     for number in (signal.SIGTERM, signal.SIGKILL):
-        _signal(server.pid, number)
+        if _is_ours(server):
+            _signal(server.pid, number)
         end_s = time.monotonic() + STOP_WAIT_S
-        while is_alive(server.pid) and time.monotonic() < end_s:
+        while _is_ours(server) and time.monotonic() < end_s:
             time.sleep(POLL_S)
     return True
+
+
+@contextlib.contextmanager
+def in_use() -> Iterator[None]:
+    """Keep the server from ending itself. The kernel ends the use when this process dies, however it dies."""
+    path = server_home() / IN_USE
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        os.utime(path)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
 
 def is_alive(pid: int) -> bool:
@@ -145,6 +165,17 @@ def is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def _is_ours(server: Server) -> bool:
+    """Whether that process is the server: after a crash or a restart of the machine its number may be a stranger's."""
+    import psutil
+
+    try:
+        command = psutil.Process(server.pid).cmdline()
+    except psutil.Error:
+        return False
+    return CHILD in command and str(server.port) in command
 
 
 def _place() -> Path:
@@ -168,7 +199,7 @@ def _write(server: Server) -> None:
 
 def _start(home: Path) -> Server:
     port, token = _free_port(), secrets.token_urlsafe(24)
-    command = [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", CHILD, str(port), str(home / IN_USE)]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     own = {"PREFECT_HOME": str(home / "prefect"), "PREFECT_SERVER_API_AUTH_STRING": f"{USER}:{token}"}
     own["PREFECT_API_AUTH_STRING"] = own["PREFECT_SERVER_API_AUTH_STRING"]

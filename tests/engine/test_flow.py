@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ import pytest
 
 from engine import server
 from engine.errors import OssicleError
+from engine.job import Job, Outcome
+from engine.runner import Stage
+from engine.schedule import Done, Schedule, Submit
 
 CACHED = """
 import sys, threading
@@ -112,6 +116,47 @@ def test_a_server_killed_mid_run_loses_nothing(
     told = [str(event.values["text"]) for event in project.events if event.kind == "log" and not event.node]
     assert any("Prefect is lost" in text for text in told)
     assert project.store.verify() == ()
+
+
+def test_an_error_of_the_engine_gets_out_of_the_flow(
+    prefect_project: Any, workflow_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does from every other runner; a flow alone would make a state of it."""
+
+    def broken(_schedule: Schedule, _outcome: Outcome) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Schedule, "_take", broken)
+    with pytest.raises(RuntimeError, match="planted"):
+        prefect_project.run(workflow_of({"a": ("fake.constant", {})}))
+
+
+def test_when_tasks_are_refused_the_run_goes_on_without_prefect(
+    prefect_project: Any, workflow_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import flow
+
+    @contextlib.contextmanager
+    def refusing(_stage: Stage) -> Iterator[Submit]:
+        def submit(_job: Job, _done: Done) -> None:
+            raise ConnectionError("the cluster is gone")
+
+        yield submit
+
+    monkeypatch.setattr(flow, "_here", refusing)
+    workflow = workflow_of({"a": ("fake.constant", {}), "n": ("fake.negate", {})}, ("a.number -> n.number",))
+    record = prefect_project.run(workflow)
+    assert {name: node.state for name, node in record.nodes.items()} == {"a": "done", "n": "done"}
+    logs = [str(event.values["text"]) for event in prefect_project.events if event.kind == "log"]
+    assert len(logs) == 1 and "the cluster is gone" in logs[0]
+
+
+def test_the_flow_has_tags_and_its_tasks_have_none(prefect_project: Any, workflow_of: Callable[..., Any]) -> None:
+    """Prefect asks the server for a slot before each tagged task."""
+    prefect_project.run(workflow_of({"untagged": ("fake.constant", {"value": 5})}), run_id="tagged-run")
+    states_when_written("task_runs", {"untagged"})
+    assert [row["tags"] for row in rows("task_runs") if row["name"] == "untagged"] == [[]]
+    assert f"pid:{os.getpid()}" in next(row["tags"] for row in rows("flow_runs") if row["name"] == "tagged-run")
 
 
 def test_runs_of_dead_processes_are_set_to_crashed(prefect_project: Any, workflow_of: Callable[..., Any]) -> None:

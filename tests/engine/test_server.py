@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -71,12 +72,32 @@ def test_a_stale_or_damaged_place_is_no_server(own_home: Path, text: str) -> Non
 
 
 def test_a_server_that_died_is_not_taken_for_alive(own_home: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-    (own_home / "server.json").write_text(json.dumps({"pid": child.pid, "port": 9, "token": "x"}))
-    assert server.status().state == "starting"
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
-    assert server.status().state == "stopped"
+    started = server.start_in_background().server
+    assert started is not None and server.status().state == "starting"
+    os.killpg(started.pid, signal.SIGKILL)
+    wait_for("stopped")
+
+
+def test_a_stranger_with_the_number_of_a_dead_server_is_left_alone(own_home: Path) -> None:
+    """After a crash or a restart of the machine another program may have got the server's process number."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        (own_home / "server.json").write_text(json.dumps({"pid": stranger.pid, "port": 9, "token": "x"}))
+        assert server.status() == server.Status("stopped")
+        assert not server.stop() and stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_server_that_nobody_uses_ends_itself(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSSICLE_SERVER_IDLE_S", "1")
+    assert server.start_in_background().state == "starting"
+    wait_for("stopped")
+
+
+def wait_for(state: str) -> None:
+    end_s = time.monotonic() + 60
+    while server.status().state != state:
+        assert time.monotonic() < end_s, server.status()
+        time.sleep(0.05)
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
