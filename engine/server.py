@@ -33,11 +33,17 @@ POLL_S = 0.1
 CHILD = "engine.server_process"
 IN_USE = "in-use"
 RECORDER = "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER"
+UNUSED = (
+    "SCHEDULER", "LATE_RUNS", "FOREMAN", "TRIGGERS", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "REPOSSESSOR",
+    "CLEANUP_RECONCILER",
+)  # fmt: skip
 QUIET: Mapping[str, str] = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    # nothing is scheduled here, and these services poll the database all day
+    **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in UNUSED},
     # written one by one, task runs hold the database's lock when the next flow wants it (1.8 s before its first task)
     f"{RECORDER}_BATCH_SIZE": "200",
     f"{RECORDER}_READ_BATCH_SIZE": "200",
