@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -20,10 +21,12 @@ from engine.event import Event
 from engine.node import node
 from engine.params import Params
 from engine.registry import Registry
+from engine.resource import resource
 from engine.runner import LocalRunner, Request, Runner
 from engine.workflow import Workflow, parse
 
 NODES, WIDTH, ROUNDS = 1000, 10, 3
+OTHERS = ("kedro", "dagster")
 
 
 class NothingParams(Params):
@@ -57,19 +60,22 @@ def graph(nodes: int, start: int = 0) -> Workflow:
 def engine(options: Mapping[str, str]) -> BenchResult:
     """Cost per node: executed locally and through Prefect, and replayed from the cache.
 
-    Options: `nodes` (1,000), `rounds` (3), `prefect` (1; 0 leaves Prefect out). Peers run the same number of no-ops in
-    the same process: bare Prefect tasks on the same server, and joblib.Memory (which also writes each result to disk).
+    Options: `nodes` (1,000), `rounds` (3), `prefect` (1; 0 leaves Prefect out), `others` (an interpreter that has Kedro
+    or Dagster; this one unless given). Peers run the same number of no-ops: in the same process bare Prefect tasks on
+    the same server, and joblib.Memory (which also writes each result to disk); in their own, those of the others that
+    are installed (chains in memory, nothing written).
     """
     nodes, rounds = int(options.get("nodes", NODES)), int(options.get("rounds", ROUNDS))
     contenders: dict[str, Callable[[Path, int], float]] = {"local": _local(nodes), "cached": _cached(nodes)}
     contenders |= {"joblib miss": _joblib(nodes)} if importlib.util.find_spec("joblib") else {}
+    contenders |= _others(options.get("others", sys.executable), nodes)
     if options.get("prefect", "1") == "1":
         contenders |= {"prefect": _prefect(nodes), "bare prefect": _bare_prefect(nodes)}
     with tempfile.TemporaryDirectory(prefix="ossicle-bench-") as place:
         turns = [{name: run(Path(place), turn) for name, run in contenders.items()} for turn in range(rounds)]
     median = {name: statistics.median(turn[name] for turn in turns) for name in contenders}
     each_ms = {name: round(1000 * found / nodes, 3) for name, found in median.items()}
-    peers: dict[str, float] = {name: ms for name, ms in each_ms.items() if name in ("joblib miss", "bare prefect")}
+    peers = {name: ms for name, ms in each_ms.items() if name not in ("local", "cached", "prefect")}
     rows = [
         at_most(f"{nodes} cached nodes", round(median["cached"], 3), "s", 2),
         at_most("executed node, local", each_ms["local"], "ms", 2, peers),
@@ -139,6 +145,27 @@ def _joblib(nodes: int) -> Callable[[Path, int], float]:
 
 def _same(number: int) -> int:
     return number
+
+
+def _others(python: str, nodes: int) -> dict[str, Callable[[Path, int], float]]:
+    """Other tools that an interpreter has, each in a process of its own."""
+    return {name: _other(python, name, nodes) for name in OTHERS if _has(python, name)}
+
+
+def _has(python: str, name: str) -> bool:
+    command = [python, "-c", f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def _other(python: str, name: str, nodes: int) -> Callable[[Path, int], float]:
+    command = [python, str(resource(f"bench/{name}.py")), str(nodes)]
+    environment = {**os.environ, "DO_NOT_TRACK": "1"}
+
+    def measure(place: Path, _turn: int) -> float:
+        told = subprocess.run(command, cwd=place, env=environment, check=True, capture_output=True, text=True)
+        return float(told.stdout.split()[-1])
+
+    return measure
 
 
 # ---- start-up
