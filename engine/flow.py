@@ -27,10 +27,11 @@ from prefect.states import Completed, Failed
 
 from engine import server
 from engine.errors import OssicleError
-from engine.event import Event, Sink, read_lines, to_stream
+from engine.event import Event, Sink, read_lines
 from engine.execute import execute
 from engine.fault import fault_of
 from engine.job import Job, Outcome, cancel_file
+from engine.remote import event_file, run_remote
 from engine.runner import Request, Stage, drive, in_threads
 from engine.schedule import Done, Submit
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 Scale = Literal["prefect", "dask", "ray"]
 TAIL_POLL_S = 0.05
-CANCEL_POLL_S = 0.2
 TAG = "ossicle"
 
 
@@ -293,35 +293,6 @@ def _lost(job: Job, future: PrefectFuture[Any], stage: Stage) -> Outcome:
 
 
 # ---- tasks in other processes
-
-
-def run_remote(raw: dict[str, Any]) -> dict[str, Any]:
-    """What a worker of a cluster does: execute a job from the shared store, its events going to a file of the run."""
-    job = Job.from_json(raw)
-    asked = _FileCheck(cancel_file(Path(job.folder)))
-    with event_file(job).open("a", encoding="utf-8") as file:
-        return execute(job, to_stream(file), asked).to_json()
-
-
-def event_file(job: Job) -> Path:
-    """Where the events of a job in another process go, and are read from."""
-    folder = Path(job.folder) / "remote"
-    folder.mkdir(exist_ok=True)
-    return folder / f"{job.node}.jsonl"
-
-
-@dataclass
-class _FileCheck:
-    """Whether a file exists, looked up a few times a second."""
-
-    path: Path
-    asked_s: float = 0.0
-    answer: bool = False
-
-    def __call__(self) -> bool:
-        if not self.answer and time.monotonic() - self.asked_s > CANCEL_POLL_S:
-            self.asked_s, self.answer = time.monotonic(), self.path.exists()
-        return self.answer
 
 
 @dataclass
