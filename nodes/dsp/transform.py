@@ -21,8 +21,9 @@ from nodes.dsp.parameters import FrontEnd, FrontEndError, Problem
 
 Floats = NDArray[np.float32]
 
-BLOCK_BYTES = 1 << 19
-"""Bytes of windowed frames per block: they and their spectra share a core's cache."""
+BLOCK_BYTES = 1 << 20
+"""Bytes of windowed frames per block: they and their spectra share a core's cache, and steps are long enough for two
+threads not to wait for each other (half the size costs them a third of their speed)."""
 RESAMPLER_REACH = 4096
 """Samples beyond the cut that still reach what lies before it through the resampling filter."""
 
