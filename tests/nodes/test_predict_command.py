@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+import shlex
 import shutil
 import tarfile
 import zipfile
@@ -293,3 +294,22 @@ def test_usage(
     code, out, err = _predict(capsys, *arguments)
     assert (code, out) == (2, "")
     assert told in err
+
+
+def test_the_examples_of_its_help_work_when_pasted(
+    run: RunRecord, digits: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the project's folder, with recordings under the names that the examples use."""
+    monkeypatch.chdir(run.base)
+    shutil.copyfile(digits / "9_theo_0.wav", "clip.wav")
+    Path("recordings").mkdir()
+    shutil.copyfile(digits / "1_theo_0.wav", "recordings/one.wav")
+    with zipfile.ZipFile("more.zip", "w") as archive:
+        archive.write(digits / "2_theo_0.wav", "two.wav")
+    assert call(["predict", "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    examples = [line for line in lines if line.startswith("ossicle predict ")]
+    assert len(examples) == 2
+    for example in examples:
+        code, out, err = _predict(capsys, *shlex.split(example)[2:])
+        assert (code, err) == (0, "") and out
