@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -46,23 +45,13 @@ def train(options: Mapping[str, str]) -> BenchResult:
     length of a turn, 1).
     """
     rounds, factor = int(options.get("rounds", "7")), float(options.get("steps", "1"))
-    with _one_thread():
+    from nodes.learn.threads import torch_threads
+
+    with torch_threads(1):
         rows = [row for contest in CONTESTS for row in _against_bare(contest, rounds, factor)]
         rows.append(_augmented(CONTESTS[0], rounds, factor))
     facts = {**machine(), "threads": 1, "batch": BATCH, "rounds": rounds}
     return BenchResult("train", facts, tuple(rows))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _against_bare(contest: Contest, rounds: int, factor: float) -> Iterator[Row]:

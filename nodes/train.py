@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -110,6 +108,7 @@ def _train(features: FeatureSet, audio: AudioSet | None, params: TrainParams, ct
     from engine.audio import read_features
     from nodes.learn.checkpoint import remove
     from nodes.learn.loop import train as learn
+    from nodes.learn.threads import torch_threads
 
     recipe, task = params.made_recipe(), _task(features, params)
     architecture = _architecture(params, features)
@@ -118,7 +117,7 @@ def _train(features: FeatureSet, audio: AudioSet | None, params: TrainParams, ct
     source = _source(features, plain, audio, task, recipe, params.seed, ctx)
     session = _session(params, recipe, task, ctx, workers=1 if is_busy else max(ctx.threads - 1, 0))
     tell = partial(_tell, per_epoch=source.steps_per_epoch, ctx=ctx)
-    with _math_threads(ctx.threads if is_busy else 1):
+    with torch_threads(ctx.threads if is_busy else 1):
         network = _fresh(architecture, plain, recipe, params.seed)
         learnt = learn(network, source, task.trial, recipe, session, tell)
         _tell_end(learnt, recipe, ctx)
@@ -310,19 +309,6 @@ def _at_rate(samples: NDArray[np.int16], given_hz: int, wanted_hz: int) -> NDArr
 
 
 # ---- the run
-
-
-@contextmanager
-def _math_threads(threads: int) -> Iterator[None]:
-    """Threads of torch's operators; more or fewer can change the last bits, so they do not follow the machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _session(params: TrainParams, recipe: Recipe, task: Task, ctx: Context, workers: int) -> Session:
