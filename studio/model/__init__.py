@@ -1,0 +1,1 @@
+"""The open workflow and its edits: pure functions and one observable document. No widgets."""

@@ -1,0 +1,226 @@
+"""The open workflow: what it is now, how it got there, what is selected, and whether the file holds it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.registry import Registry
+from engine.validate import Checked, check
+from engine.workflow import Link, Workflow, load, save
+
+Change = Callable[[Workflow], Workflow]
+MOST_STEPS = 1000
+"""Undo steps kept; workflows share what did not change, so a step is small."""
+MERGE_S = 1.5
+"""Edits of the same thing within this time are one undo step (a slider dragged, a text typed)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One undoable edit."""
+
+    text: str
+    before: Workflow
+    after: Workflow
+    merge: str = ""
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is selected: nodes, links, and marks (notes and frames) by id."""
+
+    nodes: frozenset[str] = frozenset()
+    links: frozenset[Link] = frozenset()
+    marks: frozenset[str] = frozenset()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is selected."""
+        return not (self.nodes or self.links or self.marks)
+
+    @property
+    def node(self) -> str:
+        """The one selected node, or ""."""
+        return next(iter(self.nodes)) if len(self.nodes) == 1 else ""
+
+
+@dataclass
+class _History:
+    done: list[Step] = field(default_factory=list)
+    undone: list[Step] = field(default_factory=list)
+
+
+class Document(QObject):
+    """One workflow with undo, selection and file. Views listen; only `edit`, `undo` and `redo` change it.
+
+    Signals:
+        changed(old, new): the workflow is another one now (edit, undo, redo, open).
+        selection_changed(Selection)
+        saved_changed(bool): whether the file holds what is shown.
+        path_changed(Path | None)
+        registry_changed()
+    """
+
+    changed = Signal(object, object)
+    selection_changed = Signal(object)
+    saved_changed = Signal(bool)
+    path_changed = Signal(object)
+    registry_changed = Signal()
+
+    def __init__(self, registry: Registry, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.registry = registry
+        self.workflow = Workflow()
+        self.path: Path | None = None
+        self.selection = Selection()
+        self._saved = self.workflow
+        self._history = _History()
+        self._checked: tuple[Workflow, Registry, Checked] | None = None
+
+    @property
+    def base(self) -> Path:
+        """Folder that relative paths start from and where `.ossicle` lies."""
+        return self.path.parent if self.path is not None else Path.home() / "Ossicle"
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the file (or an untouched new document) holds what is shown."""
+        return self.workflow is self._saved or self.workflow == self._saved
+
+    @property
+    def checked(self) -> Checked:
+        """All problems and runnable steps of the workflow as it is now."""
+        known = self._checked
+        if known is None or known[0] is not self.workflow or known[1] is not self.registry:
+            known = self._checked = (self.workflow, self.registry, check(self.workflow, self.registry))
+        return known[2]
+
+    # ---- edits
+
+    def edit(self, text: str, change: Change, merge: str = "") -> None:
+        """Apply `change`; one undo step named `text`. Edits with the same `merge` in quick succession become one.
+
+        Raises:
+            OssicleError: what `change` raises; then nothing has changed.
+        """
+        before = self.workflow
+        after = change(before)
+        if after is before or after == before:
+            return
+        step = Step(text, before, after, merge, time.monotonic())
+        done = self._history.done
+        last = done[-1] if done else None
+        if last is not None and merge and last.merge == merge and step.time_s - last.time_s < MERGE_S:
+            done[-1] = Step(last.text, last.before, after, merge, step.time_s)
+        else:
+            done.append(step)
+            del done[:-MOST_STEPS]
+        self._history.undone.clear()
+        self._become(after)
+
+    def undo(self) -> None:
+        """Take the last edit back."""
+        if self._history.done:
+            step = self._history.done.pop()
+            self._history.undone.append(step)
+            self._become(step.before)
+
+    def redo(self) -> None:
+        """Make the last undone edit again."""
+        if self._history.undone:
+            step = self._history.undone.pop()
+            self._history.done.append(step)
+            self._become(step.after)
+
+    @property
+    def undo_text(self) -> str:
+        """What undo would take back, or ""."""
+        return self._history.done[-1].text if self._history.done else ""
+
+    @property
+    def redo_text(self) -> str:
+        """What redo would make again, or ""."""
+        return self._history.undone[-1].text if self._history.undone else ""
+
+    def _become(self, workflow: Workflow) -> None:
+        old, was_saved = self.workflow, self.is_saved
+        self.workflow = workflow
+        self._prune_selection()
+        self.changed.emit(old, workflow)
+        if self.is_saved != was_saved:
+            self.saved_changed.emit(self.is_saved)
+
+    # ---- selection
+
+    def select(self, nodes: Iterable[str] = (), links: Iterable[Link] = (), marks: Iterable[str] = ()) -> None:
+        """Select exactly these; unknown ones are left out."""
+        known_links, known_marks = set(self.workflow.links), marks_of(self.workflow)
+        chosen = Selection(
+            frozenset(name for name in nodes if name in self.workflow.nodes),
+            frozenset(link for link in links if link in known_links),
+            frozenset(name for name in marks if name in known_marks),
+        )
+        if chosen != self.selection:
+            self.selection = chosen
+            self.selection_changed.emit(chosen)
+
+    def _prune_selection(self) -> None:
+        if not self.selection.is_empty:
+            self.select(self.selection.nodes, self.selection.links, self.selection.marks)
+
+    # ---- file
+
+    def show(self, workflow: Workflow, path: Path | None = None, *, is_saved: bool = True) -> None:
+        """Take another workflow in: no undo steps, nothing selected."""
+        old, self.workflow, self._history = self.workflow, workflow, _History()
+        self._saved = workflow if is_saved else Workflow(name="")
+        self._set_path(path)
+        self.select()
+        self.changed.emit(old, workflow)
+        self.saved_changed.emit(self.is_saved)
+
+    def open(self, path: Path) -> None:
+        """Open a workflow file; nothing is run.
+
+        Raises:
+            OssicleError: missing, unreadable or not a workflow; then the open document stays.
+        """
+        self.show(load(path), path.resolve())
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the file atomically; to `path` from now on, if given.
+
+        Raises:
+            OSError: the file cannot be written; nothing is lost.
+            ValueError: the document has no file yet and none is given.
+        """
+        target = path.resolve() if path is not None else self.path
+        if target is None:
+            raise ValueError("a new document needs a file")
+        save(self.workflow, target)
+        self._saved = self.workflow
+        self._set_path(target)
+        self.saved_changed.emit(True)
+
+    def _set_path(self, path: Path | None) -> None:
+        if path != self.path:
+            self.path = path
+            self.path_changed.emit(path)
+
+    def set_registry(self, registry: Registry) -> None:
+        """Use other node types (a plugin came, a sub-graph was saved)."""
+        self.registry = registry
+        self.registry_changed.emit()
+
+
+def marks_of(workflow: Workflow) -> set[str]:
+    """Ids of notes and frames."""
+    return {
+        name for group in ("notes", "frames") if isinstance(found := workflow.layout.get(group), dict) for name in found
+    }

@@ -1,0 +1,1 @@
+"""Viewers: one or more per artifact type, found through `@viewer`."""

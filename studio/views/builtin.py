@@ -1,0 +1,1 @@
+"""Importing this registers every viewer of our own."""
