@@ -139,7 +139,7 @@ def test_blocks_bound_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_clips_without_samples_are_silence(tmp_path: Path) -> None:
     audio = audio_set(tmp_path / "audio", [np.zeros(0, np.int16), np.zeros(5_000, np.int16)])
     values = read_features(mfcc(audio, MfccParams(), Context.for_test(tmp_path)))
-    np.testing.assert_array_equal(values[0], values[1])
+    np.testing.assert_allclose(values[0], values[1], atol=1e-4)  # a matrix product may round by a row's place
 
 
 @pytest.mark.parametrize("background", [0, 3])
