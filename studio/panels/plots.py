@@ -1,0 +1,317 @@
+"""Live plots: cards about the selection and the run; and tabs that hold one kind of view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from engine.artifact import Artifact, Deployment, FeatureSet, Model
+from studio.model.document import Document
+from studio.panels.subjects import Subject, chosen, scene_of, subjects
+from studio.run.session import Session
+from studio.views.card import Card
+from studio.views.viewer import Scene, Tab, ViewerSpec, load_viewers, viewers_of
+
+CARD_WIDTH = 330
+MOST_CARDS = 12
+REFRESH_MS = 60
+HEADLINE = (FeatureSet, Model, Deployment)
+"""Types whose first view is shown when nothing is selected."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A card to show: a view of a subject, or the live curves of a node (no viewer)."""
+
+    subject: Subject
+    spec: ViewerSpec | None
+
+
+class Lookup:
+    """Artifacts and what surrounds them, as the session knows them now."""
+
+    def __init__(self, document: Document, session: Session) -> None:
+        self.document = document
+        self.session = session
+        self._is_loaded = False
+
+    def known(self) -> list[Subject]:
+        """Every output that there is an artifact for."""
+        return subjects(self.document.workflow, self.session.states)
+
+    def artifact(self, subject: Subject) -> Artifact | None:
+        """The artifact of a subject."""
+        return self.session.artifact(subject.node, subject.port)
+
+    def specs(self, subject: Subject) -> list[ViewerSpec]:
+        """Viewers of a subject's artifact; ours and the plugins' are imported at the first call."""
+        if not self._is_loaded:
+            self._is_loaded = True
+            load_viewers()
+        artifact = self.artifact(subject)
+        return viewers_of(artifact) if artifact is not None else []
+
+    def scene(self, subject: Subject, known: list[Subject]) -> Scene:
+        """What a view of the subject may know."""
+        workflow = self.document.workflow
+        spec = self.document.registry.find(workflow.nodes[subject.node].type)
+        title = spec.title if spec is not None else subject.node
+        return scene_of(workflow, subject, known, self.session.artifact, self.document.base, title)
+
+
+class PlotsPanel(QWidget):
+    """Cards side by side: of the selection first, then the headline views of the graph; live curves while training.
+
+    Signals:
+        trial_chosen(object): a trial of a search was clicked; its node id and the trial.
+        clip_chosen(str): a clip was chosen in one of the cards.
+    """
+
+    trial_chosen = Signal(object)
+    clip_chosen = Signal(str)
+
+    def __init__(self, document: Document, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Live plots")
+        self.lookup = Lookup(document, session)
+        self._cards: dict[tuple[str, str, str], Card] = {}
+        self._shown: dict[tuple[str, str, str], object] = {}
+        self._row = QHBoxLayout()
+        self._row.setContentsMargins(12, 12, 12, 12)
+        self._row.setSpacing(12)
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
+        self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inside = QWidget()
+        inside.setLayout(self._row)
+        self._area.setWidget(inside)
+        self._empty = QLabel("Plots appear here while the graph runs. Click a node or a wire to see what flows there.")
+        self._empty.setObjectName("mute")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._area)
+        layout.addWidget(self._empty)
+        self._timer = QTimer(self, singleShot=True, interval=REFRESH_MS)
+        self._timer.timeout.connect(self.refresh)
+        document.changed.connect(self.ask_refresh)
+        document.selection_changed.connect(self.ask_refresh)
+        session.states_changed.connect(self.ask_refresh)
+        session.metrics_changed.connect(self._feed)
+        self.refresh()
+
+    def ask_refresh(self, *_: object) -> None:
+        """Refresh soon; many wishes become one."""
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """More room, more cards."""
+        super().resizeEvent(event)
+        self.ask_refresh()
+
+    def refresh(self) -> None:
+        """Show the cards that are wanted now."""
+        if not self.isVisible() and self._cards:
+            return
+        wanted = self._wanted()
+        self._place([_key(item) for item in wanted], wanted)
+        known = self.lookup.known()
+        for item in wanted:
+            self._fill(item, known)
+        self._empty.setVisible(not wanted)
+        self._area.setVisible(bool(wanted))
+
+    # ---- what to show
+
+    def _wanted(self) -> list[Wanted]:
+        known = self.lookup.known()
+        document = self.lookup.document
+        selected = chosen(document.workflow, document.selection, known)
+        first = [Wanted(s, spec) for s in selected for spec in self.lookup.specs(s) if spec.tab == "plots"]
+        live = [Wanted(Subject(node, "", document.base), None) for node in self._live_nodes()]
+        rest = list(self._headlines(known))
+        found = {_key(item): item for item in (*_pulled(first, live), *live, *rest)}
+        fitting = max(3, self.width() // CARD_WIDTH)
+        return list(found.values())[: min(max(fitting, len(first)), MOST_CARDS)]
+
+    def _live_nodes(self) -> list[str]:
+        workflow, session = self.lookup.document.workflow, self.lookup.session
+        running = [n for n in workflow.nodes if session.state(n).state == "running" and session.rows(n)]
+        return running or [n for n in workflow.nodes if len(session.rows(n)) > 1][:1]
+
+    def _headlines(self, known: list[Subject]) -> Iterable[Wanted]:
+        for wanted_type in HEADLINE:
+            for subject in known:
+                artifact = self.lookup.artifact(subject)
+                specs = [s for s in self.lookup.specs(subject) if s.tab == "plots"]
+                if isinstance(artifact, wanted_type) and specs:
+                    yield Wanted(subject, specs[0])
+                    break
+
+    # ---- showing it
+
+    def _place(self, keys: list[tuple[str, str, str]], wanted: list[Wanted]) -> None:
+        for key, item in zip(keys, wanted, strict=True):
+            if key not in self._cards:
+                self._cards[key] = self._make(item)
+        for key in [k for k in self._cards if k not in keys]:
+            card = self._cards[key]
+            card.hide()
+            if len(self._cards) > MOST_CARDS:
+                self._shown.pop(key, None)
+                self._cards.pop(key).deleteLater()
+        if [self._row.itemAt(i).widget() for i in range(self._row.count())] != [self._cards[k] for k in keys]:
+            while self._row.count():
+                self._row.takeAt(0)
+            for key in keys:
+                self._row.addWidget(self._cards[key])
+                self._cards[key].show()
+
+    def _make(self, item: Wanted) -> Card:
+        if item.spec is None:
+            from studio.views.curves import CurvesCard
+
+            card: Card = CurvesCard()
+        else:
+            card = cast(Card, item.spec.make())
+        card.setMinimumWidth(260)
+        for name in ("trial_chosen", "clip_chosen"):
+            if hasattr(card, name):
+                getattr(card, name).connect(getattr(self, name))
+        return card
+
+    def _fill(self, item: Wanted, known: list[Subject]) -> None:
+        key = _key(item)
+        card = self._cards[key]
+        if item.spec is None:
+            self._feed(frozenset({item.subject.node}))
+            return
+        artifact = self.lookup.artifact(item.subject)
+        if artifact is not None and self._shown.get(key) != artifact.path:
+            self._shown[key] = artifact.path
+            card.show_artifact(artifact, self.lookup.scene(item.subject, known))
+
+    def _feed(self, nodes: frozenset[str]) -> None:
+        """New metric rows: to the live curves of their nodes."""
+        session = self.lookup.session
+        for node in nodes:
+            card = self._cards.get((node, "", "live"))
+            if card is not None:
+                card.show_rows(node, session.rows(node), session.earlier_curves(node))  # type: ignore[attr-defined]
+            elif len(session.rows(node)) > 1:
+                self.ask_refresh()
+
+    def choose_clip(self, clip: str) -> None:
+        """Show this clip in every card that can."""
+        for card in self._cards.values():
+            if hasattr(card, "show_clip"):
+                card.show_clip(clip)
+
+
+class TabPanel(QWidget):
+    """One kind of view (clips, confusion, pareto): of the selection, or of the last artifact that has one."""
+
+    clip_chosen = Signal(str)
+    trial_chosen = Signal(object)
+
+    def __init__(self, tab: Tab, empty: str, document: Document, session: Session) -> None:
+        super().__init__()
+        self.tab = tab
+        self.lookup = Lookup(document, session)
+        self._views: dict[str, Card] = {}
+        self._shown: tuple[Subject, str] | None = None
+        self._choice = QComboBox()
+        self._choice.setAccessibleName("Which result to show")
+        self._choice.activated.connect(self._choose)
+        self._picked: str = ""
+        self._empty = QLabel(empty)
+        self._empty.setObjectName("mute")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._stack = QVBoxLayout(self)
+        self._stack.setContentsMargins(12, 8, 12, 12)
+        self._stack.addWidget(self._choice, 0, Qt.AlignmentFlag.AlignLeft)
+        self._stack.addWidget(self._empty, 1)
+        self._timer = QTimer(self, singleShot=True, interval=REFRESH_MS)
+        self._timer.timeout.connect(self.refresh)
+        for signal in (document.changed, document.selection_changed, session.states_changed):
+            signal.connect(self.ask_refresh)
+
+    def ask_refresh(self, *_: object) -> None:
+        """Refresh soon, if anybody can see it."""
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def showEvent(self, event: object) -> None:
+        """Catch up with what happened while hidden."""
+        super().showEvent(event)  # type: ignore[arg-type]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the wanted view."""
+        known = self.lookup.known()
+        found = [(s, spec) for s in known for spec in self.lookup.specs(s) if spec.tab == self.tab]
+        self._list(found)
+        if not found:
+            self._show_none()
+            return
+        document = self.lookup.document
+        selected = {(s.node, s.port) for s in chosen(document.workflow, document.selection, known)}
+        first = [(s, spec) for s, spec in found if f"{s.node}.{s.port}" == self._picked]
+        first = [(s, spec) for s, spec in found if (s.node, s.port) in selected] or first or found
+        subject, spec = first[-1] if self.tab != "clips" else first[0]
+        self._show(subject, spec, known)
+
+    def _list(self, found: list[tuple[Subject, ViewerSpec]]) -> None:
+        names = [f"{subject.node}.{subject.port}" for subject, _ in found]
+        if [self._choice.itemText(i) for i in range(self._choice.count())] != names:
+            self._choice.clear()
+            self._choice.addItems(names)
+        self._choice.setVisible(len(names) > 1)
+
+    def _choose(self, index: int) -> None:
+        self._picked = self._choice.itemText(index)
+        node = self._picked.partition(".")[0]
+        self.lookup.document.select([node])
+        self.refresh()
+
+    def _show_none(self) -> None:
+        for view in self._views.values():
+            view.hide()
+        self._shown = None
+        self._empty.show()
+
+    def _show(self, subject: Subject, spec: ViewerSpec, known: list[Subject]) -> None:
+        self._empty.hide()
+        view = self._views.get(spec.title) or self._make(spec)
+        for other in self._views.values():
+            other.setVisible(other is view)
+        self._choice.setCurrentText(f"{subject.node}.{subject.port}")
+        artifact = self.lookup.artifact(subject)
+        if artifact is not None and self._shown != (subject, spec.title):
+            self._shown = (subject, spec.title)
+            view.show_artifact(artifact, self.lookup.scene(subject, known))
+
+    def _make(self, spec: ViewerSpec) -> Card:
+        view = self._views[spec.title] = cast(Card, spec.make())
+        self._stack.addWidget(view, 1)
+        for name in ("trial_chosen", "clip_chosen"):
+            if hasattr(view, name):
+                getattr(view, name).connect(getattr(self, name))
+        return view
+
+
+def _key(item: Wanted) -> tuple[str, str, str]:
+    return (item.subject.node, item.subject.port, item.spec.title if item.spec is not None else "live")
+
+
+def _pulled(first: list[Wanted], live: list[Wanted]) -> list[Wanted]:
+    """The selection's cards, less the stored curves of a node whose live curves are shown anyway."""
+    busy = {item.subject.node for item in live}
+    return [w for w in first if not (w.subject.node in busy and w.spec is not None and "curve" in w.spec.title.lower())]
+
