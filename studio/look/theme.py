@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Final, Literal
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
@@ -21,6 +22,15 @@ def ground() -> Ground:
     """Whether the window is dark or light now."""
     app = QGuiApplication.instance()
     return "light" if app is not None and app.property("ground") == "light" else "dark"
+
+
+def wanted(setting: str) -> Ground:
+    """Dark or light as the settings say; "system" follows the desktop, and is dark where that does not tell."""
+    if setting in ("dark", "light"):
+        return "dark" if setting == "dark" else "light"
+    app = QGuiApplication.instance()
+    scheme = app.styleHints().colorScheme() if isinstance(app, QGuiApplication) else Qt.ColorScheme.Unknown
+    return "light" if scheme == Qt.ColorScheme.Light else "dark"
 
 
 def colour(token: str, alpha: float = 1.0) -> QColor:

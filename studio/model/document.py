@@ -78,6 +78,7 @@ class Document(QObject):
         self.registry = registry
         self.workflow = Workflow()
         self.path: Path | None = None
+        self.unsaved_base = Path.home() / "Ossicle"
         self.selection = Selection()
         self._saved = self.workflow
         self._history = _History()
@@ -86,7 +87,7 @@ class Document(QObject):
     @property
     def base(self) -> Path:
         """Folder that relative paths start from and where `.ossicle` lies."""
-        return self.path.parent if self.path is not None else Path.home() / "Ossicle"
+        return self.path.parent if self.path is not None else self.unsaved_base
 
     @property
     def is_saved(self) -> bool:

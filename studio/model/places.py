@@ -70,6 +70,17 @@ def arrange(workflow: Workflow, nodes: Iterable[str] | None = None) -> Workflow:
     return move(workflow, {name: (x + old[0] - new[0], y + old[1] - new[1]) for name, (x, y) in places.items()})
 
 
+def free_place(workflow: Workflow, wished: Place) -> Place:
+    """The wished place, or the nearest below it (then to the right of it) where no box is in the way."""
+    taken = list(shown_positions(workflow).values())
+    x, y = wished
+    for _ in range(len(taken) + 1):
+        if not any(abs(x - a) < WIDTH + GRID and abs(y - b) < HEIGHT + GRID for a, b in taken):
+            break
+        y += GRID * 6
+    return round(x / GRID) * GRID, round(y / GRID) * GRID
+
+
 def _middle(places: list[Place]) -> Place:
     xs, ys = [x for x, _ in places], [y for _, y in places]
     return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
