@@ -1,9 +1,22 @@
 # The two commands of the README are `make demo` and `make test`; each sets everything up by itself.
 BIN := .venv/bin
-.PHONY: demo test lint types imports tests bench setup setup-test schema constraints clean
+.PHONY: demo studio screenshots test lint types imports tests bench setup setup-test setup-studio setup-pictures schema constraints clean
 
 demo: setup
 	$(BIN)/ossicle run demo
+
+studio: setup-studio
+	$(BIN)/ossicle studio
+
+# The README's pictures, from the shipped projects.
+screenshots: setup-pictures
+	sh resources/images/screenshots.sh
+
+setup-studio:
+	@sh resources/setup/setup.sh studio
+
+setup-pictures:
+	@sh resources/setup/setup.sh pictures
 
 setup:
 	@sh resources/setup/setup.sh demo
@@ -28,8 +41,8 @@ tests: setup-test
 
 # Every benchmark, one JSON object each; fails if an aim is not met. DATA is the Speech Commands archive to train on.
 DATA ?= ../shared/data/speech_commands_subset.tar.gz
-bench: setup
-	@failed=0; for name in start engine features ingest train; do $(BIN)/ossicle bench $$name --json || failed=1; done; \
+bench: setup-test
+	@failed=0; for name in start engine features ingest train editor; do $(BIN)/ossicle bench $$name --json || failed=1; done; \
 	$(BIN)/ossicle bench accuracy --option data=$(DATA) --json || failed=1; exit $$failed
 
 # After a deliberate change of the file format.

@@ -26,7 +26,9 @@ def build(
         action = QAction(command.title, owner)
         action.setObjectName(command.id)
         action.setShortcuts([QKeySequence(text) for text in command.shortcuts])
-        scope = Qt.ShortcutContext.WidgetWithChildrenShortcut if command.on_canvas else Qt.ShortcutContext.WindowShortcut
+        scope = (
+            Qt.ShortcutContext.WidgetWithChildrenShortcut if command.on_canvas else Qt.ShortcutContext.WindowShortcut
+        )
         action.setShortcutContext(scope)
         action.setToolTip(command.about or command.title)
         action.setCheckable(command.is_checked is not None)

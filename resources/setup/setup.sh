@@ -1,15 +1,41 @@
 #!/bin/sh
 # Make .venv ready: system packages, pinned Python packages, Ossicle itself. Does nothing when nothing changed.
-#   setup.sh demo | test        (what is wanted decides which system packages are needed)
+#   setup.sh demo | studio | test | pictures     (what is wanted decides which system packages are needed)
 set -eu
 cd "$(dirname "$0")/../.."
 purpose=${1:-demo}
 python=${PYTHON:-$(command -v python3.11 || command -v python3)}
 
-# check : Debian package
+# package NAME FILE...: the package's name unless one of its files is there
+package() {
+    name=$1
+    shift
+    for file in "$@"; do
+        [ -e "$file" ] && return 0
+    done
+    echo "$name"
+}
+
+# What Qt needs beside PySide6, for a window and for pictures without one.
+window() {
+    [ "$(uname)" = Linux ] || return 0
+    libraries=$(ldconfig -p 2>/dev/null || /sbin/ldconfig -p)
+    for pair in libgl1:libGL.so.1 libegl1:libEGL.so.1 libxkbcommon0:libxkbcommon.so.0 libdbus-1-3:libdbus-1.so.3 \
+        libfontconfig1:libfontconfig.so.1 libglib2.0-0:libglib-2.0.so.0 libgssapi-krb5-2:libgssapi_krb5.so.2 \
+        libxcb-cursor0:libxcb-cursor.so.0 libxcb-icccm4:libxcb-icccm.so.4 libxcb-keysyms1:libxcb-keysyms.so.1 \
+        libxkbcommon-x11-0:libxkbcommon-x11.so.0 libxcb-shape0:libxcb-shape.so.0; do
+        case $libraries in *"${pair#*:}"*) ;; *) echo "${pair%%:*}" ;; esac
+    done
+}
+
 needed() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    [ "$purpose" = demo ] || window
+    [ "$purpose" = pictures ] && package fonts-inter /usr/share/fonts/opentype/inter /usr/share/fonts/truetype/inter
+    [ "$purpose" = pictures ] && package fonts-jetbrains-mono /usr/share/fonts/truetype/jetbrains-mono
     [ "$purpose" = test ] || return 0
+    package xvfb /usr/bin/Xvfb
+    package xdotool /usr/bin/xdotool
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
     command -v openssl >/dev/null || echo openssl
 }

@@ -25,6 +25,7 @@ class Banner(QFrame):
         self.setObjectName("popup")
         self.setFixedWidth(WIDTH)
         self.setAccessibleName("Message")
+        self._over = parent
         self._mark = QLabel()
         self.what = QLabel()
         self.what.setFont(font(bold=True))
@@ -91,7 +92,7 @@ class Banner(QFrame):
 
     def place(self) -> None:
         """Into the top right corner."""
-        parent = self.parentWidget()
+        parent = self._over
         height = self.layout().heightForWidth(WIDTH)  # type: ignore[union-attr]
         self.resize(WIDTH, max(height, self.sizeHint().height()))
         self.move(parent.width() - WIDTH - 16, 16)

@@ -81,6 +81,7 @@ class PlotsPanel(QWidget):
         self.lookup = Lookup(document, session)
         self._cards: dict[tuple[str, str, str], Card] = {}
         self._shown: dict[tuple[str, str, str], object] = {}
+        self._order: list[tuple[str, str, str]] = []
         self._row = QHBoxLayout()
         self._row.setContentsMargins(12, 12, 12, 12)
         self._row.setSpacing(12)
@@ -166,9 +167,10 @@ class PlotsPanel(QWidget):
             if len(self._cards) > MOST_CARDS:
                 self._shown.pop(key, None)
                 self._cards.pop(key).deleteLater()
-        if [self._row.itemAt(i).widget() for i in range(self._row.count())] != [self._cards[k] for k in keys]:
-            while self._row.count():
-                self._row.takeAt(0)
+        if self._order != keys:
+            self._order = keys
+            while self._row.takeAt(0) is not None:
+                pass
             for key in keys:
                 self._row.addWidget(self._cards[key])
                 self._cards[key].show()
@@ -314,4 +316,3 @@ def _pulled(first: list[Wanted], live: list[Wanted]) -> list[Wanted]:
     """The selection's cards, less the stored curves of a node whose live curves are shown anyway."""
     busy = {item.subject.node for item in live}
     return [w for w in first if not (w.subject.node in busy and w.spec is not None and "curve" in w.spec.title.lower())]
-

@@ -1,0 +1,54 @@
+"""Threads answer on the window's thread; the latest question wins; errors are told."""
+
+from __future__ import annotations
+
+import threading
+
+from pytestqt.qtbot import QtBot
+
+from engine.errors import OssicleError
+from studio.work import Background
+
+
+def test_the_result_arrives_on_this_thread(qtbot: QtBot) -> None:
+    background, seen = Background(), []
+    background.call("a", threading.get_ident, lambda other: seen.append((other, threading.get_ident())))
+    qtbot.waitUntil(lambda: bool(seen))
+    other, here = seen[0]
+    assert here == threading.get_ident() != other
+
+
+def test_only_the_latest_answer_under_a_name_counts(qtbot: QtBot) -> None:
+    background, seen, gate = Background(), [], threading.Event()
+
+    def slow() -> str:
+        gate.wait(5)
+        return "old"
+
+    background.call("a", slow, seen.append)
+    background.call("a", lambda: "new", seen.append)
+    qtbot.waitUntil(lambda: seen == ["new"])
+    gate.set()
+    background.wait()
+    qtbot.wait(20)
+    assert seen == ["new"]
+
+
+def test_errors_are_told_in_three_parts(qtbot: QtBot) -> None:
+    background, seen = Background(), []
+
+    def broken() -> None:
+        raise ValueError("seven")
+
+    background.call("a", broken, lambda _: None, seen.append)
+    qtbot.waitUntil(lambda: bool(seen))
+    assert isinstance(seen[0], OssicleError) and "seven" in seen[0].what and seen[0].remedy
+
+
+def test_forgotten_answers_are_not_delivered(qtbot: QtBot) -> None:
+    background, seen = Background(), []
+    background.call("a", lambda: 1, seen.append)
+    background.forget("a")
+    background.call("b", lambda: 2, seen.append)
+    qtbot.waitUntil(lambda: 2 in seen)
+    assert seen == [2]
