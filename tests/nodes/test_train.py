@@ -263,9 +263,10 @@ def test_audio_at_another_rate_is_resampled(recordings: Path, features: FeatureS
             samples = soundfile.read(recordings / "fsdd" / "recordings" / f"{clip_id}.wav", dtype="int16")[0]
             writer.add(Clip(str(clip_id), str(label), subset=str(subset)), np.repeat(samples, 2))
     wide = AudioSet(tmp_path / "wide", AudioMeta(rate_hz=2 * RATE_HZ, classes=WORDS))
-    run(tmp_path / "run", features, wide, QUICK.model_copy(update={"epochs": 1}))
+    model = run(tmp_path / "run", features, wide, QUICK.model_copy(update={"epochs": 1}))
+    assert model.meta.input_shape == features.meta.shape
 
 
 def test_curves_are_plain_json(features: FeatureSet, tmp_path: Path) -> None:
     model = run(tmp_path, features, None, QUICK.model_copy(update={"epochs": 2}))
-    json.loads(model.file(CURVES_FILE).read_text(), parse_constant=lambda name: pytest.fail(f"{name} in curves"))
+    assert json.loads(model.file(CURVES_FILE).read_text(), parse_constant=lambda name: pytest.fail(f"{name} in curves"))
