@@ -1,1 +1,7 @@
 """Importing this registers every viewer of our own."""
+
+import studio.views.confusion
+import studio.views.latency
+import studio.views.lineage
+import studio.views.receipt
+import studio.views.report  # noqa: F401

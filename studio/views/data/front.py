@@ -89,7 +89,7 @@ def non_dominated(points: Floats) -> NDArray[np.bool_]:
 
     All columns are minimised; equal points all stay. Rows with NaN never stay.
     """
-    known = np.isfinite(points).all(1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(1))
     kept = known.copy()
     for first in range(0, len(points), BLOCK):
         block = points[first : first + BLOCK, None]

@@ -103,7 +103,7 @@ def read_network(path: Path) -> Net:
         OssicleError: it is no ONNX file.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         model = onnx.load(path)

@@ -1,0 +1,177 @@
+"""Horizontal bars, one row per thing: ours, the peer's behind it, and what is said at the end of the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
+
+from studio.look import theme
+
+TALLEST, SHORTEST = 24.0, 16.0
+MOST_LABEL: Final = 130.0
+
+
+@dataclass(frozen=True)
+class BarRow:
+    """One row; values share one unit. None: there is no such bar."""
+
+    name: str
+    value: float | None
+    peer: float | None = None
+    end: str = ""
+    note: str = ""
+
+
+class Bars(QWidget):
+    """The rows, as tall as they may be. `chosen(str)` tells the row that was clicked or walked to."""
+
+    chosen = Signal(str)
+
+    def __init__(
+        self, name: str, token: str = "rose", peer_token: str = "faint", parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self.token, self.peer_token = token, peer_token
+        self.rows: tuple[BarRow, ...] = ()
+        self._at = -1
+        self._picked = -1
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.MinimumExpanding)
+
+    def show_rows(self, rows: Sequence[BarRow]) -> None:
+        """Show other rows."""
+        self.rows = tuple(rows)
+        self._at = self._picked = -1
+        self.setMinimumHeight(round(SHORTEST * len(self.rows)) + 2)
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """As tall as the rows like."""
+        return QSize(240, round(TALLEST * max(len(self.rows), 1)))
+
+    @property
+    def step(self) -> float:
+        """Height of a row."""
+        return max(SHORTEST, min(TALLEST, self.height() / max(len(self.rows), 1)))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the rows in sight."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self.draw(painter, QRectF(self.rect()), QRectF(event.rect()))
+
+    def draw(self, painter: QPainter, area: QRectF, sight: QRectF | None = None) -> None:
+        """Draw into an area; rows out of sight are left out."""
+        small, tiny = theme.font(11), theme.font(10.5, monospace=True)
+        label, end = self._columns(QFontMetricsF(small), QFontMetricsF(tiny), area.width())
+        most = max((v for row in self.rows for v in (row.value, row.peer) if v is not None), default=0.0) or 1.0
+        step, wide = self.step, max(area.width() - label - end - 14, 10.0)
+        for index, row in enumerate(self.rows):
+            box = QRectF(area.left(), area.top() + index * step, area.width(), step)
+            if sight is not None and not sight.intersects(box):
+                continue
+            if index in (self._at, self._picked):
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(theme.colour("raised"))
+                painter.drawRoundedRect(box, 5, 5)
+            painter.setFont(small)
+            painter.setPen(theme.colour("text" if index == self._at else "mute"))
+            name = QFontMetricsF(small).elidedText(row.name, Qt.TextElideMode.ElideMiddle, label - 8)
+            painter.drawText(
+                QRectF(box.left(), box.top(), label - 8, step),
+                Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
+                name,
+            )
+            self._bars(painter, row, QRectF(box.left() + label, box.top(), wide, step), most, tiny)
+
+    def _bars(self, painter: QPainter, row: BarRow, box: QRectF, most: float, tiny: object) -> None:
+        thick = min(7.0, (box.height() - 4) / 2 - 0.5) if row.peer is not None else min(10.0, box.height() - 6)
+        pairs = (
+            [(row.peer, self.peer_token), (row.value, self.token)]
+            if row.peer is not None
+            else [(row.value, self.token)]
+        )
+        spare = box.height() - len(pairs) * thick - (len(pairs) - 1)
+        y = box.top() + spare / 2
+        painter.setPen(Qt.PenStyle.NoPen)
+        for value, token in pairs:
+            if value is not None:
+                painter.setBrush(theme.colour(token, 0.62 if token == "faint" else 1.0))
+                painter.drawRoundedRect(QRectF(box.left(), y, max(box.width() * value / most, 2.0), thick), 2.5, 2.5)
+            y += thick + 1
+        longest = max(value or 0.0 for value, _ in pairs)
+        painter.setFont(theme.font(10.5, monospace=True))
+        painter.setPen(theme.colour("mute"))
+        right = box.left() + max(box.width() * longest / most, 2.0) + 6
+        painter.drawText(QPointF(right, box.center().y() + 3.8), row.end)
+
+    def _columns(self, names: QFontMetricsF, ends: QFontMetricsF, width: float) -> tuple[float, float]:
+        label = max((names.horizontalAdvance(row.name) for row in self.rows), default=20.0) + 10
+        end = max((ends.horizontalAdvance(row.end) for row in self.rows), default=0.0)
+        return min(label, MOST_LABEL, 0.42 * width), end
+
+    # ---- hands
+
+    def row_at(self, place: QPoint) -> int:
+        """Row under a point, or -1."""
+        index = int(place.y() // self.step) if self.rows else -1
+        return index if 0 <= index < len(self.rows) else -1
+
+    def event(self, event: QEvent) -> bool:
+        """Tell about the row under the pointer."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            index = self.row_at(event.pos())
+            QToolTip.showText(event.globalPos(), self.rows[index].note if index >= 0 else "", self)
+            return True
+        return super().event(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Light up the row under the pointer."""
+        self._light(self.row_at(event.position().toPoint()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """No row is under the pointer."""
+        self._light(-1)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Choose a row."""
+        self._pick(self.row_at(event.position().toPoint()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Up and down walk through the rows."""
+        steps = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
+        if event.key() in steps and self.rows:
+            self._pick(max(0, min(len(self.rows) - 1, self._picked + steps[Qt.Key(event.key())])))
+            return
+        super().keyPressEvent(event)
+
+    def _light(self, index: int) -> None:
+        if index != self._at:
+            self._at = index
+            self.update()
+
+    def _pick(self, index: int) -> None:
+        self._picked = index
+        self.update()
+        if index >= 0:
+            self.setAccessibleDescription(self.rows[index].note)
+            self.chosen.emit(self.rows[index].name)
+
+
+def scrolled(widget: QWidget) -> QScrollArea:
+    """A widget that scrolls up and down where it is taller than its place."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area

@@ -1,0 +1,184 @@
+"""Per-layer latency of a Deployment: ours over a peer's (another precision, engine or run), the ratio at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout
+
+from engine.artifact import Artifact, Deployment
+from engine.console import size
+from engine.errors import OssicleError
+from studio.views.bars import BarRow, Bars, scrolled
+from studio.views.data.latency import Profile, Row, csv_rows, note, read_peers, read_profile, rows_of, with_facts
+from studio.views.data.network import read_network
+from studio.views.legend import Entry, Legend
+from studio.views.parts import Choice, ElidedLabel, LoadedCard
+from studio.views.viewer import Scene, viewer
+
+DESCRIPTION_FILE, NETWORK_FILE = "deployment.json", "model.onnx"
+WIDE_PX = 460
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the card shows: one profile and what it may be compared with, by name."""
+
+    ours: Profile
+    peers: tuple[Profile, ...]
+
+
+def read_timing(artifact: Artifact, scene: Scene) -> Timing:
+    """The deployment's profile, with facts from its network, and everything beside it that was timed.
+
+    Raises:
+        OssicleError: no layer was timed.
+    """
+    raw = artifact.json(DESCRIPTION_FILE)
+    ours = _with_network(read_profile(raw, scene.node), artifact)
+    if not ours.layers:
+        raise OssicleError(
+            "no layer of this application was timed", "a profile in deployment.json", "Run the deploy node again"
+        )
+    peers = [*read_peers(raw), *_others(artifact, scene)]
+    return Timing(replace(ours, name=_title(ours)), tuple(peers))
+
+
+def _others(artifact: Artifact, scene: Scene) -> list[Profile]:
+    found = []
+    named = [*scene.related.items(), *((f"earlier run {n}", item) for n, item in enumerate(scene.earlier, 1))]
+    for name, other in named:
+        if isinstance(other, Deployment) and other.path != artifact.path:
+            try:
+                profile = _with_network(read_profile(other.json(DESCRIPTION_FILE)), other)
+            except (OssicleError, ValueError, KeyError, TypeError):
+                continue  # a damaged neighbour is no reason not to show this one
+            if profile.layers:
+                found.append(replace(profile, name=f"{_title(profile)} · {name}"))
+    return found
+
+
+def _title(profile: Profile) -> str:
+    precision = {"float32": "fp32"}.get(profile.precision, profile.precision)
+    return " ".join(filter(None, (precision, profile.engine))) or profile.name or "ours"
+
+
+def _with_network(profile: Profile, artifact: Artifact) -> Profile:
+    path = artifact.path / NETWORK_FILE
+    if not path.is_file():
+        return profile
+    try:
+        return with_facts(profile, read_network(path).layers)
+    except OssicleError:
+        return profile
+
+
+@viewer(Deployment, "Latency per layer")
+class LatencyCard(LoadedCard):
+    """One row per layer. `layer_chosen(str)` tells the layer that was clicked."""
+
+    title = "Latency per layer"
+    reader = staticmethod(read_timing)
+    layer_chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timing: Timing | None = None
+        self.rows: tuple[Row, ...] = ()
+        self.chart = Bars("Latency per layer")
+        self.chart.chosen.connect(self.layer_chosen)
+        self.order = Choice("Order", (("network", "network"), ("slowest", "slowest first")))
+        self.order.changed.connect(self._draw)
+        self.peer = QComboBox()
+        self.peer.setAccessibleName("Compare with")
+        self.peer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.peer.setMinimumContentsLength(10)
+        self.peer.activated.connect(self._draw)
+        self.legend = Legend(rows=1, is_switch=False)
+        self.facts = ElidedLabel()
+        self.facts.setObjectName("faint")
+        foot = QHBoxLayout()
+        foot.setSpacing(8)
+        foot.addWidget(self.legend, 1)
+        foot.addWidget(self.order, 0, Qt.AlignmentFlag.AlignRight)
+        foot.addWidget(self.peer)
+        self.inner.addWidget(scrolled(self.chart), 1)
+        self.inner.addLayout(foot)
+        self.inner.addWidget(self.facts)
+        self._arrange()
+
+    def show_data(self, data: Timing) -> None:
+        """Show a timing beside the first peer."""
+        self.timing = data
+        self.peer.clear()
+        self.peer.addItem("alone")
+        self.peer.addItems([peer.name for peer in data.peers])
+        self.peer.setCurrentIndex(1 if data.peers else 0)
+        self.facts.setText(" · ".join(_facts(data.ours)))
+        self._draw()
+        self._arrange()
+
+    @property
+    def beside(self) -> Profile | None:
+        """The profile compared with, if any."""
+        index = self.peer.currentIndex() - 1
+        return self.timing.peers[index] if self.timing is not None and index >= 0 else None
+
+    def _draw(self, *_: object) -> None:
+        if self.timing is None:
+            return
+        ours, beside = self.timing.ours, self.beside
+        self.rows = tuple(rows_of(ours, beside, "slowest" if self.order.value == "slowest" else "network"))
+        self.chart.show_rows([_bar(row, beside is not None) for row in self.rows])
+        entries = [Entry("ours", f"{ours.name} {ours.us:,.0f} µs", "rose", "square")]
+        if beside is not None:
+            entries.append(Entry("peer", f"{beside.name} {beside.us:,.0f} µs", "mute", "square"))
+        self.legend.show_entries(entries)
+        self.subtitle.setText("µs · " + ", ".join(profile.name for profile in (ours, beside) if profile is not None))
+        self.subtitle.setToolTip(ours.protocol)
+
+    def table_rows(self) -> list[Sequence[object]]:
+        """The chart as a table."""
+        if self.timing is None:
+            return []
+        return csv_rows(self.rows, self.timing.ours.name, self.beside.name if self.beside else "")
+
+    def resizeEvent(self, event: object) -> None:
+        """Controls need room; the menu has them where there is none."""
+        super().resizeEvent(event)  # type: ignore[arg-type]
+        self._arrange()
+
+    def _arrange(self) -> None:
+        is_wide = self.width() >= WIDE_PX
+        self.order.setVisible(is_wide)
+        self.peer.setVisible(is_wide and self.peer.count() > 1)
+        self.facts.setVisible(is_wide and self.height() >= 260)
+
+
+def _bar(row: Row, is_compared: bool) -> BarRow:
+    ours, peer = row.ours, row.peer
+    lines = [row.layer, *(note(ours) if ours is not None else ())]
+    if peer is not None:
+        lines.append(f"beside: {peer.us:,.2f} µs")
+    end = f"{row.ratio:.1f}×" if row.ratio is not None else "" if is_compared or ours is None else _micro(ours.us)
+    return BarRow(row.layer, ours.us if ours else None, peer.us if peer else None, end, "\n".join(lines))
+
+
+def _micro(us: float) -> str:
+    return f"{us:,.1f}" if us < 100 else f"{us:,.0f}"
+
+
+def _facts(profile: Profile) -> list[str]:
+    """Totals in words."""
+    layers = sum(layer.us for layer in profile.layers)
+    found = [f"whole inference {profile.us:,.1f} µs (layers alone, profiled: {layers:,.1f})"]
+    if profile.preprocessing_us:
+        found.append(f"features {profile.preprocessing_us:,.0f} µs")
+    found += [f"{name.removesuffix('_bytes').replace('_', ' ')} {size(value)}" for name, value in _bytes(profile)]
+    return found + ([profile.protocol] if profile.protocol else [])
+
+
+def _bytes(profile: Profile) -> list[tuple[str, int]]:
+    return [(name, int(value)) for name, value in profile.memory.items() if name.endswith("_bytes")]
