@@ -1,0 +1,258 @@
+"""The workflow as items, and items back as the workflow. The document is the truth; this is what is seen of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from pydantic import JsonValue
+from PySide6.QtCore import QPointF
+from PySide6.QtWidgets import QGraphicsScene
+
+from engine.node import NodeSpec
+from engine.registry import Registry
+from engine.workflow import Link, Workflow
+from studio.canvas.ends import PortEnd
+from studio.canvas.items import Box
+from studio.canvas.pipes import Wire
+from studio.canvas.ports import Port
+from studio.model.edit import Place, positions
+from studio.model.places import shown_positions
+
+Extra = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def extra_ports(workflow: Workflow, registry: Registry) -> dict[str, Extra]:
+    """Ports that links name but types do not declare: all those of unknown types, and mistakes. Sorted by name."""
+    inputs: dict[str, set[str]] = defaultdict(set)
+    outputs: dict[str, set[str]] = defaultdict(set)
+    specs = {name: registry.find(node.type) for name, node in workflow.nodes.items()}
+    for link in workflow.links:
+        for node, port, found in ((link.source, link.output, outputs), (link.target, link.input, inputs)):
+            if node in specs and not _declares(specs[node], port, is_output=found is outputs):
+                found[node].add(port)
+    return {name: (tuple(sorted(inputs[name])), tuple(sorted(outputs[name]))) for name in {*inputs, *outputs}}
+
+
+def _declares(spec: NodeSpec | None, port: str, *, is_output: bool) -> bool:
+    return spec is not None and (spec.output(port) if is_output else spec.input(port)) is not None
+
+
+class Graph:
+    """Boxes by id and wires by link in one scene.
+
+    Attributes:
+        places: where every node is, items or not.
+        loose: links an end of which is missing, with their places among the file's links: kept, not drawn.
+    """
+
+    def __init__(self, scene: QGraphicsScene, registry: Registry) -> None:
+        self.scene = scene
+        self.registry = registry
+        self.head = Workflow()
+        self.boxes: dict[str, Box] = {}
+        self.wires: dict[Link, Wire] = {}
+        self.loose: dict[Link, list[int]] = {}
+        self.places: dict[str, Place] = {}
+        self._extra: dict[str, Extra] = {}
+
+    # ---- building
+
+    def clear(self) -> None:
+        """Take everything out."""
+        for wire in self.wires.values():
+            self.scene.removeItem(wire)
+        for box in self.boxes.values():
+            self.scene.removeItem(box)
+        self.boxes, self.wires, self.loose = {}, {}, {}
+
+    def begin(self, workflow: Workflow, registry: Registry) -> None:
+        """Get ready to build another workflow; no item exists yet."""
+        self.clear()
+        self.head, self.registry = workflow, registry
+        self.places = shown_positions(workflow)
+        self._extra = extra_ports(workflow, registry)
+
+    def add_box(self, name: str) -> Box:
+        """Make the item of one of the workflow's nodes."""
+        node = self.head.nodes[name]
+        box = Box(name, node, self.registry.find(node.type), self._extra.get(name, ((), ())))
+        box.values = self.head.variables
+        box.home = QPointF(*self.places[name])
+        box.setPos(box.home)
+        self.boxes[name] = box
+        self.scene.addItem(box)
+        return box
+
+    def add_link(self, link: Link, rank: int) -> Wire | None:
+        """Make the wire of one of the workflow's links; None if an end is missing or it is there already."""
+        known = self.wires.get(link)
+        if known is not None:
+            known.ranks.append(rank)
+            return None
+        source, target = (
+            self.port(PortEnd(link.source, link.output, True)),
+            self.port(PortEnd(link.target, link.input, False)),
+        )
+        if source is None or target is None:
+            self.loose.setdefault(link, []).append(rank)
+            return None
+        wire = Wire(link, source, target)
+        wire.ranks.append(rank)
+        wire.route()
+        self.wires[link] = wire
+        self.scene.addItem(wire)
+        return wire
+
+    def build(self, names: Iterable[str]) -> Iterator[Box | Wire | None]:
+        """Make every item, one at a time: boxes in the given order, then wires."""
+        for name in names:
+            yield self.add_box(name)
+        for rank, link in enumerate(self.head.links):
+            yield self.add_link(link, rank)
+
+    # ---- asking
+
+    def port(self, end: PortEnd) -> Port | None:
+        """The port at an end."""
+        box = self.boxes.get(end.node)
+        return box.port(end.port, is_output=end.is_output) if box is not None else None
+
+    # ---- changing
+
+    def move(self, name: str, at: QPointF) -> None:
+        """Put a box elsewhere; its wires follow."""
+        box = self.boxes[name]
+        if box.pos() == at:
+            return
+        box.setPos(at)
+        self.places[name] = (at.x(), at.y())
+        self.route(box)
+
+    def route(self, box: Box) -> list[Wire]:
+        """Have the wires of a box follow it."""
+        wires = [wire for port in box.ports() for wire in port.wires]
+        for wire in wires:
+            wire.route()
+        return wires
+
+    def remove_wire(self, link: Link) -> None:
+        """Take a wire out."""
+        wire = self.wires.pop(link)
+        wire.detach()
+        self.scene.removeItem(wire)
+
+    def remove_box(self, name: str) -> None:
+        """Take a box and its wires out."""
+        box = self.boxes.pop(name)
+        for wire in [wire for port in box.ports() for wire in port.wires]:
+            self.remove_wire(wire.link)
+        self.places.pop(name, None)
+        self.scene.removeItem(box)
+
+    # ---- from one workflow to the next
+
+    def become(self, new: Workflow) -> set[str]:
+        """Change only what differs; ids of boxes that were made, moved or changed. Everything must be built."""
+        old, self.head = self.head, new
+        before = dict(self.boxes)
+        touched = self._nodes_become(old, new)
+        if new.layout is not old.layout:
+            touched |= self._places_become(new)
+        if new.links != old.links or self.boxes != before:
+            self._links_become(new)
+        return touched
+
+    def _nodes_become(self, old: Workflow, new: Workflow) -> set[str]:
+        extra = (
+            extra_ports(new, self.registry) if new.links is not old.links or new.nodes is not old.nodes else self._extra
+        )
+        stale = [name for name, box in self.boxes.items() if name not in new.nodes or self._is_other(box, new, extra)]
+        kept = {name: self.boxes[name] for name in stale if name in new.nodes}
+        before = {name: self.places[name] for name in kept}
+        for name in stale:
+            self.remove_box(name)
+        self.places |= before
+        self._extra = extra
+        fresh = [name for name in new.nodes if name not in self.boxes]
+        self._place_fresh(new, fresh)
+        for name in fresh:
+            box = self.add_box(name)
+            if name in kept:
+                box.state, box.thumb = kept[name].state, kept[name].thumb
+        return {*fresh, *self._refresh(old, new)}
+
+    def _is_other(self, box: Box, new: Workflow, extra: Mapping[str, Extra]) -> bool:
+        """Whether a box must be made anew: another type or other ports."""
+        node = new.nodes[box.node_id]
+        return node.type != box.node.type or extra.get(box.node_id) != self._extra.get(box.node_id)
+
+    def _refresh(self, old: Workflow, new: Workflow) -> set[str]:
+        changed = {name for name, box in self.boxes.items() if new.nodes[name] is not box.node}
+        for name in changed:
+            box = self.boxes[name]
+            box.node = new.nodes[name]
+            for wire in (wire for port in box.ports() for wire in port.wires):
+                wire.update()
+        if new.variables != old.variables:
+            changed |= set(self.boxes)
+        for name in changed:
+            self.boxes[name].values = new.variables
+            self.boxes[name].refresh()
+        return changed
+
+    def _place_fresh(self, new: Workflow, fresh: Iterable[str]) -> None:
+        """Places for new boxes: the file's, or laid out; boxes that are there stay where they are."""
+        known = positions(new)
+        lost = [name for name in fresh if name not in known and name not in self.places]
+        laid_out = shown_positions(new) if lost else {}
+        for name in fresh:
+            if name in known:
+                self.places[name] = known[name]
+            elif name in laid_out:
+                self.places[name] = laid_out[name]
+
+    def _places_become(self, new: Workflow) -> set[str]:
+        known, moved = positions(new), set()
+        for name, box in self.boxes.items():
+            at = QPointF(*known[name]) if name in known else box.home
+            box.home = at
+            if box.pos() != at:
+                self.move(name, at)
+                moved.add(name)
+        return moved
+
+    def _links_become(self, new: Workflow) -> None:
+        wanted = set(new.links)
+        for link in [link for link in self.wires if link not in wanted]:
+            self.remove_wire(link)
+        self.loose = {}
+        for wire in self.wires.values():
+            wire.ranks.clear()
+        for rank, link in enumerate(new.links):
+            self.add_link(link, rank)
+
+    # ---- back
+
+    def to_workflow(self) -> Workflow:
+        """What the items say: the workflow they were made from, with every box where it is now."""
+        ranked = [(rank, wire.link) for wire in self.wires.values() for rank in wire.ranks]
+        ranked += [(rank, link) for link, ranks in self.loose.items() for rank in ranks]
+        return self.head.model_copy(
+            update={
+                "nodes": {name: self.boxes[name].node for name in self.head.nodes},
+                "links": tuple(link for _rank, link in sorted(ranked)),
+                "layout": self._layout(),
+            }
+        )
+
+    def _layout(self) -> dict[str, JsonValue]:
+        written = dict(_raw_positions(self.head))
+        here = [box for box in self.boxes.values() if box.pos() != box.home]
+        written |= {box.node_id: [round(box.x()), round(box.y())] for box in here}
+        return {**self.head.layout, "positions": written} if here else self.head.layout
+
+
+def _raw_positions(workflow: Workflow) -> dict[str, JsonValue]:
+    found = workflow.layout.get("positions")
+    return found if isinstance(found, dict) else {}
