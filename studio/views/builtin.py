@@ -1,6 +1,7 @@
 """Importing this registers every viewer of our own."""
 
 import studio.views.confusion
+import studio.views.curves
 import studio.views.latency
 import studio.views.lineage
 import studio.views.receipt

@@ -167,6 +167,13 @@ class Legend(QWidget):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
 
+    def set_rows(self, rows: int) -> None:
+        """Use at most so many rows."""
+        if rows != self._flow.rows:
+            self._flow.rows = rows
+            self._flow.invalidate()
+            self.updateGeometry()
+
     def show_entries(self, entries: Sequence[Entry]) -> None:
         """Show other entries; nothing happens if they are the same."""
         if tuple(entries) == self.entries:
