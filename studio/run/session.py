@@ -1,0 +1,433 @@
+"""Running from the window: orders to the runner, its events as states, curves and log, and what a Run would do."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from engine.artifact import Artifact
+from engine.console import count
+from engine.errors import OssicleError
+from engine.event import Event
+from engine.record import RunRecord
+from engine.workflow import upto
+from studio.commands import Command
+from studio.model.document import Document
+from studio.run import history
+from studio.run.board import Board
+from studio.run.child import Child
+from studio.run.death import Death, notice_of_death
+from studio.run.fold import SILENT, event_of
+from studio.run.lines import Line
+from studio.run.notice import Notice, notice_of
+from studio.run.orders import order_of, why_not
+from studio.run.plan import Plan
+from studio.run.planner import Planner
+from studio.run.rows import Row
+from studio.run.run_commands import run_commands
+from studio.run.shelf import Artifacts, EarlierCurves, place_of
+from studio.run.state import NEVER, NodeState
+from studio.run.view import SERVER_WORDS, Phase, RunView, words_of
+from studio.work import Background
+
+if TYPE_CHECKING:
+    from studio.views.data.curves import Curve
+
+__all__ = ["Notice", "RunView", "Session"]
+
+FLUSH_MS: Final = 33
+TICK_MS: Final = 500
+LOG_LINES: Final = 20_000
+THREADS: Final = 2
+
+
+class Session(QObject):
+    """What runs, what ran, and what would run, for one document.
+
+    Signals:
+        states_changed(frozenset[str]): boxes whose state is another one; at most every 33 ms.
+        metrics_changed(frozenset[str]): nodes with new metric rows; at most every 33 ms.
+        run_changed(): the run began, ended or is stopping; the runner, the server or the plan's words changed.
+        usage_changed(): the runner told how much memory and processor it uses.
+        logged(tuple[Event, ...]): lines for the log.
+        cleared(): another document: the log starts anew.
+        told(Notice): something the person should know.
+    """
+
+    states_changed = Signal(object)
+    metrics_changed = Signal(object)
+    run_changed = Signal()
+    usage_changed = Signal()
+    logged = Signal(object)
+    cleared = Signal()
+    told = Signal(object)
+
+    def __init__(self, document: Document, parent: QObject | None = None, *, child: Child | None = None) -> None:
+        super().__init__(parent)
+        self.document = document
+        self.child = child if child is not None else Child(self)
+        self.board = Board()
+        self._background = Background(self, THREADS)
+        self._planner = Planner(document, self._background, self)
+        self._phase: Phase = "idle"
+        self._server = "off"
+        self._order, self._orders = "", 0
+        self._is_accepted = self._has_begun = False
+        self._log: deque[Event] = deque(maxlen=LOG_LINES)
+        self._garbled = 0
+        self._artifacts = Artifacts()
+        self._curves = EarlierCurves(
+            document, self._background, lambda node: self.metrics_changed.emit(frozenset({node}))
+        )
+        self._flush_timer = QTimer(self, singleShot=True, interval=FLUSH_MS)
+        self._flush_timer.timeout.connect(self._flush)
+        self._tick_timer = QTimer(self, interval=TICK_MS)
+        self._tick_timer.timeout.connect(self._tick)
+        self.child.heard.connect(self._hear)
+        self.child.died.connect(self._died)
+        self.child.state_changed.connect(self._child_changed)
+        self._planner.planned.connect(self._planned)
+        document.changed.connect(self._edited)
+        self._open()
+
+    def begin(self) -> None:
+        """Start the runner, so that it is warm when it is needed."""
+        self.child.start()
+
+    def close(self) -> None:
+        """End of the window: the runner stops its run and ends."""
+        for timer in (self._flush_timer, self._tick_timer):
+            timer.stop()
+        self._planner.stop()
+        self.child.close()
+        self._background.wait()
+
+    def commands(self) -> list[Command]:
+        """Run, Run to here, Re-run this, Stop and what is about the runner."""
+        return run_commands(self)
+
+    # ---- what is known
+
+    @property
+    def states(self) -> Mapping[str, NodeState]:
+        """State of every node of the workflow."""
+        return self.board.states
+
+    def state(self, node: str) -> NodeState:
+        """State of a node."""
+        return self.board.states.get(node, NEVER)
+
+    def rows(self, node: str) -> Sequence[Row]:
+        """Metric rows of a node in the present or last run."""
+        return self.board.rows(node)
+
+    @property
+    def plan(self) -> Plan:
+        """What a Run would do, as of the last look."""
+        return self.board.plan
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a run is going on or about to."""
+        return self._phase != "idle"
+
+    @property
+    def run(self) -> RunView:
+        """The run as a whole."""
+        fold, child = self.board.fold, self.child
+        is_on = self.is_active and self._has_begun
+        seconds = max(time.time() - fold.started_s, 0.0) if is_on else 0.0 if self.is_active else fold.seconds
+        return RunView(
+            self._phase, fold.run_id, "" if fold.is_open else fold.state, fold.started_s, seconds,
+            self.board.left_s() if is_on else None, fold.done, len(fold.nodes), child.state,
+            SERVER_WORDS.get(self._server, self._server), child.rss_bytes, child.cpu_percent, fold.folder,
+        )  # fmt: skip
+
+    @property
+    def plan_text(self) -> str:
+        """ "2 of 8 nodes to run · about 3 min 40 s", or how far the run is."""
+        return words_of(self.run, self.board.plan.text)
+
+    def artifact(self, node: str, port: str) -> Artifact | None:
+        """What lies at an output; None if there is nothing, or it cannot be read."""
+        path = self.state(node).outputs.get(port)
+        return self._artifacts.at(path) if path is not None else None
+
+    def earlier_curves(self, node: str, limit: int = 5) -> tuple[Curve, ...]:
+        """Curves of the node in earlier runs, newest first; read in a thread, `metrics_changed` tells when done."""
+        return self._curves.of(node, self.board.fold.run_id, limit)
+
+    # ---- orders
+
+    def run_all(self) -> None:
+        """Run what is not done yet."""
+        self._send()
+
+    def run_to(self, node: str) -> None:
+        """Run a node and what it needs."""
+        self._send(to=node)
+
+    def rerun(self, node: str) -> None:
+        """Run a node although its result is known, and first what it needs."""
+        self._send(to=node, force=(node,))
+
+    def _send(self, to: str | None = None, force: tuple[str, ...] = ()) -> None:
+        document = self.document
+        if self.is_active:
+            self.told.emit(Notice("info", "A run is going on", "one run at a time", "Wait for its end, or stop it"))
+            return
+        if (notice := why_not(document, to)) is not None:
+            self.told.emit(notice)
+            return
+        self._orders += 1
+        self._order = f"order-{self._orders}"
+        self._is_accepted = self._has_begun = False
+        part = document.workflow if to is None else upto(document.workflow, to)
+        self._become("queued")
+        self._tell_states(self.board.queue(self.board.todo(part, force)))
+        self.child.send(order_of(self._order, document, to, force))
+
+    def stop(self) -> None:
+        """Stop the run: nodes are asked first; a runner that does not hear is ended."""
+        if self.is_active:
+            self._become("stopping")
+            self.child.cancel()
+
+    def stop_at_once(self) -> None:
+        """End the runner with its run; finished nodes are kept."""
+        if self.is_active:
+            self._become("stopping")
+            self.child.kill()
+
+    def restart_runner(self) -> None:
+        """A new runner process in place of the present one; a run that goes on ends with it."""
+        self.child.restart()
+
+    def _become(self, phase: Phase) -> None:
+        self._phase = phase
+        if phase == "idle":
+            self._tick_timer.stop()
+        else:
+            self._tick_timer.start()
+        self.run_changed.emit()
+
+    # ---- hearing
+
+    def _hear(self, lines: Any) -> None:
+        batch: Sequence[Line] = lines
+        for line in batch:
+            if line.get("run"):
+                self._take(line)
+            elif (control := _CONTROLS.get(line["kind"])) is not None:
+                control(self, line)
+        if not self._flush_timer.isActive():
+            self._flush_timer.start()
+
+    def _take(self, line: Line) -> None:
+        event = event_of(line)
+        if event is None:
+            self.child.lines.garbled += 1
+            return
+        if not (self.is_active and self._is_accepted):
+            return  # the end of a run of a document that was closed meanwhile
+        if event.kind == "run_started":
+            self._begin_run()
+        self.board.fold.take(event)
+        if event.kind not in SILENT:
+            self._log.append(event)
+        if event.kind == "run_finished":
+            self._finish()
+
+    def _begin_run(self) -> None:
+        self._has_begun = True
+        self.board.begin()
+        self._curves.clear()
+        if self._phase == "queued":
+            self._become("running")
+
+    def _accepted(self, line: Line) -> None:
+        """The turn of an order has come: what runs say from now on is about it."""
+        self._is_accepted = line.get("id") == self._order
+
+    def _refused(self, line: Line) -> None:
+        """The runner did not take the order: it says why."""
+        if line.get("id") == self._order and self.is_active:
+            self._give_up()
+            self.told.emit(_three_parts(line))
+
+    def _answered(self, line: Line) -> None:
+        """The order is over; a run that did not say so is over as well."""
+        if line.get("id") == self._order and self.is_active:
+            self._give_up()
+
+    def _heard_server(self, line: Line) -> None:
+        self._server = str(line.get("state", ""))
+        self.run_changed.emit()
+
+    def _heard_beat(self, _line: Line) -> None:
+        self.usage_changed.emit()
+
+    def _heard_trouble(self, line: Line) -> None:
+        self.told.emit(replace(_three_parts(line), level="warning"))
+
+    def _finish(self) -> None:
+        """The run told its end."""
+        failed = [(name, state.error) for name, state in self.board.fold.nodes.items() if state.state == "failed"]
+        self._end()
+        if failed and (fault := failed[0][1]) is not None:
+            name, (box,) = failed[0][0], self.board.boxes([failed[0][0]])
+            more = f" (and {count(len(failed) - 1, 'more node')} failed)" if len(failed) > 1 else ""
+            self.told.emit(Notice("error", f"{name}: {fault.what}{more}", fault.expected, fault.remedy, box))
+
+    def _give_up(self) -> None:
+        """The order ended without its run saying so."""
+        if self._has_begun:
+            self.board.fold.end()
+        else:
+            self._tell_states(self.board.rest())
+        self._end()
+
+    def _end(self) -> None:
+        """Whatever was going on is over."""
+        self._flush()
+        self._become("idle")
+        self._planner.ask_now()
+
+    # ---- the runner's life
+
+    def _child_changed(self, state: str) -> None:
+        if state == "not answering":
+            what = f"The runner has not answered for {self.child.silent_s:.0f} s"
+            remedy = "It may be busy in a library that cannot be interrupted: wait, or stop it; finished nodes are kept"
+            stop = ("Stop the runner", self.end_runner)
+            self.told.emit(Notice("warning", what, "a sign of life every second", remedy, actions=(stop,)))
+        self.run_changed.emit()
+
+    def end_runner(self) -> None:
+        """End a runner that does not answer, with its run if there is one."""
+        if self.is_active:
+            self.stop_at_once()
+        else:
+            self.restart_runner()
+
+    def _died(self, death: Any) -> None:
+        found: Death = replace(death, was_busy=self.is_active)
+        self._server = "off"
+        notice = notice_of_death(found)
+        if self.is_active:
+            self._give_up()
+            if notice is None:
+                remedy = "Finished nodes are kept; a new runner is starting"
+                notice = Notice("info", "The run was ended together with its runner", "", remedy)
+        if notice is not None:
+            self.told.emit(notice)
+        self.run_changed.emit()
+
+    # ---- states
+
+    def _edited(self, old: Any, new: Any) -> None:
+        document = self.document
+        if not document.undo_text and not document.redo_text:
+            self._open()
+        else:
+            self.board.workflow = new
+            if old.nodes.keys() != new.nodes.keys():
+                self._tell_states(self.board.edit(new))
+
+    def _open(self) -> None:
+        """Another document: forget everything, look for its last run."""
+        if self.is_active:
+            self.child.cancel()
+            self._order, self._is_accepted = "", False
+            self._become("idle")
+        self._curves.clear()
+        self._log.clear()
+        self.cleared.emit()
+        workflow = self.document.workflow
+        self._tell_states(self.board.open(workflow))
+        self.run_changed.emit()
+        if workflow.nodes:
+            look = partial(history.last_replay, *place_of(self.document))
+            self._background.call("history", look, self._recalled, lambda _error: self._planner.ask_now())
+        else:
+            self._background.forget("history")
+
+    def _recalled(self, found: history.Replay | None) -> None:
+        """The last run was read back."""
+        if found is not None:
+            self._show_replay(found)
+        self._planner.ask_now()
+
+    def replay(self, record: RunRecord) -> None:
+        """Show an earlier run as it was, until the next edit or run."""
+        if self.is_active:
+            self.told.emit(Notice("info", "A run is going on", "no run while another one is shown", "Stop it first"))
+            return
+        self._planner.stop()
+        self._background.call("history", partial(history.replay, record.folder), self._show_replay)
+
+    def _show_replay(self, found: history.Replay) -> None:
+        if self.is_active:
+            return
+        before = set(self.board.fold.metrics)
+        self._curves.clear()
+        self._tell_states(self.board.replay(found.fold))
+        if nodes := before | found.fold.metrics.keys():
+            self.metrics_changed.emit(self.board.boxes(nodes))
+        self.cleared.emit()
+        self.logged.emit(found.log)
+        self.run_changed.emit()
+
+    def _planned(self, plan: Any) -> None:
+        self._tell_states(self.board.take_plan(plan, self.is_active))
+        self.run_changed.emit()
+
+    def _tell_states(self, changed: Iterable[str]) -> None:
+        if told := frozenset(changed):
+            self.states_changed.emit(told)
+
+    def _tick(self) -> None:
+        if self._has_begun:
+            self._tell_states(self.board.refresh(self.board.running()))
+        self.run_changed.emit()
+
+    def _flush(self) -> None:
+        """Tell what has come since the last time."""
+        fold = self.board.fold
+        dirty, rows, fold.dirty, fold.dirty_rows = fold.dirty, fold.dirty_rows, set(), set()
+        if dirty:
+            self._tell_states(self.board.refresh(dirty))
+        if rows:
+            self.metrics_changed.emit(self.board.boxes(rows))
+        self._note_garbled()
+        if self._log:
+            told, self._log = tuple(self._log), deque(maxlen=LOG_LINES)
+            self.logged.emit(told)
+
+    def _note_garbled(self) -> None:
+        lines = self.child.lines
+        if lines.garbled > self._garbled:
+            last = lines.noise[-1] if lines.noise else ""
+            text = f"{count(lines.garbled - self._garbled, 'line')} of the runner could not be read: {last}"
+            self._log.append(Event("log", self.board.fold.run_id, "", {"text": text, "level": "warning"}))
+        self._garbled = lines.garbled
+
+
+def _three_parts(line: Line) -> Notice:
+    return notice_of(OssicleError(*(str(line.get(name, "")) for name in ("what", "expected", "remedy"))))
+
+
+_CONTROLS: Final[Mapping[str, Callable[[Session, Line], None]]] = {
+    "accepted": Session._accepted,
+    "refused": Session._refused,
+    "answered": Session._answered,
+    "server": Session._heard_server,
+    "alive": Session._heard_beat,
+    "trouble": Session._heard_trouble,
+}
