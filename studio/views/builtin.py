@@ -5,4 +5,5 @@ import studio.views.curves
 import studio.views.latency
 import studio.views.lineage
 import studio.views.receipt
-import studio.views.report  # noqa: F401
+import studio.views.report
+import studio.views.roc  # noqa: F401

@@ -49,6 +49,12 @@ class RocCurve:
         return float(np.trapezoid(self.hit, self.false_alarm))
 
     @property
+    def equal_threshold(self) -> float:
+        """The threshold nearest to the point of equal errors."""
+        finite = np.clip(self.threshold, None, float(self.threshold[1:].max(initial=0.0)))
+        return float(finite[int(np.argmax((1.0 - self.hit) - self.false_alarm <= 0))])
+
+    @property
     def equal_error(self) -> float:
         """The rate at which false alarms and misses are equally frequent, linear between points."""
         gap = (1.0 - self.hit) - self.false_alarm  # falls from 1 to -1
