@@ -140,7 +140,7 @@ class Canvas(QWidget):
 
     def _dress(self, box: Box) -> None:
         box.state = self._states.get(box.node_id, NEVER)
-        box.thumb = self._thumbs.get(box.node_id, NO_LINES)
+        box.set_thumb(self._thumbs.get(box.node_id, NO_LINES))
         box.is_chosen = False
         box.set_chosen(box.node_id in self.document.selection.nodes)
 
@@ -192,9 +192,8 @@ class Canvas(QWidget):
         self._thumbs |= thumbs
         for name, thumb in thumbs.items():
             box = self.graph.boxes.get(name)
-            if box is not None and box.thumb is not thumb:
-                box.thumb = thumb
-                box.refresh()
+            if box is not None:
+                box.set_thumb(thumb)
 
     def _show_selection(self, selection: object) -> None:
         assert isinstance(selection, Selection)
@@ -280,7 +279,8 @@ class Canvas(QWidget):
         if not inside.contains(found.toPoint()) or found.isNull():
             found = QPointF(inside.center())
         corner: QPointF = self.viewer.seen().topLeft()
-        return corner + found / self.viewer.zoom_factor
+        spot: QPointF = corner + found / self.viewer.zoom_factor
+        return spot
 
     # ---- what hands do
 

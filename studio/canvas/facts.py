@@ -34,6 +34,7 @@ class Words:
     mark: str
     token: str
     lines: tuple[str, ...]
+    about: str
     error: str
     foot: str
     time: str
@@ -56,10 +57,16 @@ def words_of(
         mark=shown.mark,
         token=shown.token,
         lines=(lines or parameter_lines(node, spec, values))[:LINES],
+        about=about_of(spec),
         error=error,
         foot=foot_of(name, node, values),
         time=time_text(state),
     )
+
+
+def about_of(spec: NodeSpec | None) -> str:
+    """The first sentence of what a type does, for a box that has nothing else to tell."""
+    return spec.about.split("\n", 1)[0].split(". ", 1)[0].rstrip(".") if spec is not None else ""
 
 
 def title_of_unknown(type: str) -> str:

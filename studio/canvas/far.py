@@ -38,6 +38,8 @@ TITLES_MOST: Final = 400
 SMOOTH_MOST: Final = 400
 """Wires up to this many are drawn smooth."""
 TINT: Final = 0.42
+TINY_PX: Final = 16.0
+"""Boxes narrower than this are drawn as plain rectangles: no border, no stripe, but its colour."""
 QUIET: Final = frozenset({"never", "waiting"})
 TITLE: Final = ink.Face(10)
 
@@ -60,6 +62,7 @@ Batch = tuple[QColor, list[QRectF]]
 @dataclass
 class _Batches:
     ground: str
+    tiny: list[Batch] = field(default_factory=list)
     bodies: list[Batch] = field(default_factory=list)
     stripes: list[Batch] = field(default_factory=list)
     lines: list[tuple[QColor, list[QLineF]]] = field(default_factory=list)
@@ -148,14 +151,11 @@ class Far:
             painter.setPen(_thin(shade, 1.4 if is_smooth else 1.0))
             painter.drawLines(lines)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(_thin(colour("line")))
-        for shade, areas in batches.bodies:
-            painter.setBrush(shade)
-            painter.drawRects(areas)
-        painter.setPen(ink.NO_PEN)
-        for shade, areas in batches.stripes:
-            painter.setBrush(shade)
-            painter.drawRects(areas)
+        if scale * WIDTH < TINY_PX:
+            _fill(painter, batches.tiny)
+        else:
+            _fill(painter, batches.bodies, _thin(colour("line")))
+            _fill(painter, batches.stripes)
         if self.chosen:
             painter.setBrush(ink.NO_BRUSH)
             painter.setPen(_thin(colour("accent"), 2.0))
@@ -175,7 +175,8 @@ class Far:
         painter.setPen(colour("text"))
         for spot in visible:
             room = to_device.mapRect(spot.area).adjusted(3, STRIPE * scale, -3, 0)
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, _short(spot.title, round(room.width())))
+            mark = "" if spot.state in QUIET else f"{state_of(spot.state).mark} "
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, _short(mark + spot.title, round(room.width())))
         painter.restore()
 
     def _ready(self) -> _Batches:
@@ -186,14 +187,17 @@ class Far:
     def _make(self) -> _Batches:
         bodies: dict[tuple[str, Mode], list[QRectF]] = defaultdict(list)
         stripes: dict[tuple[str, Mode], list[QRectF]] = defaultdict(list)
+        tiny: dict[tuple[str, str, Mode], list[QRectF]] = defaultdict(list)
         lines: dict[str, list[QLineF]] = defaultdict(list)
         for spot in self.spots.values():
             bodies[spot.state, spot.mode].append(spot.area)
             stripes[spot.kind, spot.mode].append(spot.stripe)
+            tiny[spot.kind, spot.state, spot.mode].append(spot.area)
         for kind, line in self.lines.values():
             lines[kind].append(line)
         return _Batches(
             ground(),
+            [(_tiny_shade(kind, state, mode), areas) for (kind, state, mode), areas in tiny.items()],
             [(_body_shade(state, mode), areas) for (state, mode), areas in bodies.items()],
             [(_dimmed(colour(kind_of(kind).token), mode), areas) for (kind, mode), areas in stripes.items()],
             [(ink.mixed(colour(kind_of(kind).token), colour("canvas"), 0.75), group) for kind, group in lines.items()],
@@ -224,6 +228,18 @@ def _kind(spec: NodeSpec | None) -> str:
 def _body_shade(state: str, mode: Mode) -> QColor:
     shade = colour("panel") if state in QUIET else ink.mixed(colour(state_of(state).token), colour("panel"), TINT)
     return _dimmed(shade, mode)
+
+
+def _tiny_shade(kind: str, state: str, mode: Mode) -> QColor:
+    token = kind_of(kind).token if state in QUIET else state_of(state).token
+    return _dimmed(ink.mixed(colour(token), colour("panel"), 0.5 if state in QUIET else 0.8), mode)
+
+
+def _fill(painter: QPainter, batches: Iterable[Batch], pen: QPen | None = None) -> None:
+    painter.setPen(pen if pen is not None else ink.NO_PEN)
+    for shade, areas in batches:
+        painter.setBrush(shade)
+        painter.drawRects(areas)
 
 
 def _dimmed(shade: QColor, mode: Mode) -> QColor:

@@ -64,7 +64,8 @@ class Graph:
             self.scene.removeItem(wire)
         for box in self.boxes.values():
             self.scene.removeItem(box)
-        self.boxes, self.wires, self.loose = {}, {}, {}
+        for entries in (self.boxes, self.wires, self.loose):
+            entries.clear()  # others hold on to these mappings
 
     def begin(self, workflow: Workflow, registry: Registry) -> None:
         """Get ready to build another workflow; no item exists yet."""
@@ -177,9 +178,7 @@ class Graph:
         fresh = [name for name in new.nodes if name not in self.boxes]
         self._place_fresh(new, fresh)
         for name in fresh:
-            box = self.add_box(name)
-            if name in kept:
-                box.state, box.thumb = kept[name].state, kept[name].thumb
+            self.add_box(name)
         return {*fresh, *self._refresh(old, new)}
 
     def _is_other(self, box: Box, new: Workflow, extra: Mapping[str, Extra]) -> bool:
@@ -226,7 +225,7 @@ class Graph:
         wanted = set(new.links)
         for link in [link for link in self.wires if link not in wanted]:
             self.remove_wire(link)
-        self.loose = {}
+        self.loose.clear()
         for wire in self.wires.values():
             wire.ranks.clear()
         for rank, link in enumerate(new.links):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Final, NamedTuple
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen, QStaticText
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen, QPixmap, QStaticText
 
+from studio.canvas.thumb import HEIGHT_PX, WIDTH_PX
 from studio.look.theme import colour, font, ground
 from studio.model.places import WIDTH
 
@@ -68,6 +69,31 @@ def letters(
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setPerformanceHint(QStaticText.PerformanceHint.AggressiveCaching)
     return Letters(made, QPointF(left, baseline - measure.ascent()), which, token)
+
+
+def two_lines(text: str, width: float, which: Face) -> list[str]:
+    """Text broken at a space so that the first line fits; the second is elided where it is laid out."""
+    measure, words = metrics(which), text.split()
+    for count in range(len(words), 1, -1):
+        first = " ".join(words[:count])
+        if measure.horizontalAdvance(first) <= width:
+            return [first, " ".join(words[count:])] if count < len(words) else [first]
+    return [text]
+
+
+def rounded(picture: QImage) -> QPixmap:
+    """A picture for a box, at twice its room, with round corners."""
+    size = QSize(2 * WIDTH_PX, 2 * HEIGHT_PX)
+    made = QPixmap(size)
+    made.fill(Qt.GlobalColor.transparent)
+    path = QPainterPath()
+    path.addRoundedRect(QRectF(QPointF(), QSizeF(size)), 10, 10)
+    painter = QPainter(made)
+    painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+    painter.setClipPath(path)
+    painter.drawImage(QRectF(QPointF(), QSizeF(size)), picture)
+    painter.end()
+    return made
 
 
 def write(painter: QPainter, written: list[Letters]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from engine.node import NodeSpec
@@ -17,10 +17,10 @@ from studio.canvas.facts import Words, node_tooltip, words_of
 from studio.canvas.ngq import AbstractNodeItem
 from studio.canvas.ports import RADIUS as PORT_RADIUS
 from studio.canvas.ports import Port
-from studio.canvas.thumb import Thumb
+from studio.canvas.thumb import HEIGHT_PX, WIDTH_PX, Thumb
 from studio.look.shapes import kind_shape
 from studio.look.theme import colour, kind_colour
-from studio.model.places import FOOT, HEADER, WIDTH, height_of, port_y
+from studio.model.places import HEADER, WIDTH, height_of, port_y
 from studio.run.state import NEVER, NodeState
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ OVERHANG: Final = 18.0
 """How far ports, their glow and the shadow reach beyond the outline."""
 Z_NODE, Z_SELECTED = 1.0, 1.5
 NO_LINES: Final = Thumb()
+_WHOLE: Final = QRectF(0, 0, 2 * WIDTH_PX, 2 * HEIGHT_PX)
 
 
 class Box(AbstractNodeItem):
@@ -52,6 +53,7 @@ class Box(AbstractNodeItem):
         self.home = QPointF()
         self.state: NodeState = NEVER
         self.thumb: Thumb = NO_LINES
+        self.picture: QPixmap | None = None
         self.values: Mapping[str, JsonValue] = {}
         self.is_chosen = False
         self.is_hovered = False
@@ -115,6 +117,13 @@ class Box(AbstractNodeItem):
             self.state = state
             self.refresh()
 
+    def set_thumb(self, thumb: Thumb) -> None:
+        """Show other facts, or another picture."""
+        if thumb is not self.thumb:
+            self.thumb = thumb
+            self.picture = ink.rounded(thumb.picture) if thumb.picture is not None else None
+            self.refresh()
+
     def set_chosen(self, is_chosen: bool) -> None:
         """Show it selected or not."""
         if is_chosen != self.is_chosen:
@@ -134,8 +143,9 @@ class Box(AbstractNodeItem):
         if is_dim:
             painter.setOpacity(ink.DIM)
         self._paint_body(painter)
-        if self.thumb.picture is not None and not self.words.error:
-            self._paint_picture(painter)
+        if self.picture is not None and not self.words.error:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawPixmap(QRectF((WIDTH - WIDTH_PX) / 2, HEADER + 2, WIDTH_PX, HEIGHT_PX), self.picture, _WHOLE)
         if self._letters is None:
             self._letters = self._laid_out()
         ink.write(painter, self._letters)
@@ -173,23 +183,22 @@ class Box(AbstractNodeItem):
         written = [state, ink.letters(words.title, PAD, 21.5, state.at.x() - PAD - 8, ink.TITLE, "text")]
         time = ink.letters(words.time, right, bottom, 90, ink.TIME, "mute", right=True)
         written += [time, ink.letters(words.foot, PAD, bottom, time.at.x() - PAD - 8, ink.FOOT, "mute")]
-        lines = [(line, "mute") for line in words.lines]
-        if words.error:
-            lines = [*lines[:1], (words.error, "red")]
-        elif self.thumb.picture is not None:
-            lines = []
         written += [
             ink.letters(line, PAD, HEADER + 15 + 17 * row, WIDTH - 2 * PAD, ink.FACT, token)
-            for row, (line, token) in enumerate(lines)
+            for row, (line, token) in enumerate(self._lines())
         ]
         return written
 
-    def _paint_picture(self, painter: QPainter) -> None:
-        picture = self.thumb.picture
-        assert picture is not None
-        room = QRectF(PAD - 2, HEADER + 2, WIDTH - 2 * PAD + 4, self.box_height - HEADER - FOOT - 2)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(room, picture)
+    def _lines(self) -> list[tuple[str, str]]:
+        """The lines in the middle with their colours: facts, what is wrong, or what the node does."""
+        words, width = self.words, WIDTH - 2 * PAD
+        if words.error and words.lines:
+            return [(words.lines[0], "mute"), (words.error, "red")]
+        if words.error:
+            return [(line, "red") for line in ink.two_lines(words.error, width, ink.FACT)]
+        if self.picture is not None:
+            return []
+        return [(line, "mute") for line in words.lines or ink.two_lines(words.about, width, ink.FACT)]
 
     def _paint_bypass(self, painter: QPainter) -> None:
         """The wire drawn through, from the first input to the first output of its type."""

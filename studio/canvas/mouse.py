@@ -206,7 +206,8 @@ class Draw:
             self.viewer.hover(port)
         self.viewer.live.show_between(self.fixed, port.middle() if port else at, self.can if port else None)
         if self.canvas.drag_feedback is not None:
-            self.canvas.drag_feedback.over(port.end if port else None, at)
+            is_new = port is not None and link_between(self.fixed.end, port.end) != self.old
+            self.canvas.drag_feedback.over(port.end if port is not None and is_new else None, at)
 
     def _old_end(self) -> Port | None:
         return self.old_wire.target if self.old_wire is not None else None

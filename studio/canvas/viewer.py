@@ -95,7 +95,7 @@ class Viewer(NodeViewer):
         self.setAccessibleName("Graph canvas")
         self.setFrameShape(QGraphicsView.Shape.NoFrame)
         self.setCacheMode(QGraphicsView.CacheModeFlag.CacheNone)
-        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.FullViewportUpdate)
+        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.BoundingRectViewportUpdate)
         self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState, False)
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setResizeAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
@@ -233,6 +233,11 @@ class Viewer(NodeViewer):
         """Where a mouse event is in the scene, to a fraction of a unit."""
         at: QPointF = self._scene_range.topLeft() + event.position() / self._zoom
         return at
+
+    def to_view(self, at: QPointF) -> QPointF:
+        """Where a point of the scene is in the window."""
+        spot: QPointF = (at - self._scene_range.topLeft()) * self._zoom
+        return spot
 
     def port_at(self, at: QPointF, reach_px: float = PORT_REACH_PX) -> Port | None:
         """The nearest port within reach."""

@@ -1,0 +1,380 @@
+"""`ossicle bench editor`: how fast the editor opens, pans, zooms, drags and takes events, plain NodeGraphQt beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.artifact import Artifact, Meta
+from engine.bench import BenchResult, Row, at_least, at_most, machine
+from engine.context import Context
+from engine.node import node
+from engine.params import Params
+from engine.registry import Registry
+from engine.resource import resource
+from engine.workflow import Workflow, parse
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from studio.canvas.canvas import Canvas
+    from studio.model.document import Document
+
+SIZE: Final = (1280, 800)
+NODES, MANY, EVENTS, EDITS = 1000, 5000, 20_000, 3600
+COLUMN, ROW = 252, 144
+PEER: Final = "NodeGraphQt 0.6.44"
+
+
+class StepParams(Params):
+    """Three parameters, as the plain graph's nodes have."""
+
+    number: int = 0
+    """Any number."""
+    label: str = "bench"
+    """Any word."""
+    share: float = 0.5
+    """Any share."""
+
+
+@node("bench.step", version=1, category="Bench")
+def step(before: list[Artifact], params: StepParams, ctx: Context) -> Artifact:
+    """One node of the benched graph; never run."""
+    return Artifact(ctx.folder(), Meta())
+
+
+def pairs(nodes: int) -> list[tuple[int, int]]:
+    """Links of the benched graph: a chain, and every other node also wired to one a little earlier; 1.5 a node."""
+    near = [(number - 1 - number * 7 % 23, number) for number in range(1, nodes, 2)]
+    chain = [(number - 1, number) for number in range(1, nodes)]
+    return sorted({*chain, *((source, target) for source, target in near if 0 <= source < target)})
+
+
+def spots(nodes: int) -> list[tuple[int, int]]:
+    """Positions on a square grid."""
+    columns = max(1, round(nodes**0.5))
+    return [(number % columns * COLUMN, number // columns * ROW) for number in range(nodes)]
+
+
+def graph(nodes: int) -> Workflow:
+    """The benched workflow."""
+    return parse(
+        {
+            "name": "bench",
+            "nodes": {f"n-{i}": {"type": step.id, "params": {"number": i}} for i in range(nodes)},
+            "links": [f"n-{source}.artifact -> n-{target}.before" for source, target in pairs(nodes)],
+            "layout": {"positions": {f"n-{i}": list(spot) for i, spot in enumerate(spots(nodes))}},
+        }
+    )
+
+
+def editor(options: Mapping[str, str]) -> BenchResult:
+    """What the editor costs, offscreen at 1280 x 800, medians.
+
+    Options: `nodes` (1,000), `many` (5,000), `events` (20,000), `edits` (3,600: an hour of one a second), `rounds` (3),
+    `frames` (30), `plain` and `start` (1; 0 leaves plain NodeGraphQt or the app's start out). Plain NodeGraphQt runs in a child process, as shipped,
+    with the same positions and links.
+    """
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    sizes = {
+        "nodes": NODES,
+        "many": MANY,
+        "events": EVENTS,
+        "edits": EDITS,
+        "rounds": 3,
+        "frames": 30,
+        "plain": 1,
+        "start": 1,
+    }
+    sizes |= {name: int(value) for name, value in options.items() if name in sizes}
+    app = _application()
+    plain = _plain(sizes["nodes"], sizes["frames"], sizes["rounds"]) if sizes["plain"] else {}
+    rows = [
+        *_graph_rows(app, sizes["nodes"], sizes, (1.0, 60.0), plain),
+        *_graph_rows(app, sizes["many"], sizes, (6.0, 30.0), {}),
+        _event_row(app, sizes["nodes"], sizes["events"]),
+        *_plot_rows(app, sizes["frames"]),
+        *_memory_rows(app, sizes["edits"]),
+        *(_start_rows(sizes["rounds"]) if sizes["start"] else []),
+    ]
+    return BenchResult("editor", {**machine(), "platform": os.environ["QT_QPA_PLATFORM"]}, tuple(rows))
+
+
+def _application() -> QApplication:
+    from PySide6.QtWidgets import QApplication
+
+    from studio.look import theme
+
+    known = QApplication.instance()
+    app = known if isinstance(known, QApplication) else QApplication([])
+    theme.apply(app, "dark")
+    return app
+
+
+# ---- the graph
+
+
+def _window(workflow: Workflow | None = None) -> tuple[Document, Canvas]:
+    from studio.canvas.canvas import Canvas
+    from studio.model.document import Document
+
+    document = Document(Registry({step.id: step}))
+    canvas = Canvas(document)
+    canvas.resize(*SIZE)
+    canvas.show()
+    if workflow is not None:
+        document.show(workflow)
+        canvas.finish()
+    return document, canvas
+
+
+def _close(app: QApplication, canvas: Canvas) -> None:
+    canvas.close()
+    canvas.deleteLater()
+    app.processEvents()
+
+
+def _graph_rows(
+    app: QApplication, nodes: int, sizes: Mapping[str, int], aims: tuple[float, float], plain: Mapping[str, float]
+) -> list[Row]:
+    """Opening, then frames with all of it visible."""
+    workflow = graph(nodes)
+    opened = [_open(app, workflow) for _ in range(sizes["rounds"])]
+    first, whole = (statistics.median(turn[part] for turn in opened) for part in (0, 1))
+    _document, canvas = _window(workflow)
+    frames = _Frames(app, canvas, sizes["frames"])
+    pan, zoom, drag = frames.pan(), frames.zoom(), frames.drag(f"n-{nodes // 2}")
+    _close(app, canvas)
+    name, links = f"{nodes} nodes", len(workflow.links)
+    peer = {key: {PEER: value} for key, value in plain.items()}
+    return [
+        at_most(f"open {name}, {links} links: first full frame", round(first, 3), "s", aims[0], peer.get("open_s")),
+        at_most(f"open {name}: every item made", round(whole, 3), "s", aims[0], peer.get("open_s")),
+        *_frame_rows(f"pan, all {name} visible", pan, aims[1], plain.get("pan_ms")),
+        *_frame_rows(f"zoom, all {name} visible", zoom, aims[1], plain.get("zoom_ms")),
+        *_frame_rows(f"drag one node, all {name} visible", drag, aims[1], plain.get("drag_ms")),
+    ]
+
+
+def _frame_rows(name: str, frame_ms: float, least_fps: float, plain_ms: float | None) -> list[Row]:
+    """A frame's time, and the frames per second that it allows."""
+    peers = ({PEER: plain_ms}, {PEER: round(1000 / plain_ms, 1)}) if plain_ms is not None else ({}, {})
+    return [
+        Row(name, round(frame_ms, 2), "ms per frame", peers=peers[0]),
+        at_least(name, round(1000 / frame_ms, 1), "fps", least_fps, peers[1]),
+    ]
+
+
+def _open(app: QApplication, workflow: Workflow) -> tuple[float, float]:
+    """Seconds from opening to the first full frame, and until every item is made."""
+    document, canvas = _window()
+    app.processEvents()
+    start = time.perf_counter()
+    document.show(workflow)
+    canvas.viewer.viewport().repaint()
+    first = time.perf_counter() - start
+    canvas.finish()
+    canvas.viewer.viewport().repaint()
+    whole = time.perf_counter() - start
+    _close(app, canvas)
+    return first, whole
+
+
+class _Frames:
+    """Medians of frames painted while something is done."""
+
+    def __init__(self, app: QApplication, canvas: Canvas, count: int) -> None:
+        self.app = app
+        self.canvas = canvas
+        self.count = count
+        canvas.fit()
+        app.processEvents()
+
+    def median_ms(self, change: Callable[[int], object]) -> float:
+        found = []
+        for turn in range(self.count):
+            start = time.perf_counter()
+            change(1 if turn % 2 else -1)
+            self.canvas.viewer.viewport().repaint()
+            self.app.processEvents()
+            found.append(1000 * (time.perf_counter() - start))
+        return statistics.median(found)
+
+    def pan(self) -> float:
+        from PySide6.QtCore import QPointF
+
+        return self.median_ms(lambda way: self.canvas.viewer.pan(QPointF(8 * way, 0)))
+
+    def zoom(self) -> float:
+        return self.median_ms(lambda way: self.canvas.zoom_by(1.1**way))
+
+    def drag(self, name: str) -> float:
+        """A real drag: press, moves, release."""
+        from PySide6.QtCore import QPointF, Qt
+        from PySide6.QtTest import QTest
+
+        viewport = self.canvas.viewer.viewport()
+        start = self.canvas.viewer.to_view(self.canvas.far.spots[name].area.center())
+        QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=start.toPoint())
+        QTest.mouseMove(viewport, (start + QPointF(20, 0)).toPoint())
+        found = self.median_ms(lambda way: _drag_to(self.canvas, start + QPointF(20 + 5 * way, 0)))
+        QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=start.toPoint())
+        return found
+
+
+def _drag_to(canvas: Canvas, at: Any) -> None:
+    from PySide6.QtCore import QEvent, Qt
+    from PySide6.QtGui import QMouseEvent
+    from PySide6.QtWidgets import QApplication
+
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    event = QMouseEvent(QEvent.Type.MouseMove, at, at, Qt.MouseButton.NoButton, left, none)
+    QApplication.sendEvent(canvas.viewer.viewport(), event)
+
+
+def _plain(nodes: int, frames: int, rounds: int) -> dict[str, float]:
+    """Medians of plain NodeGraphQt, a process of its own each time."""
+    given = f"{json.dumps(spots(nodes))}\n{json.dumps(pairs(nodes))}\n"
+    command = [sys.executable, str(resource("bench/nodegraphqt.py")), str(nodes), str(min(frames, 10))]
+    told = [
+        json.loads(
+            subprocess.run(command, input=given, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        )
+        for _ in range(rounds)
+    ]
+    return {name: statistics.median(turn[name] for turn in told) for name in told[0]}
+
+
+# ---- events
+
+
+def _event_row(app: QApplication, nodes: int, events: int) -> Row:
+    """The longest the window does not answer while a run's events recolour its nodes, 25 updates a second."""
+    from studio.run.state import NodeState
+
+    _document, canvas = _window(graph(nodes))
+    canvas.fit()
+    app.processEvents()
+    stalls, updates = [], max(1, events // 200)
+    for turn in range(updates):
+        start = time.perf_counter()
+        states: dict[str, NodeState] = {}
+        for number in range(events // updates):
+            name = f"n-{(turn * 17 + number * 3) % nodes}"
+            states[name] = NodeState("running", number % 100 / 100, f"epoch {number}", float(turn), 3.0)
+        canvas.set_states(states)
+        app.processEvents()
+        stalls.append(1000 * (time.perf_counter() - start))
+    _close(app, canvas)
+    return at_most(f"{events} events: longest stall of the canvas", round(max(stalls), 1), "ms", 50)
+
+
+# ---- plots
+
+
+def _plot_rows(app: QApplication, frames: int) -> list[Row]:
+    """An MFCC picture and two curves, both changed every frame."""
+    import numpy as np
+    import pyqtgraph as pg
+
+    widget = pg.GraphicsLayoutWidget()
+    widget.resize(900, 300)
+    picture, curves = pg.ImageItem(), []
+    widget.addPlot().addItem(picture)
+    plot = widget.addPlot()
+    for colour in ("y", "c"):
+        curves.append(plot.plot(pen=pg.mkPen(colour, width=1)))
+    widget.show()
+    app.processEvents()
+    dice, found = np.random.default_rng(1), []
+    images = dice.random((8, 98, 40))
+    steps = np.arange(200)
+    for turn in range(frames):
+        start = time.perf_counter()
+        picture.setImage(images[turn % 8], levels=(0, 1))
+        for curve in curves:
+            curve.setData(steps, images[turn % 8].ravel()[:200])
+        widget.repaint()
+        app.processEvents()
+        found.append(time.perf_counter() - start)
+    widget.close()
+    return [at_least("MFCC image and two curves updating", round(1 / statistics.median(found), 1), "fps", 60)]
+
+
+# ---- memory
+
+
+def _memory_rows(app: QApplication, edits: int) -> list[Row]:
+    """Resident memory with the keyword project open, and what an hour of edits and states adds to it."""
+    import psutil
+
+    from engine.registry import load_registry
+    from engine.resource import project
+    from studio.canvas.canvas import Canvas
+    from studio.model import edit
+    from studio.model.document import Document
+    from studio.run.state import NodeState
+
+    document = Document(load_registry())
+    canvas = Canvas(document)
+    canvas.resize(*SIZE)
+    canvas.show()
+    document.open(project("keyword_spotting.workflow.json"))
+    names = sorted(document.workflow.nodes)
+    process = psutil.Process()
+
+    def hour(count: int) -> None:
+        for turn in range(count):
+            name = names[turn % len(names)]
+            spot = (float(turn % 40 * 11), float(turn % 30 * 11))
+            document.edit(f"Move {name}", lambda workflow, n=name, s=spot: edit.move(workflow, {n: s}))
+            document.select([name])
+            canvas.set_states({name: NodeState("running", turn % 100 / 100, "", float(turn), 1.0)})
+            if turn % 5 == 0:
+                document.undo()
+            app.processEvents()
+
+    hour(1200)  # until the undo steps that are kept are full
+    before = process.memory_info().rss
+    hour(edits)
+    after = process.memory_info().rss
+    _close(app, canvas)
+    return [
+        at_most("memory with the keyword project open", round(after / 1e6, 1), "MB", 400),
+        at_most(f"memory added by {edits} edits, selections and states", round((after - before) / 1e6, 1), "MB", 10),
+    ]
+
+
+# ---- start
+
+
+def _start_rows(rounds: int) -> list[Row]:
+    """From starting the interpreter to the painted window, and what it has imported; nothing without the window."""
+    import importlib.util
+
+    if importlib.util.find_spec("studio.app") is None:
+        return []
+    with tempfile.TemporaryDirectory(prefix="ossicle-bench-") as place:
+        told = [_start(Path(place)) for _ in range(rounds)]
+    return [
+        at_most("app start to painted window", round(statistics.median(turn["s"] for turn in told), 3), "s", 1.0),
+        at_most("torch or Prefect imported by the window", max(turn["heavy"] for turn in told), "modules", 0),
+        at_most("memory of the whole window", max(turn["mb"] for turn in told), "MB", 400),
+    ]
+
+
+def _start(place: Path) -> dict[str, float]:
+    environment = {**os.environ, "OSSICLE_SETTINGS": str(place), "QT_QPA_PLATFORM": "offscreen"}
+    start = time.time()
+    command = [sys.executable, "-P", "-m", "studio.bench_start", str(start)]
+    done = subprocess.run(command, cwd=place, env=environment, check=True, capture_output=True, text=True)
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
