@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,8 @@ from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QGraphicsView, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.errors import OssicleError, sentence
+from engine.registry import Registry
+from engine.workflow import Workflow
 from studio.canvas.ends import PortEnd, link_between
 from studio.canvas.fits import Fitting, port_of, why_not
 from studio.canvas.overlay import Overlay
@@ -18,6 +20,7 @@ from studio.look.theme import colour, font
 from studio.model.document import Document
 
 if TYPE_CHECKING:
+    from studio.canvas.graph import Graph
     from studio.canvas.items import Box
 
 WIDEST: Final = 380
@@ -33,28 +36,30 @@ class Verdict:
     lines: tuple[str, ...]
 
 
-def verdict(document: Document, start: PortEnd, other: PortEnd) -> Verdict:
-    """Whether two ends may be linked, in words."""
-    error = why_not(document.workflow, document.registry, start, other)
+def verdict(document: Document, start: PortEnd, other: PortEnd, workflow: Workflow | None = None) -> Verdict:
+    """Whether two ends may be linked, in words; in a workflow without the wire that was taken off, if one was."""
+    workflow = workflow if workflow is not None else document.workflow
+    registry = document.registry
+    error = why_not(workflow, registry, start, other)
     if error is not None:
         return Verdict(False, _reason(error))
     taking = other if start.is_output else start
-    port = port_of(document.workflow, document.registry, taking)
+    port = port_of(workflow, registry, taking)
     takes = f"{taking} takes {port.type.kind()}" if port is not None else f"{taking} is of unknown type"
-    return Verdict(True, (takes, *_replaced(document, start, other)))
+    return Verdict(True, (takes, *_replaced(workflow, registry, start, other)))
 
 
 def _reason(error: OssicleError) -> tuple[str, ...]:
     return sentence(error.what), sentence(f"Expected: {error.expected}"), sentence(error.remedy)
 
 
-def _replaced(document: Document, start: PortEnd, other: PortEnd) -> tuple[str, ...]:
+def _replaced(workflow: Workflow, registry: Registry, start: PortEnd, other: PortEnd) -> tuple[str, ...]:
     """The wire that gives way at a single input."""
     new = link_between(start, other)
     if new is None:
         return ()
-    port = port_of(document.workflow, document.registry, PortEnd(new.target, new.input, False))
-    there = [k for k in document.workflow.links if (k.target, k.input) == (new.target, new.input)]
+    port = port_of(workflow, registry, PortEnd(new.target, new.input, False))
+    there = [k for k in workflow.links if (k.target, k.input) == (new.target, new.input)]
     if not there or (port is not None and port.many):
         return ()
     return (f"Replaces the wire from {there[0].source}.{there[0].output}",)
@@ -113,11 +118,11 @@ class Bubble(Overlay):
 class LinkFeedback(QObject):
     """Told by the viewer what is dragged and what lies under the pointer."""
 
-    def __init__(self, document: Document, view: QGraphicsView, boxes: Mapping[str, Box]) -> None:
+    def __init__(self, document: Document, view: QGraphicsView, graph: Graph) -> None:
         super().__init__(view)
         self.document = document
         self.view = view
-        self.boxes = boxes
+        self.graph = graph
         self.bubble = Bubble(view.viewport())
         self._start: PortEnd | None = None
 
@@ -129,7 +134,7 @@ class LinkFeedback(QObject):
     def start(self, end: PortEnd) -> None:
         """A wire is drawn from this end: show where it may go."""
         self._start = end
-        fitting = Fitting(self.document.workflow, self.document.registry, end)
+        fitting = Fitting(self._workflow(), self.document.registry, end)
         for box in self._boxes():
             for port in box.ports():
                 port.glow = 1 if port.end == end or fitting.fits(port.end) else -1
@@ -144,7 +149,7 @@ class LinkFeedback(QObject):
             self.bubble.hide()
             return
         spot = self.view.mapFromScene(at)
-        self.bubble.say(verdict(self.document, start, end), spot)
+        self.bubble.say(verdict(self.document, start, end, self._workflow()), spot)
 
     def stop(self) -> None:
         """The wire was made or given up."""
@@ -155,5 +160,11 @@ class LinkFeedback(QObject):
                 port.glow = 0
             box.update()
 
+    def _workflow(self) -> Workflow:
+        """The workflow without the wire in the hand: the viewer's gesture knows it."""
+        gesture = getattr(self.view, "gesture", None)
+        found = getattr(getattr(gesture, "draw", None) or gesture, "workflow", None)
+        return found if isinstance(found, Workflow) else self.document.workflow
+
     def _boxes(self) -> Iterable[Box]:
-        return list(self.boxes.values())
+        return list(self.graph.boxes.values())

@@ -12,10 +12,10 @@ from PySide6.QtCore import QPoint, QPointF, Signal
 from PySide6.QtWidgets import QWidget
 
 from engine.node import NodeSpec
-from engine.workflow import Workflow
+from engine.workflow import Link, Workflow
 from studio.canvas.chooser import Chooser, Row
 from studio.canvas.ends import PortEnd
-from studio.canvas.fits import add_linked, fitting_port, port_of
+from studio.canvas.fits import add_linked, fitting_port, insert, port_of, through
 from studio.canvas.usage import Usage
 from studio.model import edit
 from studio.model.document import Document
@@ -56,6 +56,7 @@ class QuickAdd(Chooser):
         self.extra = self._offers
         self._spot = QPointF()
         self._end: PortEnd | None = None
+        self._link: Link | None = None
         self.chosen.connect(self._add)
 
     def ask_at(self, spot: QPointF, at: QPoint, back_to: QWidget, end: PortEnd | None = None, text: str = "") -> None:
@@ -67,9 +68,18 @@ class QuickAdd(Chooser):
             end: the port a wire was dragged from; only what fits it is offered, and wired to it.
             text: what was typed already.
         """
-        self._spot, self._end = spot, end
+        self._spot, self._end, self._link = spot, end, None
+        self._ask(at, back_to, text)
+
+    def ask_into(self, link: Link, spot: QPointF, at: QPoint, back_to: QWidget) -> None:
+        """Ask for a node to put into a wire."""
+        self._spot, self._end, self._link = spot, None, link
+        self._ask(at, back_to, "")
+
+    def _ask(self, at: QPoint, back_to: QWidget, text: str) -> None:
         self.favour = self.usage.favour()
-        self.ask(self._fitting_rows(), at, heading=self._heading(), text=text, back_to=back_to)
+        rows = [row_of(spec) for spec in self._specs()]
+        self.ask(rows, at, heading=self._heading(), text=text, back_to=back_to)
 
     # ---- what is offered
 
@@ -79,15 +89,14 @@ class QuickAdd(Chooser):
 
     def _fits(self, spec: NodeSpec) -> bool:
         document, end = self.document, self._end
+        if self._link is not None:
+            return through(document.workflow, document.registry, self._link, spec) is not None
         return end is None or fitting_port(document.workflow, document.registry, end, spec) is not None
-
-    def _fitting_rows(self) -> list[Row]:
-        return [row_of(spec) for spec in self._specs()]
 
     def _heading(self) -> str:
         end = self._end
         if end is None:
-            return ""
+            return f"Into {self._link}" if self._link is not None else ""
         port = port_of(self.document.workflow, self.document.registry, end)
         kind = f" · {port.type.kind()}" if port is not None else ""
         return f"{'Takes' if end.is_output else 'Gives'} {end}{kind}"
@@ -105,7 +114,7 @@ class QuickAdd(Chooser):
             words = _split(text)
             listed = ", ".join(f"“{word}”" for word in words)
             rows.append(_offer(speak, SAY + ",".join(words), f"Speak the word{'s' * (len(words) > 1)} {listed}"))
-        if self._end is None:
+        if self._end is None and self._link is None:
             about = "Text on the canvas; Markdown is understood."
             rows.append(Row(NOTE + text, f"Note “{_short(text)}”", about, "Note"))
         return rows
@@ -125,10 +134,13 @@ class QuickAdd(Chooser):
         if spec is None:
             return
         made: list[str] = []
-        place, end, registry = self._place(spec), self._end, self.document.registry
+        place, end, link, registry = self._place(spec), self._end, self._link, self.document.registry
 
         def change(workflow: Workflow) -> Workflow:
-            after, name = add_linked(workflow, registry, spec, place, end)
+            if link is not None:
+                after, name = insert(workflow, registry, link, spec, place)
+            else:
+                after, name = add_linked(workflow, registry, spec, place, end)
             made.append(name)
             return edit.set_params(after, name, offer.params) if offer.params else after
 
