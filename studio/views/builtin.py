@@ -4,6 +4,8 @@ import studio.views.confusion
 import studio.views.curves
 import studio.views.latency
 import studio.views.lineage
+import studio.views.pareto
 import studio.views.receipt
 import studio.views.report
-import studio.views.roc  # noqa: F401
+import studio.views.roc
+import studio.views.weights  # noqa: F401
