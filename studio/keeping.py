@@ -1,1 +1,118 @@
 """What outlives the window: settings, recent files, the journal, and changes of the file by others."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.errors import OssicleError
+from engine.workflow import Workflow
+from studio.commands import Command
+from studio.model.journal import Entry, Journal, forget, lost_work
+from studio.model.settings import load_settings, save_settings, with_recent
+from studio.model.watch import Watch
+
+if TYPE_CHECKING:
+    from studio.window import Window
+
+
+class Keeping(QObject):
+    """Remembers, and offers back.
+
+    Signals:
+        recent_changed(tuple[Path, ...])
+        failed(OssicleError)
+    """
+
+    recent_changed = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self.window_ = window
+        self.document = window.document
+        self.settings = load_settings()
+        self.journal = Journal(self.document, self)
+        self.watch = Watch(self.document, self)
+        self.journal.failed.connect(self.failed)
+        self.watch.unreadable.connect(self.failed)
+        self.watch.changed_outside.connect(self._changed_outside)
+        self.watch.deleted.connect(self._deleted)
+
+    def commands(self) -> list[Command]:
+        """Recover work; open recent files."""
+        return [Command("file.recover", "Recover unsaved work", "File", self.offer, (), lambda: bool(lost_work()))]
+
+    def begin(self) -> None:
+        """At the start: offer what an earlier window could not save."""
+        self.offer()
+
+    # ---- settings
+
+    def change(self, **values: object) -> None:
+        """Remember something; a settings file that cannot be written costs no work, so it is only told."""
+        self.settings = self.settings.model_copy(update=values)
+        try:
+            save_settings(self.settings)
+        except OSError as error:
+            self.failed.emit(
+                OssicleError(f"the settings cannot be written ({error})", "a writable folder", "Set OSSICLE_SETTINGS")
+            )
+
+    def remember(self, path: Path) -> None:
+        """A file was opened or saved."""
+        self.change(recent=with_recent(self.settings, path.resolve()).recent)
+        self.recent_changed.emit(self.settings.recent)
+
+    def close(self, geometry: bytes, docks: bytes) -> None:
+        """A clean end."""
+        self.change(geometry=geometry, docks=docks)
+        self.journal.close()
+
+    # ---- lost work
+
+    def offer(self) -> None:
+        """Show the newest work that no window owns and no file holds."""
+        found = lost_work()
+        if not found:
+            return
+        entry = found[0]
+        name = entry.path.name if entry.path is not None else entry.workflow.name
+        minutes = max(1, round((time.time() - entry.time_s) / 60))
+        self.window_.banner.tell(
+            "warning", f"{name} has edits that were not saved when the studio ended, {minutes} min ago", "",
+            "Recover them, or discard them for good",
+            (("Recover", lambda: self.recover(entry)), ("Discard", lambda: forget(entry))),
+        )  # fmt: skip
+
+    def recover(self, entry: Entry) -> None:
+        """Open the work as an edited document; the journal entry goes once this window's own holds it."""
+        if self.window_.files.may_leave():
+            self.document.show(entry.workflow, entry.path, is_saved=False)
+            self.journal.write()
+            forget(entry)
+
+    # ---- the file changed
+
+    def _changed_outside(self, found: Workflow) -> None:
+        path = self.document.path
+        name = path.name if path is not None else ""
+        self.window_.banner.tell(
+            "warning", f"{name} was changed by another program", "the file as it was opened or saved here",
+            "Take the file's version (undo brings yours back), or keep yours and save over it",
+            (("Take the file's", lambda: self._take(found)), ("Keep mine", lambda: None)),
+        )  # fmt: skip
+
+    def _take(self, found: Workflow) -> None:
+        self.document.edit("Take the changed file", lambda _mine: found)
+        self.document.note_saved()
+
+    def _deleted(self, path: Path) -> None:
+        self.window_.banner.tell(
+            "warning", f"{path.name} was deleted or moved", f"a file at {path}",
+            "Save to write it again; nothing is lost while this window is open",
+            (("Save again", self.window_.files.save),),
+        )  # fmt: skip

@@ -209,6 +209,11 @@ class Document(QObject):
         self._set_path(target)
         self.saved_changed.emit(True)
 
+    def note_saved(self) -> None:
+        """The file holds what is shown (somebody else wrote it, and it was taken over)."""
+        self._saved = self.workflow
+        self.saved_changed.emit(True)
+
     def _set_path(self, path: Path | None) -> None:
         if path != self.path:
             self.path = path
