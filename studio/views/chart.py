@@ -276,7 +276,7 @@ class Pane:
             )
             axis.label.setFont(theme.font(10.5))
             axis.label.setDefaultTextColor(colour)
-            axis.enableAutoSIPrefix(False)
+            axis.setSIPrefixEnableRanges(((-1.0, -1.0),))  # 0.14 scales even with enableAutoSIPrefix(False)
         self.plot.getAxis("left").setGrid(150)
         self._cursor.setPen(pg.mkPen(theme.colour("mute", 0.6), width=1))
         for drawn in self.lines.values():

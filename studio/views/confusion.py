@@ -21,7 +21,8 @@ from studio.views.data.confusion import (
     worst_pairs,
 )
 from studio.views.matrix import Matrix
-from studio.views.parts import Choice, ElidedLabel, LoadedCard, Table
+from studio.views.parts import Choice, ElidedLabel, LoadedCard
+from studio.views.table import Table
 from studio.views.viewer import Scene, viewer
 
 WIDE_PX: Final = 600
@@ -98,6 +99,7 @@ class ConfusionCard(LoadedCard):
         self.inner.addWidget(self.split, 1)
         self.inner.addLayout(foot)
         self.list.set("classes")
+        self.offer(self.list, self.numbers, self.order)
         self._arrange()
 
     def show_data(self, data: tuple[Confusion, list[ClassRow]]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel
 
@@ -30,10 +29,14 @@ from studio.views.data.curves import (
     Track,
     Tracks,
     best_point,
+    figure,
     is_validation,
     limits,
     progress_of,
     scale_of,
+    spoken,
+    stem_of,
+    token_of,
     value_near,
 )
 from studio.views.legend import Entry, Legend, Mark
@@ -46,8 +49,6 @@ CURVES_FILE: Final = "curves.json"
 MOST_EARLIER: Final = 6
 MAIN: Final = "main"
 NARROW_PX: Final = 460
-TOKENS: Final = {"loss": "accent", "accuracy": "blue", "learning_rate": "violet"}
-MORE_TOKENS: Final = ("teal", "rose", "lime", "gold", "orange", "violet")
 
 
 @dataclass(frozen=True)
@@ -218,15 +219,11 @@ class CurvesCard(LoadedCard):
 
     def token(self, name: str) -> str:
         """A metric's colour: one per thing measured, the same for training and validation."""
-        stem = _stem(name)
-        if stem in TOKENS:
-            return TOKENS[stem]
-        others = [s for s in dict.fromkeys(map(_stem, self.tracks.tracks)) if s not in TOKENS]
-        return MORE_TOKENS[others.index(stem) % len(MORE_TOKENS)] if stem in others else "mute"
+        return token_of(name, self.tracks.tracks)
 
     def _has_twin(self, name: str) -> bool:
         """Whether the same was measured on validation clips, too."""
-        return any(is_validation(other) and _stem(other) == _stem(name) for other in self.tracks.tracks)
+        return any(is_validation(other) and stem_of(other) == stem_of(name) for other in self.tracks.tracks)
 
     def _name_axes(self, left: Scale | None, right: Scale | None) -> None:
         named = {scale_of(name): self.token(name) for name in reversed(self.tracks.tracks)}
@@ -252,7 +249,7 @@ class CurvesCard(LoadedCard):
         colour = theme.colour(self.token(self.best.metric))
         self.mark.setData([self.best.x], [self.best.y], brush=colour, pen=theme.colour("canvas"))
         self.mark.setZValue(20)
-        self.mark_text.setText(_figure(self.best.y, scale_of(self.best.metric)))
+        self.mark_text.setText(figure(self.best.y, scale_of(self.best.metric)))
         self.mark_text.setColor(theme.colour("text"))
         is_right_half = self.best.x > 0.6 * self._x_range()[1]
         is_low = scale_of(self.best.metric).best == "low"
@@ -296,10 +293,10 @@ class CurvesCard(LoadedCard):
         left, right = self._sides()
         place = {scale: number for number, scale in enumerate((left, right))}
         first = self._headline() if self.width() < NARROW_PX else []
-        order = {name: (name not in first, place.get(scale_of(name), 9), _stem(name)) for name in self.tracks.tracks}
+        order = {name: (name not in first, place.get(scale_of(name), 9), stem_of(name)) for name in self.tracks.tracks}
         names = sorted(order, key=order.__getitem__)
         entries = [
-            Entry(name, self._short(name), self.token(name), self._mark(name), name not in self.hidden, _spoken(name))
+            Entry(name, self._short(name), self.token(name), self._mark(name), name not in self.hidden, spoken(name))
             for name in names
         ]
         entries += [
@@ -312,14 +309,14 @@ class CurvesCard(LoadedCard):
 
     def _short(self, name: str) -> str:
         is_narrow = self.width() < NARROW_PX
-        return _spoken(name).replace("validation", "val.").replace("learning ", "") if is_narrow else _spoken(name)
+        return spoken(name).replace("validation", "val.").replace("learning ", "") if is_narrow else spoken(name)
 
     def _switch(self, key: str, is_on: bool) -> None:
         self.hidden = self.hidden - {key} if is_on else self.hidden | {key}
         self._draw()
 
     def _tell(self) -> None:
-        self.subtitle.setText(" · ".join(filter(None, (self.node, ", ".join(map(_spoken, self._headline()))))))
+        self.subtitle.setText(" · ".join(filter(None, (self.node, ", ".join(map(spoken, self._headline()))))))
         done, total = self._last(), self._x_range()[1]
         if self._progress is not None:
             done, total = self._progress.done, self._progress.total
@@ -329,8 +326,8 @@ class CurvesCard(LoadedCard):
         )
         told = [duration(self._seconds)] if self._seconds else []
         if self.best is not None:
-            figure = _figure(self.best.y, scale_of(self.best.metric))
-            told.append(f"best {_spoken(self.best.metric)} {figure} at {self.tracks.x_name} {self.best.x:,.0f}")
+            value = figure(self.best.y, scale_of(self.best.metric))
+            told.append(f"best {spoken(self.best.metric)} {value} at {self.tracks.x_name} {self.best.x:,.0f}")
         self.note.setText(" · ".join(told))
         self.progress.setToolTip(self.note.text())
 
@@ -349,7 +346,7 @@ class CurvesCard(LoadedCard):
             if track.count:
                 index = value_near(track, x)
                 scale = scale_of(name)
-                lines.append(f"{_spoken(name):<20} {_figure(float(track.shown(scale)[index]), scale):>9}")
+                lines.append(f"{spoken(name):<20} {figure(float(track.shown(scale)[index]), scale):>9}")
                 where = float(track.x[index])
         return "\n".join([f"{self.tracks.x_name} {where:g}", *lines]) if lines else ""
 
@@ -390,19 +387,3 @@ def _tracks_of(curve: Curve) -> Tracks:
 
 def _place(row: Mapping[str, float]) -> float:
     return float(row.get("epoch", row.get("step", 0.0)))
-
-
-def _stem(name: str) -> str:
-    for part in ("validation_", "val_", "test_"):
-        name = name.removeprefix(part)
-    return name
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _figure(value: float, scale: Scale) -> str:
-    if not np.isfinite(value):
-        return "–"
-    return f"{value:.1f} %" if scale.unit == "%" else f"{value:.4g}" + (f" {scale.unit}" if scale.unit else "")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from engine.artifact import Artifact, Deployment
 from engine.console import size
@@ -107,6 +107,7 @@ class LatencyCard(LoadedCard):
         self.inner.addWidget(scrolled(self.chart), 1)
         self.inner.addLayout(foot)
         self.inner.addWidget(self.facts)
+        self.offer(self.order)
         self._arrange()
 
     def show_data(self, data: Timing) -> None:
@@ -138,6 +139,10 @@ class LatencyCard(LoadedCard):
         self.legend.show_entries(entries)
         self.subtitle.setText("µs · " + ", ".join(profile.name for profile in (ours, beside) if profile is not None))
         self.subtitle.setToolTip(ours.protocol)
+
+    def pictured(self) -> QWidget:
+        """All rows, also those out of sight."""
+        return self.chart if self.chart.visibleRegion().boundingRect().height() < self.chart.height() else self.content
 
     def table_rows(self) -> list[Sequence[object]]:
         """The chart as a table."""

@@ -16,7 +16,8 @@ from engine.key import Recipe
 from engine.lineage import Origin, lineage, lineage_in_run
 from engine.runs import load_run, run_folders
 from engine.store import open_store
-from studio.views.parts import ElidedLabel, LoadedCard, Table
+from studio.views.parts import ElidedLabel, LoadedCard
+from studio.views.table import Table
 from studio.views.viewer import Scene, viewer
 
 LOOK_BACK: Final = 12

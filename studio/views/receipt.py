@@ -7,7 +7,8 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from engine.artifact import Artifact, Receipt
-from studio.views.parts import LoadedCard, Table
+from studio.views.parts import LoadedCard
+from studio.views.table import Table
 from studio.views.viewer import Scene, viewer
 
 RECEIPT_FILE = "receipt.json"

@@ -16,7 +16,8 @@ from engine.console import size
 from engine.evidence import facts_of
 from studio.look import theme
 from studio.views.data.document import Sheet, Tile, sheets, tiles
-from studio.views.parts import LoadedCard, Table, shown
+from studio.views.parts import LoadedCard
+from studio.views.table import Table, shown
 from studio.views.viewer import Scene, all_viewers, viewer
 
 REPORT_FILE: Final = "report.json"

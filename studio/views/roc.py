@@ -116,6 +116,7 @@ class RocCard(LoadedCard):
         self.inner.addWidget(self.legend)
         self.inner.addLayout(knob)
         self.inner.addWidget(self.words)
+        self.offer(self.form)
         self._arrange()
 
     def show_data(self, data: Curves) -> None:

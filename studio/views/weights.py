@@ -24,7 +24,8 @@ from studio.views.data.weights import (
     table,
     weights_shown,
 )
-from studio.views.parts import Choice, ElidedLabel, LoadedCard, Table, shown
+from studio.views.parts import Choice, ElidedLabel, LoadedCard
+from studio.views.table import Table, shown
 from studio.views.viewer import viewer
 
 WIDE_PX: Final = 640
@@ -71,7 +72,7 @@ class WeightsCard(LoadedCard):
         self.split.addWidget(self.chart)
         self.split.setStretchFactor(0, 4)
         self.split.setStretchFactor(1, 5)
-        self.split.setSizes([400, 500])
+        self.split.setSizes([500, 400])
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self.choice)
@@ -80,6 +81,7 @@ class WeightsCard(LoadedCard):
         foot.addWidget(self.scale)
         self.inner.addWidget(self.split, 1)
         self.inner.addLayout(foot)
+        self.offer(self.of, self.scale)
         self._arrange()
 
     def show_data(self, data: Weights) -> None:

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 FIRST_ROOM: Final = 256
 PLACES: Final = ("step", "epoch", "trial")
 """Names that say where a row stands, not what was measured."""
+TOKENS: Final = {"loss": "accent", "accuracy": "blue", "learning_rate": "violet"}
+MORE_TOKENS: Final = ("teal", "rose", "lime", "gold", "orange", "violet")
 _UNITS: Final = {"_us": "µs", "_ms": "ms", "_s": "s", "_bytes": "B", "_percent": "%", "_db": "dB", "_hz": "Hz"}
 _PROGRESS: Final = re.compile(r"(?P<unit>[a-z]+) (?P<done>[\d,.]+) of (?P<total>[\d,]+)")
 
@@ -67,6 +69,32 @@ def scale_of(metric: str) -> Scale:
 def is_validation(metric: str) -> bool:
     """Whether a metric was measured on clips the network does not learn from."""
     return metric.startswith(("val", "test")) or "_val" in metric
+
+
+def stem_of(metric: str) -> str:
+    """The thing measured, the same for training and validation."""
+    for part in ("validation_", "val_", "test_"):
+        metric = metric.removeprefix(part)
+    return metric
+
+
+def spoken(metric: str) -> str:
+    """A metric's name in words."""
+    return metric.replace("_", " ")
+
+
+def figure(value: float, scale: Scale) -> str:
+    """A value with its unit."""
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.1f} %" if scale.unit == "%" else f"{value:.4g}" + (f" {scale.unit}" if scale.unit else "")
+
+
+def token_of(metric: str, metrics: Iterable[str]) -> str:
+    """A metric's colour among others: fixed for the usual ones, else the next free one."""
+    stem = stem_of(metric)
+    others = [other for other in dict.fromkeys(map(stem_of, metrics)) if other not in TOKENS]
+    return TOKENS.get(stem) or (MORE_TOKENS[others.index(stem) % len(MORE_TOKENS)] if stem in others else "mute")
 
 
 def metric_names(rows: Iterable[Row]) -> list[str]:
