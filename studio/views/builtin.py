@@ -2,6 +2,7 @@
 
 import studio.views.confusion
 import studio.views.curves
+import studio.views.firmware
 import studio.views.latency
 import studio.views.lineage
 import studio.views.pareto
