@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from studio.commands import Command
@@ -25,7 +25,11 @@ def build(
         owner = canvas if command.on_canvas else window
         action = QAction(command.title, owner)
         action.setObjectName(command.id)
-        action.setShortcuts([QKeySequence(text) for text in command.shortcuts])
+        letters = [] if command.on_canvas else [text for text in command.shortcuts if len(text) == 1]
+        action.setShortcuts([QKeySequence(text) for text in command.shortcuts if text not in letters])
+        for text in letters:  # a plain letter of a command of the window must not act while a list has the focus
+            key = QShortcut(QKeySequence(text), canvas, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            key.activated.connect(guard(command))
         scope = (
             Qt.ShortcutContext.WidgetWithChildrenShortcut if command.on_canvas else Qt.ShortcutContext.WindowShortcut
         )

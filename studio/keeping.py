@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -97,7 +97,7 @@ class Keeping(QObject):
 
     # ---- the file changed
 
-    def _changed_outside(self, found: Workflow) -> None:
+    def _changed_outside(self, found: Any) -> None:
         path = self.document.path
         name = path.name if path is not None else ""
         self.window_.banner.tell(
@@ -110,7 +110,7 @@ class Keeping(QObject):
         self.document.edit("Take the changed file", lambda _mine: found)
         self.document.note_saved()
 
-    def _deleted(self, path: Path) -> None:
+    def _deleted(self, path: Any) -> None:
         self.window_.banner.tell(
             "warning", f"{path.name} was deleted or moved", f"a file at {path}",
             "Save to write it again; nothing is lost while this window is open",

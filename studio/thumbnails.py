@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QEvent, QObject
 
@@ -24,7 +25,7 @@ class Thumbnails(QObject):
         session.states_changed.connect(self.refresh)
         document.changed.connect(self._forget_gone)
 
-    def refresh(self, nodes: frozenset[str]) -> None:
+    def refresh(self, nodes: Any) -> None:
         """Make the Thumbs of these nodes if their outputs are new."""
         for node in nodes & self.document.workflow.nodes.keys():
             outputs = self.session.state(node).outputs

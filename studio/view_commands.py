@@ -7,16 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPointF, QUrl
+from PySide6.QtCore import QObject, QPoint, QPointF, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from engine.node import NodeSpec
 from engine.record import RunRecord
 from engine.workflow import SUFFIX, Workflow, load, parse
+from studio.canvas.chooser import WIDTH as WIDE
+from studio.canvas.chooser import Row
 from studio.commands import Command
 from studio.look.theme import ground
 from studio.model import edit
-from studio.model.places import HEIGHT, WIDTH
+from studio.model.edit import Place
+from studio.model.places import HEIGHT, WIDTH, free_place
 
 if TYPE_CHECKING:
     from studio.window import Window
@@ -56,8 +59,7 @@ class ViewCommands(QObject):
         spec = self.document.registry.find(type_id)
         if spec is None:
             return ""
-        spot = at or self.window_.canvas.free_place()
-        place = (spot.x() - WIDTH / 2, spot.y() - HEIGHT / 2) if at is not None else (spot.x(), spot.y())
+        place = self._place(at)
         made: list[str] = []
 
         def add(workflow: Workflow) -> Workflow:
@@ -67,8 +69,15 @@ class ViewCommands(QObject):
 
         self.document.edit(f"Add {spec.title}", add)
         self.document.select(made)
+        self.window_.extras.usage.note(spec.id)
         self.window_.canvas.setFocus()
         return made[0]
+
+    def _place(self, at: QPointF | None) -> Place:
+        """Top left corner of a new box: around a point, or where there is room near the middle of what is seen."""
+        seen = self.window_.canvas.viewer.seen().center()
+        x, y = (at or seen).x() - WIDTH / 2, (at or seen).y() - HEIGHT / 2
+        return (x, y) if at is not None else free_place(self.document.workflow, (x, y))
 
     def start_from_words(self, words: Sequence[str]) -> None:
         """A new graph that makes a spotter of these words."""
@@ -85,9 +94,7 @@ class ViewCommands(QObject):
         if files:
             self.window_.files.open(files[0])
         elif self.document.workflow.nodes:
-            spot = at or self.window_.canvas.free_place()
-            fragment = nodes_for(list(paths))
-            self.window_.clipboard.insert(fragment, spot)
+            self.window_.clipboard.insert(nodes_for(list(paths)), self._place(at), "Take in what was dropped")
         elif self.window_.files.may_leave():
             self.document.show(workflow_for(list(paths)), None, is_saved=False)
 
@@ -113,7 +120,13 @@ class ViewCommands(QObject):
 
     def every_command(self) -> None:
         """The command palette."""
-        self.window_.command_palette.ask(list(self.window_.commands.values()))
+        self._ask(list(self.window_.commands.values()))
+
+    def _ask(self, commands: Sequence[Command]) -> None:
+        window = self.window_
+        middle = QPoint(max(0, (window.width() - WIDE) // 2), 64)
+        back_to = window.focusWidget() or window.canvas
+        window.command_palette.ask([_row(command) for command in commands], middle, back_to=back_to)
 
     def swap_ground(self) -> None:
         """Dark becomes light and light dark."""
@@ -135,15 +148,35 @@ class ViewCommands(QObject):
         first = self.document.base / f"{self.document.workflow.name}.png"
         name, _ = QFileDialog.getSaveFileName(self.window_, "Save a picture", str(first), "Pictures (*.png *.svg)")
         if name:
-            self.window_.canvas.save_picture(Path(name))
+            self.save_picture_to(Path(name))
+
+    def save_picture_to(self, path: Path) -> None:
+        """The whole graph, twice its size, as PNG; or as SVG.
+
+        Raises:
+            OssicleError: the file cannot be written.
+        """
+        from studio.canvas_picture import save
+
+        save(self.window_.canvas, path)
 
     def show_keys(self) -> None:
         """All shortcuts, as the command palette lists them."""
         shown = [command for command in self.window_.commands.values() if command.shortcuts]
-        self.window_.command_palette.ask(shown)
+        self._ask(shown)
 
     def about(self) -> None:
         """Version, licence and where the data of this project lies."""
         from importlib.metadata import version
 
         self.window_.banner.tell("info", f"Ossicle {version('ossicle')}", "", "Local, open, reproducible edge-audio AI")
+
+
+def _row(command: Command) -> Row:
+    """A command as a line of the command palette."""
+    keys = "  ".join(command.shortcuts[:2])
+    menu = command.menu.replace("/", " › ")
+    about = command.about or menu
+    return Row(
+        command.id, command.title if command.enabled() else f"{command.title} (not now)", about, keys, "", (menu,)
+    )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QByteArray, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 
 from engine.errors import OssicleError
 from engine.registry import Registry
+from engine.workflow import Link
 from studio import actions
 from studio.canvas.canvas import Canvas
+from studio.canvas.chooser import Chooser
+from studio.canvas.extras import attach
+from studio.canvas.usage import Usage
 from studio.commands import Command
 from studio.docks import Docks
 from studio.file_commands import FileCommands
@@ -31,10 +36,13 @@ from studio.panels.runs import RunsPanel
 from studio.panels.start import StartPage
 from studio.panels.status import StatusStrip
 from studio.panels.topbar import TopBar
-from studio.run.session import Session
+from studio.run.session import Notice, Session
 from studio.thumbnails import Thumbnails
 from studio.view_commands import ViewCommands
 from studio.work import Background
+
+if TYPE_CHECKING:
+    from engine.commands.common import Opened
 
 
 class Window(QMainWindow):
@@ -52,27 +60,41 @@ class Window(QMainWindow):
         self.setWindowIcon(icon("ossicle", "accent", 32))
         self.resize(1600, 1000)
         self.setMinimumSize(960, 640)
-        self.setAcceptDrops(True)
         self.background = Background(self)
         self.document = Document(registry, self)
         self.session = Session(self.document, self)
-        self.keeping = Keeping(self.document, self)
-        self._make_parts()
-        self.banner = Banner(self.middle)
+        self.files = FileCommands(self.document, self)
+        self.keeping = Keeping(self)
+        self._make_canvas()
+        self._make_panels()
         self._put_together()
+        self.clipboard = ClipboardCommands(self.document, self)
+        self.groups = GroupCommands(self.document, self)
+        self.views = ViewCommands(self)
         self.commands = {command.id: command for command in self._all_commands()}
         self.actions_ = actions.build(self.commands.values(), self.topbar.menus, self, self.canvas, self._guarded)
         self.topbar.add_buttons(self.commands)
+        self.extras.menus.use(self.commands.values(), self._guarded)
         self._connect()
         self._is_painted = False
 
     # ---- parts
 
-    def _make_parts(self) -> None:
+    def _make_canvas(self) -> None:
+        settings = self.keeping.settings
+        self.canvas = Canvas(self.document)
+        usage = Usage.from_text(settings.usage)
+        self.extras = attach(self.canvas, usage, is_minimap_wanted=settings.has_minimap)
+        self.thumbnails = Thumbnails(self.document, self.session, self.canvas, self.background)
+        self.start = StartPage(settings.recent, self.document.registry)
+        self.middle = QStackedWidget()
+        self.middle.addWidget(self.start)
+        self.middle.addWidget(self.canvas)
+        self.banner = Banner(self.middle)
+
+    def _make_panels(self) -> None:
         document, session = self.document, self.session
         self.topbar = TopBar(document, session)
-        self.canvas = Canvas(document)
-        self.start = StartPage(self.keeping.settings.recent)
         self.palette_ = Palette(document)
         self.properties = PropertyPanel(document, session)
         self.plots = PlotsPanel(document, session)
@@ -85,116 +107,134 @@ class Window(QMainWindow):
         self.log = LogPanel(session)
         self.runs = RunsPanel(document, session)
         self.status = StatusStrip(session)
-        self.files = FileCommands(document, self)
-        self.thumbnails = Thumbnails(document, session, self.canvas, self.background)
-        self.middle = QStackedWidget()
+        self.command_palette = Chooser(self, "Every command", "Search commands …", act="run")
+        self.command_palette.hide()
 
     def _put_together(self) -> None:
         self.setMenuWidget(self.topbar)
-        for page in (self.start, self.canvas):
-            self.middle.addWidget(page)
-        body = QWidget()
-        column = QVBoxLayout(body)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.middle)
-        self.setCentralWidget(body)
+        self.setCentralWidget(self.middle)
         panels: Mapping[str, QWidget] = {
             "palette": self.palette_, "properties": self.properties, "plots": self.plots, **self.tabs,
             "problems": self.problems, "log": self.log, "runs": self.runs,
         }  # fmt: skip
         self.docks = Docks(self, panels)
-        self.views = ViewCommands(self)
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
-        bar.addWidget(self.status, 1)
         bar.setContentsMargins(0, 0, 0, 0)
+        bar.addWidget(self.status, 1)
 
     def _all_commands(self) -> list[Command]:
-        found: list[Command] = []
-        parts = (
-            self.files, self.keeping, self.views, self.docks, self.canvas,
-            ClipboardCommands(self.document, self), GroupCommands(self.document, self), self.session,
+        parts: tuple[Any, ...] = (
+            self.files, self.keeping, self.clipboard, self.groups, self.canvas, self.extras, self.session,
+            self.views, self.docks,
         )  # fmt: skip
-        for part in parts:
-            found += part.commands()
-        return found
+        return [command for part in parts for command in part.commands()]
 
     # ---- connections
 
     def _connect(self) -> None:
-        document, session = self.document, self.session
-        session.states_changed.connect(self._show_states)
-        session.told.connect(lambda notice: self.banner.tell(notice.level, notice.what, notice.expected, notice.remedy))
-        self.files.failed.connect(self.tell)
-        self.files.opened.connect(self.keeping.remember)
-        self.keeping.failed.connect(self.tell)
-        document.changed.connect(self._choose_page)
-        self.problems.go_to.connect(self.go_to)
-        self.problems.count_changed.connect(lambda count: self.docks.set_count("problems", count))
-        self.palette_.add_requested.connect(self.views.add_node)
-        self.canvas.node_activated.connect(lambda node: self.go_to(node, ""))
-        self.canvas.wire_clicked.connect(lambda link: (document.select(links=[link]), self.docks.show("plots")))
-        self.canvas.files_dropped.connect(self.views.take_in)
-        for view in (self.plots, *self.tabs.values()):
+        """Signals carry plain objects, so slots are joined without their static types."""
+        document, session, views = self.document, self.session, self.views
+        joined: tuple[tuple[Any, Callable[..., object]], ...] = (
+            (session.states_changed, self._show_states),
+            (session.told, self._tell_notice),
+            (self.files.failed, self.tell),
+            (self.files.opened, self.keeping.remember),
+            (self.keeping.failed, self.tell),
+            (self.keeping.recent_changed, self.start.show_recent),
+            (self.extras.failed, self.tell),
+            (self.extras.settled, self._settle),
+            (document.changed, self._choose_page),
+            (document.path_changed, self._choose_page),
+            (self.problems.go_to, self.go_to),
+            (self.problems.count_changed, lambda count: self.docks.set_count("problems", count)),
+            (self.palette_.add_requested, views.add_node),
+            (self.canvas.node_activated, lambda node: self.go_to(node, "")),
+            (self.canvas.wire_clicked, self._show_wire),
+            (self.canvas.files_dropped, views.take_in),
+            (self.start.open_file, self.files.open),
+            (self.start.open_project, self.files.open_project),
+            (self.start.say_words, views.start_from_words),
+            (self.start.open_recordings, lambda path: views.take_in([path], None)),
+            (self.start.dropped, lambda paths: views.take_in(paths, None)),
+            (self.runs.restore, views.restore_run),
+            (self.runs.replay, session.replay),
+            (self.runs.open_report, views.open_report),
+            (self.command_palette.chosen, self._run_command),
+        )
+        for signal, slot in joined:
+            signal.connect(self._told(slot))
+        views_: tuple[Any, ...] = (self.plots, *self.tabs.values())
+        for view in views_:
             view.clip_chosen.connect(self.plots.choose_clip)
-            view.trial_chosen.connect(self.views.open_trial)
-        self._connect_pages()
+            view.trial_chosen.connect(views.open_trial)
 
-    def _connect_pages(self) -> None:
-        self.start.open_file.connect(self.files.open)
-        self.start.open_project.connect(self.files.open_project)
-        self.start.say_words.connect(self.views.start_from_words)
-        self.start.open_recordings.connect(lambda path: self.views.take_in([path], None))
-        self.start.dropped.connect(lambda paths: self.views.take_in(paths, None))
-        self.runs.restore.connect(self.views.restore_run)
-        self.runs.replay.connect(self.session.replay)
-        self.runs.open_report.connect(self.views.open_report)
+    def _told(self, slot: Callable[..., object]) -> Callable[..., None]:
+        """A slot whose errors are shown instead of being lost in the event loop."""
 
-    def _guarded(self, command: Command) -> Callable[[], object]:
-        """Run a command if it can be run now; tell errors instead of dying of them."""
-
-        def run() -> None:
-            if not command.enabled():
-                return
+        def run(*values: object) -> None:
             try:
-                command.run()
+                slot(*values)
             except OssicleError as error:
                 self.tell(error)
 
         return run
 
+    def _guarded(self, command: Command) -> Callable[[], object]:
+        """Run a command if it can be run now; show its error if it has one."""
+
+        def run() -> None:
+            if command.enabled():
+                self._told(command.run)()
+
+        return run
+
+    def _run_command(self, id: str) -> None:
+        self._guarded(self.commands[id])()
+
+    # ---- what parts tell each other
+
     def tell(self, error: OssicleError) -> None:
         """Show an error's three parts over the canvas."""
         self.banner.tell_error(error)
 
+    def _tell_notice(self, notice: Notice) -> None:
+        self.banner.tell(notice.level, notice.what, notice.expected, notice.remedy, notice.actions)
+
     def go_to(self, node: str, field: str) -> None:
         """Select a node, show it, and put the cursor into one of its parameters."""
+        if node not in self.document.workflow.nodes:
+            return
         self.document.select([node])
         self.canvas.centre_on(node)
         self.docks.show("properties")
         self.properties.focus_parameter(node, field)
 
+    def _show_wire(self, link: Link) -> None:
+        self.document.select(links=[link])
+        self.docks.show("plots")
+
     def _show_states(self, nodes: frozenset[str]) -> None:
-        self.canvas.set_states({node: self.session.state(node) for node in nodes})
+        states = {node: self.session.state(node) for node in nodes}
+        self.canvas.set_states(states)
+        self.extras.minimap.set_states(states)
+
+    def _settle(self) -> None:
+        self.keeping.change(usage=self.extras.usage.to_text(), has_minimap=self.extras.is_minimap_wanted)
 
     def _choose_page(self, *_: object) -> None:
-        is_start = not self.document.workflow.nodes and self.document.path is None and not self.document.undo_text
+        document = self.document
+        is_start = not (document.workflow.nodes or document.path or document.undo_text or document.redo_text)
         self.middle.setCurrentWidget(self.start if is_start else self.canvas)
 
     # ---- life
 
     def restore(self) -> None:
-        """As the person left it: size, panels, theme."""
+        """As the person left it: size and panels."""
         settings = self.keeping.settings
         self.restoreGeometry(QByteArray(settings.geometry))
         if not self.docks.restore(settings.docks):
             self.docks.arrange()
-        self.docks.style_tabs()
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Settle the panels once the window has its size."""
-        super().showEvent(event)
-        self.docks.style_tabs()
 
     def open_first(self, opened: Opened | None) -> None:
         """What was given at the start (a shipped project as a copy, to be saved elsewhere), or the start page."""
@@ -209,6 +249,17 @@ class Window(QMainWindow):
         if with_runner:
             QTimer.singleShot(0, self.session.begin)
         QTimer.singleShot(0, self.keeping.begin)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Settle the panels once the window has its size."""
+        super().showEvent(event)
+        self.docks.style_tabs()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the overlays in their places."""
+        super().resizeEvent(event)
+        if self.banner.isVisible():
+            self.banner.place()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell of the first frame."""
@@ -228,10 +279,9 @@ class Window(QMainWindow):
         event.accept()
 
     def set_ground(self, ground: theme.Ground) -> None:
-        """Dark or light."""
-        from PySide6.QtWidgets import QApplication
-
+        """Dark or light, now and at the next start."""
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, ground)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.thumbnails.restyle()
+        self.keeping.change(theme=ground)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
@@ -46,7 +46,7 @@ class Watch(QObject):
     def _ask(self, *_: object) -> None:
         self._timer.start()
 
-    def _follow(self, path: Path | None) -> None:
+    def _follow(self, path: Any) -> None:
         """Watch the file, and its folder: a file that is replaced is another file."""
         old = [*self._watcher.files(), *self._watcher.directories()]
         if old:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
@@ -199,7 +199,7 @@ class PlotsPanel(QWidget):
             self._shown[key] = artifact.path
             card.show_artifact(artifact, self.lookup.scene(item.subject, known))
 
-    def _feed(self, nodes: frozenset[str]) -> None:
+    def _feed(self, nodes: Any) -> None:
         """New metric rows: to the live curves of their nodes."""
         session = self.lookup.session
         for node in nodes:
