@@ -29,6 +29,7 @@ from engine.errors import OssicleError
 from engine.event import Event
 from engine.execute import installed
 from engine.job import cancel_file
+from engine.library import with_subgraphs
 from engine.plain import error_json, run_json, spec_details
 from engine.runner import Request, Runner
 from engine.runs import find_run, home_of, list_runs
@@ -168,10 +169,10 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
 
 def _add_routes(app: FastAPI, desk: Desk) -> None:
     def nodes() -> list[dict[str, Any]]:
-        return [spec_details(spec) for spec in installed().specs.values()]
+        return [spec_details(spec) for spec in with_subgraphs(installed(), desk.root).specs.values()]
 
     def validate(order: RunOrder) -> dict[str, Any]:
-        found = check(desk.workflow_of(order), installed())
+        found = check(desk.workflow_of(order), with_subgraphs(installed(), desk.root))
         return {"problems": [vars(problem) for problem in found.problems], "steps": [step.node for step in found.steps]}
 
     def start(order: RunOrder) -> dict[str, str]:

@@ -9,10 +9,13 @@ from typing import Literal
 
 from engine.errors import OssicleError
 from engine.key import Recipe, changes, recipe_of
+from engine.library import with_subgraphs
 from engine.record import NodeRecord
 from engine.registry import Registry
 from engine.runs import last_nodes, store_of
+from engine.steps import Source
 from engine.store import Store
+from engine.subgraph import expansion, leaf_of
 from engine.validate import Step, check, require
 from engine.workflow import Workflow, no_such_node, upto
 
@@ -46,16 +49,28 @@ def steps_of(workflow: Workflow, registry: Registry, to: str | None, force: froz
     for name in sorted(force):
         if name not in workflow.nodes:
             raise no_such_node(workflow, name)
+    if to is not None and to not in workflow.nodes:
+        workflow = expansion(workflow, registry).workflow  # it may be a node inside a sub-graph
     part = workflow if to is None else upto(workflow, to)
     return require(check(part, registry))
 
 
+def forced(workflow: Workflow, registry: Registry, force: frozenset[str]) -> frozenset[str]:
+    """The steps that are to be executed anyway: of a sub-graph, all."""
+    return expansion(workflow, registry).expanded(force) if force else force
+
+
 def inputs_of(step: Step, outputs: Mapping[str, Outputs]) -> dict[str, tuple[str, ...]]:
-    """Content keys by input port, wires in a fixed order."""
+    """Content keys by input port, wires in a fixed order (the same inside a sub-graph and drawn out)."""
     return {
-        port: tuple(outputs[node][output] for node, output in sorted(wires))
+        port: tuple(outputs[node][output] for node, output in sorted(wires, key=_rank))
         for port, wires in sorted(step.wires.items())
     }
+
+
+def _rank(source: Source) -> tuple[str, str, str]:
+    node, output = source
+    return leaf_of(node), node, output
 
 
 def sources_of(step: Step) -> set[str]:
@@ -90,7 +105,9 @@ def forecast(
     Raises:
         InvalidError: the workflow has problems.
     """
+    registry = with_subgraphs(registry, base)
     steps = steps_of(workflow, registry, to, force)
+    force = forced(workflow, registry, force)
     store = store_of(home)
     old = last_nodes(home, workflow.name, base, [step.node for step in steps])
     found: dict[str, Forecast] = {}

@@ -24,10 +24,15 @@ class LoadError:
 
 @dataclass(frozen=True)
 class Registry:
-    """Node types by id, older ids included in `renamed`, and what failed to load."""
+    """Node types by id, older ids included in `renamed`, and what failed to load.
+
+    Attributes:
+        stamp: path, time and size of every sub-graph file in it; see `engine.library`.
+    """
 
     specs: Mapping[str, NodeSpec]
     errors: tuple[LoadError, ...] = ()
+    stamp: tuple[tuple[str, int, int], ...] = ()
 
     @functools.cached_property
     def renamed(self) -> Mapping[str, str]:

@@ -14,11 +14,12 @@ from engine.console import count, duration, size
 from engine.errors import OssicleError, sentence
 from engine.event import Event, read_events
 from engine.evidence import facts_of, plain
+from engine.execute import installed
+from engine.library import load_flat
 from engine.record import NodeRecord, RunRecord
 from engine.runs import ENVIRONMENT, EVENTS, WORKFLOW
 from engine.theme import state
 from engine.workflow import Workflow
-from engine.workflow import load as load_workflow
 
 MOST_PROBLEMS, MOST_LOG = 200, 400
 KEY_PACKAGES: Final = (
@@ -47,7 +48,7 @@ def gather(record: RunRecord) -> Told:
     }
     return Told(
         record,
-        load_workflow(record.folder / WORKFLOW),
+        load_flat(record.folder / WORKFLOW, installed()),
         artifacts,
         read_events(record.folder / EVENTS),
         json.loads((record.folder / ENVIRONMENT).read_text(encoding="utf-8")),

@@ -15,7 +15,8 @@ from engine.event import Event, Json, Kind, Sink
 from engine.execute import execute, installed
 from engine.fault import disk_error, fault_of
 from engine.job import Job
-from engine.plan import steps_of
+from engine.library import keep, with_subgraphs
+from engine.plan import forced, steps_of
 from engine.record import RunRecord, RunState
 from engine.registry import Registry
 from engine.runs import RunFolder, create_run, home_of, last_nodes, store_of
@@ -112,9 +113,11 @@ def drive(request: Request, sink: Sink, cancel: threading.Event, name: str, arou
     Raises:
         InvalidError, OssicleError: see `Runner.run`.
     """
-    registry = request.registry or installed()
-    request = replace(request, registry=registry, base=request.base.resolve())
+    base = request.base.resolve()
+    registry = with_subgraphs(request.registry or installed(), base)
     steps = steps_of(request.workflow, registry, request.to, request.force)
+    force = forced(request.workflow, registry, request.force)
+    request = replace(request, registry=registry, base=base, force=force)
     home = request.home or home_of(request.base)
     old = last_nodes(home, request.workflow.name, request.base, [step.node for step in steps])
     try:
@@ -137,7 +140,7 @@ def _drive(stage: Stage, schedule: Schedule, folder: RunFolder, name: str, aroun
     request = stage.request
     start = time.perf_counter()
     record = RunRecord(folder.path, request.workflow.name, request.base, name, "running", time.time(), to=request.to)
-    _write(folder, replace(record, nodes=schedule.records))
+    _write(folder, replace(record, nodes=schedule.records), request)
     _tell(
         stage, "run_started", {"workflow": record.workflow, "nodes": list(schedule.steps), "folder": str(folder.path)}
     )
@@ -158,8 +161,11 @@ def _drive(stage: Stage, schedule: Schedule, folder: RunFolder, name: str, aroun
     return record
 
 
-def _write(folder: RunFolder, record: RunRecord) -> None:
+def _write(folder: RunFolder, record: RunRecord, request: Request | None = None) -> None:
+    """Write the record; with the request also the sub-graphs as they are now."""
     try:
+        if request is not None and request.registry is not None:
+            keep(request.workflow, request.registry, folder.path)
         folder.write_record(record)
         folder.link_outputs(record)
     except OSError as error:

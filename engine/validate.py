@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import functools
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import JsonValue, ValidationError
@@ -16,11 +14,15 @@ from engine.migrate import upgrade_params
 from engine.node import NodeSpec, Port
 from engine.params import Params
 from engine.registry import Registry
+from engine.steps import Source, find_steps
+from engine.steps import Step as Step
+from engine.subgraph import PREFIX, SEPARATOR, Expansion, Subgraph, expansion, shown_as
+from engine.variables import VARIABLE as VARIABLE
+from engine.variables import fill as fill
+from engine.variables import variables_in
 from engine.workflow import Link, Node, Workflow, order
 
-VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 Severity = Literal["error", "warning"]
-Source = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,6 @@ class LinkError(OssicleError):
 
 
 @dataclass(frozen=True)
-class Step:
-    """One node that can run: its type, its valid parameters, and where each input comes from."""
-
-    node: str
-    spec: NodeSpec
-    params: Params
-    wires: Mapping[str, tuple[Source, ...]]
-
-
-@dataclass(frozen=True)
 class Checked:
     """All problems, and the steps in running order (only nodes without problems; muted ones are left out)."""
 
@@ -89,7 +81,36 @@ class Checked:
 
 
 def check(workflow: Workflow, registry: Registry) -> Checked:
-    """Find all problems of a workflow and the steps that would run."""
+    """Find all problems of a workflow and the steps that would run.
+
+    Sub-graphs are drawn out: steps have the ids of inner nodes, problems those of their boxes.
+    """
+    drawn = expansion(workflow, registry)
+    shown = _check(workflow, registry)
+    if drawn.workflow is workflow and not drawn.faults:
+        return shown
+    if drawn.faults:
+        faults = (Problem("sub-graph", box, "", e.what, e.expected, e.remedy) for box, e in drawn.faults)
+        return Checked((*shown.problems, *faults), ())
+    inner = _check(drawn.workflow, registry)
+    known = {(problem.node, problem.field) for problem in shown.problems}
+    told = (_at_box(problem, drawn, workflow, registry) for problem in inner.problems)
+    more = [problem for problem in told if (problem.node, problem.field) not in known]
+    return Checked((*shown.problems, *more), inner.steps, inner.skipped)
+
+
+def _at_box(problem: Problem, drawn: Expansion, workflow: Workflow, registry: Registry) -> Problem:
+    """A problem of an inner node as its box shows it."""
+    box = drawn.outer.get(problem.node)
+    if box is None:
+        return problem
+    inner = problem.node.removeprefix(f"{box}{SEPARATOR}")
+    name = shown_as(workflow, registry, box, problem.node, problem.field)
+    what = f"{inner.replace(SEPARATOR, ' / ')}{'.' * bool(problem.field)}{problem.field}: {problem.what}"
+    return replace(problem, node=box, field=name or f"{inner}.{problem.field}".strip("."), what=what)
+
+
+def _check(workflow: Workflow, registry: Registry) -> Checked:
     try:
         sequence = order(workflow)
         cycle: list[Problem] = []
@@ -105,8 +126,9 @@ def check(workflow: Workflow, registry: Registry) -> Checked:
         problems += _node_problems(name, workflow, registry, specs[name], params)
     wires, link_problems = _check_links(workflow, specs)
     problems += cycle + link_problems
-    problems += [p for name in sequence for p in _missing_inputs(name, specs[name], wires)]
-    steps, skipped = ([], []) if cycle else _steps(workflow, sequence, specs, params, wires)
+    outside = _outside(workflow)
+    problems += [p for name in sequence for p in _missing_inputs(name, specs[name], wires, outside)]
+    steps, skipped = ([], []) if cycle else find_steps(workflow, sequence, specs, params, wires)
     return Checked(tuple(problems), tuple(steps), tuple(skipped))
 
 
@@ -153,24 +175,10 @@ def resolve(node: Node, spec: NodeSpec, variables: Mapping[str, JsonValue]) -> P
         return list(error.errors(include_url=False))
 
 
-def fill(value: JsonValue, variables: Mapping[str, JsonValue]) -> JsonValue:
-    """Replace "{name}" by a variable's value; a text that is only "{name}" takes the value's own type."""
-    if isinstance(value, list):
-        return [fill(item, variables) for item in value]
-    if isinstance(value, dict):
-        return {key: fill(item, variables) for key, item in value.items()}
-    if not isinstance(value, str):
-        return value
-    whole = VARIABLE.fullmatch(value)
-    if whole and whole[1] in variables:
-        return variables[whole[1]]
-    return VARIABLE.sub(lambda found: str(variables.get(found[1], found[0])), value)
-
-
 def _variable_problems(workflow: Workflow) -> Iterator[Problem]:
     for name, node in workflow.nodes.items():
         for key, value in node.params.items():
-            for variable in _variables_in(value):
+            for variable in variables_in(value):
                 if variable not in workflow.variables:
                     yield Problem(
                         "unknown-variable", name, key, f"the variable {{{variable}}} does not exist",
@@ -178,15 +186,9 @@ def _variable_problems(workflow: Workflow) -> Iterator[Problem]:
                     )  # fmt: skip
 
 
-def _variables_in(value: JsonValue) -> list[str]:
-    if isinstance(value, str):
-        whole = VARIABLE.fullmatch(value)
-        return [whole[1]] if whole else []
-    children = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
-    return [name for child in children for name in _variables_in(child)]
-
-
 def _unknown_type(name: str, node: Node, registry: Registry, requires: Mapping[str, str]) -> Problem:
+    if node.type.startswith(PREFIX):
+        return _unknown_subgraph(name, node, registry)
     near = difflib.get_close_matches(node.type, registry.specs, n=3)
     wanted = ", ".join(f"{plugin} {version}" for plugin, version in requires.items())
     remedy = f"Install its plugin ({wanted})" if wanted else "Install the plugin that brings it"
@@ -195,6 +197,14 @@ def _unknown_type(name: str, node: Node, registry: Registry, requires: Mapping[s
         f"one of {near}" if near else "an installed node type (`ossicle nodes` lists them)",
         f"{remedy}, or delete the node; until then it stays in the file unchanged",
     )  # fmt: skip
+
+
+def _unknown_subgraph(name: str, node: Node, registry: Registry) -> Problem:
+    short = node.type.removeprefix(PREFIX)
+    bad = next((error for error in registry.errors if error.name == node.type), None)
+    what = f"the sub-graph {short} cannot be used: {bad.error}" if bad else f"there is no sub-graph {short}"
+    remedy = bad.remedy if bad else "Put the file there, or delete the node; until then it stays as it is"
+    return Problem("unknown-type", name, "type", what, f"a good file subgraphs/{short}.subgraph.json", remedy)
 
 
 def _params_problem(name: str, spec: NodeSpec, error: Mapping[str, Any]) -> Problem:
@@ -335,62 +345,28 @@ def _check_link_in_file(
         raise LinkError("occupied", f"{link.target}.{link.input} has two wires", "one wire", "Remove one of the two")
 
 
+def _outside(workflow: Workflow) -> dict[str, str]:
+    """Inputs that get their wire from outside, if the workflow is a sub-graph opened by itself."""
+    faces = workflow.interface.inputs if isinstance(workflow, Subgraph) else {}
+    return {end: name for name, ends in faces.items() for end in ends}
+
+
 def _missing_inputs(
-    name: str, spec: NodeSpec | None, wires: Mapping[str, Mapping[str, list[Source]]]
+    name: str,
+    spec: NodeSpec | None,
+    wires: Mapping[str, Mapping[str, list[Source]]],
+    outside: Mapping[str, str],
 ) -> Iterator[Problem]:
     for port in spec.inputs if spec is not None else ():
-        if not port.optional and not wires[name].get(port.name):
+        if port.optional or wires[name].get(port.name):
+            continue
+        if f"{name}.{port.name}" in outside:
+            yield Problem(
+                "outside", name, port.name, f"this is the sub-graph's input {outside[f'{name}.{port.name}']}",
+                "a workflow that uses the sub-graph", "Run that workflow; a sub-graph does not run by itself",
+            )  # fmt: skip
+        else:
             yield Problem(
                 "missing-input", name, port.name, "nothing is wired to this input", _a(port),
                 f"Link an output of type {port.type.kind()} to {name}.{port.name}",
             )  # fmt: skip
-
-
-# ---- steps
-
-
-def _steps(
-    workflow: Workflow,
-    sequence: list[str],
-    specs: Mapping[str, NodeSpec | None],
-    params: Mapping[str, Params],
-    wires: Mapping[str, Mapping[str, list[Source]]],
-) -> tuple[list[Step], list[str]]:
-    """Steps in order; bypassed nodes are wired through, muted ones and what needs them are left out."""
-    steps: list[Step] = []
-    skipped: dict[str, None] = {}
-    through: dict[Source, tuple[Source, ...]] = {}
-    for name in sequence:
-        spec = specs[name]
-        lead = functools.partial(_lead, through=through, skipped=skipped)
-        inputs = {port: tuple(s for source in sources for s in lead(source)) for port, sources in wires[name].items()}
-        if (
-            spec is None
-            or name not in params
-            or workflow.nodes[name].mode == "muted"
-            or _starved(spec, wires[name], inputs)
-        ):
-            skipped[name] = None
-        elif workflow.nodes[name].mode == "bypassed":
-            through |= {(name, port.name): _bypass(spec, port, inputs) for port in spec.outputs}
-        else:
-            steps.append(Step(name, spec, params[name], {port: found for port, found in inputs.items() if found}))
-    return steps, list(skipped)
-
-
-def _lead(
-    source: Source, through: Mapping[Source, tuple[Source, ...]], skipped: Mapping[str, None]
-) -> tuple[Source, ...]:
-    return () if source[0] in skipped else through.get(source, (source,))
-
-
-def _starved(spec: NodeSpec, wired: Mapping[str, list[Source]], inputs: Mapping[str, tuple[Source, ...]]) -> bool:
-    return any(not p.optional and wired.get(p.name) and not inputs.get(p.name) for p in spec.inputs)
-
-
-def _bypass(spec: NodeSpec, output: Port, inputs: Mapping[str, tuple[Source, ...]]) -> tuple[Source, ...]:
-    """What flows through a bypassed node: its first wired input of a type that fits the output."""
-    for port in spec.inputs:
-        if issubclass(port.type, output.type) and inputs.get(port.name):
-            return inputs[port.name][:1]
-    return ()

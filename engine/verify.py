@@ -13,13 +13,15 @@ from engine.artifact import Receipt
 from engine.compare import Comparison, Likeness, Tolerance, compare_artifacts
 from engine.event import Sink
 from engine.execute import installed
+from engine.library import with_subgraphs
 from engine.lineage import Change, compare_values, environment_of
 from engine.node import NodeSpec
 from engine.record import NodeRecord, RunRecord
 from engine.registry import Registry
 from engine.runner import Request, Runner
 from engine.runs import WORKFLOW, store_of
-from engine.workflow import Workflow, load
+from engine.subgraph import PREFIX, expand
+from engine.workflow import Workflow, load, upto
 
 Verdict = Likeness | Literal["not repeated", "missing", "failed"]
 BAD: frozenset[Verdict] = frozenset({"different", "missing", "failed"})
@@ -71,14 +73,24 @@ def verify_run(
     """
     registry = registry or installed()
     tolerance = tolerance or Tolerance()
-    workflow, left_out = _repeatable(load(record.folder / WORKFLOW), registry)
-    to = record.to if record.to not in left_out else None
+    flat = _as_run(record, registry)
+    workflow, left_out = _repeatable(flat, registry)
+    to = record.to if record.to not in left_out and record.to in flat.nodes else None
     with tempfile.TemporaryDirectory(dir=record.home, prefix="verify-") as folder:
         request = Request(workflow, record.base, home=Path(folder), to=to, registry=registry)
         again = runner.run(request, sink, cancel)
         findings = tuple(f for node in record.nodes.values() for f in _compare_node(record, again, node, tolerance))
         changes = tuple(compare_values("environment", environment_of(record), environment_of(again)))
     return Verification(record.id, tolerance, findings, changes)
+
+
+def _as_run(record: RunRecord, registry: Registry) -> Workflow:
+    """The run's workflow with the sub-graphs of that time drawn out; up to a sub-graph if the run went up to one."""
+    workflow, registry = load(record.folder / WORKFLOW), with_subgraphs(registry, record.folder)
+    box = workflow.nodes.get(record.to or "")
+    if record.to is not None and box is not None and box.type.startswith(PREFIX):
+        workflow = upto(workflow, record.to)
+    return expand(workflow, registry)
 
 
 def _repeatable(workflow: Workflow, registry: Registry) -> tuple[Workflow, set[str]]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -88,6 +88,9 @@ class Workflow(BaseModel):
     """Positions, notes and groups; never affects a result."""
 
 
+W = TypeVar("W", bound=Workflow)
+
+
 class WorkflowError(OssicleError):
     """A file that is no workflow; `details` lists every place that is wrong."""
 
@@ -102,10 +105,15 @@ def parse(raw: Any, origin: str = "workflow") -> Workflow:
     Raises:
         WorkflowError: not a workflow, or from a newer Ossicle; names every faulty place.
     """
+    return parse_as(Workflow, raw, origin)
+
+
+def parse_as(kind: type[W], raw: Any, origin: str) -> W:
+    """The same for files that hold a workflow and more (sub-graphs)."""
     if not isinstance(raw, Mapping):
         raise WorkflowError(f"{origin} holds {type(raw).__name__}", ["a JSON object with nodes and links"], _CHECK)
     try:
-        return Workflow.model_validate(migrate(dict(raw), origin))
+        return kind.model_validate(migrate(dict(raw), origin))
     except ValidationError as error:
         places = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors(include_url=False)]
         raise WorkflowError(f"{origin} is not a valid workflow", places, _CHECK) from error
@@ -120,15 +128,23 @@ def load(path: Path) -> Workflow:
     Raises:
         OssicleError: missing, unreadable, truncated or not a workflow.
     """
+    return parse(read_json(path), str(path))
+
+
+def read_json(path: Path) -> Any:
+    """The plain values of a workflow file.
+
+    Raises:
+        OssicleError: missing, unreadable or truncated.
+    """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OssicleError(f"{path} does not exist", "a workflow file", "Check the path") from error
     except RecursionError as error:
         raise WorkflowError(f"{path} is nested too deeply", ["a JSON object with nodes and links"], _CHECK) from error
     except (OSError, ValueError) as error:
         raise WorkflowError(f"{path} cannot be read as JSON ({error})", ["a complete JSON file"], _CHECK) from error
-    return parse(raw, str(path))
 
 
 def to_json(workflow: Workflow) -> dict[str, Any]:
@@ -137,7 +153,7 @@ def to_json(workflow: Workflow) -> dict[str, Any]:
     raw["nodes"] = {name: _node_json(raw["nodes"][name]) for name in sorted(raw["nodes"])}
     raw["links"] = sorted(raw["links"])
     for name in ("variables", "requires", "layout"):
-        raw[name] = dict(sorted(raw[name].items()))
+        raw[name] = dict(sorted(raw.pop(name).items()) if name == "layout" else sorted(raw[name].items()))
     return raw
 
 

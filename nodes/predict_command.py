@@ -119,11 +119,8 @@ def newest_of(record: RunRecord) -> Path:
 
 def _artifacts(record: RunRecord) -> Iterator[tuple[str, Path]]:
     """Kind and folder of every artifact that is still there, in the order of the graph."""
-    from engine.runs import WORKFLOW
-    from engine.workflow import load, order
-
-    for node in order(load(record.folder / WORKFLOW)):
-        for path in record.artifacts(node).values() if node in record.nodes else ():
+    for node in record.nodes:  # in running order, nodes of sub-graphs by their own ids
+        for path in record.artifacts(node).values():
             if path.is_dir():
                 yield read_description(path)["kind"], path
 

@@ -11,7 +11,9 @@ import typer
 
 from engine.commands.common import FileArgument, JsonOption, SetOption, open_workflow
 from engine.console import count, problem_text, say, say_json
+from engine.library import with_subgraphs
 from engine.registry import load_registry
+from engine.subgraph import expand as draw_out
 from engine.validate import check
 from engine.workflow import write_atomic
 
@@ -24,7 +26,7 @@ def validate(file: FileArgument, values: SetOption = None, as_json: JsonOption =
     ossicle validate demo --json
     """
     opened = open_workflow(file, values)
-    checked = check(opened.workflow, load_registry())
+    checked = check(opened.workflow, with_subgraphs(load_registry(), opened.base))
     if as_json:
         problems = [asdict(problem) for problem in checked.problems]
         say_json({"file": str(opened.path), "valid": not checked.errors, "problems": problems})
@@ -43,10 +45,12 @@ def validate(file: FileArgument, values: SetOption = None, as_json: JsonOption =
 def export_python(
     file: FileArgument,
     output: Annotated[str, typer.Option("-o", "--output", help="Where to write; standard output if not given.")] = "",
+    expand: Annotated[bool, typer.Option("--expand", help="Write the nodes of sub-graphs in their place.")] = False,
 ) -> None:
     """Write a workflow as a readable Python script that builds and runs the same graph.
 
-    `python SCRIPT` runs it; `python SCRIPT --save FILE` makes a workflow file of it again.
+    `python SCRIPT` runs it; `python SCRIPT --save FILE` makes a workflow file of it again. Sub-graphs stay one call
+    each and are read from `subgraphs/` of the folder where the script runs; with --expand it needs no other file.
 
     Examples:
     ossicle export-python demo
@@ -54,7 +58,10 @@ def export_python(
     """
     from engine.export import to_python
 
-    text = to_python(open_workflow(file).workflow)
+    opened = open_workflow(file)
+    text = to_python(
+        draw_out(opened.workflow, with_subgraphs(load_registry(), opened.base)) if expand else opened.workflow
+    )
     if output:
         write_atomic(Path(output), text)
         say(f"wrote {output}")

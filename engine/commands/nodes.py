@@ -10,29 +10,32 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from engine.commands.common import JsonOption
+from engine.commands.common import JsonOption, ProjectOption
 from engine.console import paint, say, say_json, table
 from engine.errors import OssicleError
+from engine.library import with_subgraphs
 from engine.node import NodeSpec, Port
 from engine.params import schema
 from engine.plain import spec_details, spec_json
 from engine.registry import LoadError, Registry, load_registry
 
 CATEGORIES = ("Data", "Features", "Train", "Evaluate", "Compress", "Deployment")
+HERE = Path()
 
 
-def nodes(as_json: JsonOption = False) -> None:
-    """List the node types, by stage, and plugins that could not be loaded.
+def nodes(project: ProjectOption = HERE, as_json: JsonOption = False) -> None:
+    """List the node types, by stage, the project's sub-graphs, and what could not be loaded.
 
     Examples:
     ossicle nodes
     ossicle nodes --json
     """
-    registry = load_registry()
+    registry = with_subgraphs(load_registry(), project)
     if as_json:
         errors = [{"name": e.name, "error": e.error, "remedy": e.remedy} for e in registry.errors]
         say_json({"nodes": [spec_json(spec) for spec in by_category(registry)], "errors": errors})
@@ -67,6 +70,7 @@ def describe(
     node: Annotated[
         str, typer.Argument(metavar="NODE", help="A node type: ossicle.mfcc, or mfcc.", show_default=False)
     ],
+    project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Explain a node type: ports, parameters with range and unit, what it does.
@@ -75,7 +79,7 @@ def describe(
     ossicle describe mfcc
     ossicle describe ossicle.train --json
     """
-    spec = find_spec(load_registry(), node)
+    spec = find_spec(with_subgraphs(load_registry(), project), node)
     if as_json:
         say_json(spec_details(spec))
         return
