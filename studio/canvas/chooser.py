@@ -39,6 +39,8 @@ from studio.model.rank import Entry, Match, ranked
 Index = QModelIndex | QPersistentModelIndex
 WIDTH: Final = 392
 ROW_PX: Final = 46
+CLEAR: Final = 35.0
+"""Points of a row that matches by its title or an alias, not by its description alone."""
 MOST_ROWS: Final = 7
 """Rows seen at once; the others are scrolled to."""
 
@@ -60,6 +62,8 @@ class Row:
     tag: str = ""
     kind: str = ""
     aliases: tuple[str, ...] = ()
+    is_likely: bool = False
+    """Of rows made from the text: whether they go before those found by their description alone."""
 
 
 class _Rows(QAbstractListModel):
@@ -256,9 +260,8 @@ class Chooser(Overlay):
         text = self.field.text().strip()
         favour = {entry.item: self.favour.get(entry.item.key, 0.0) for entry in self._entries}
         found = ranked(text, self._entries, favour)
-        extra = [Match(row, 0.0) for row in self.extra(text)]
-        is_clear = bool(found) and found[0].score >= 50
-        self.rows.show([*found, *extra] if is_clear or not extra else [*extra, *found])
+        extra = [Match(row, CLEAR if row.is_likely else 0.0) for row in self.extra(text)]
+        self.rows.show(sorted([*found, *extra], key=lambda match: -match.score))
         count = len(self.rows.found)
         self.list.setVisible(count > 0)
         self.none.setVisible(count == 0)

@@ -76,6 +76,7 @@ class Extras(QObject):
         canvas.typed.connect(self._ask_typed)
         canvas.view_changed.connect(self._look)
         canvas.document.changed.connect(lambda _old, _new: self.renamer.close_())
+        self.minimap.centre_wished.connect(canvas.viewer.centre)
         self.goer.chosen.connect(self.keys.show_node)
         self.quick.note_wished.connect(lambda text, at: self.marks.add_note(at, text))
         self.quick.added.connect(lambda _node: self.settled.emit())

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import (
     QAbstractTextDocumentLayout,
+    QColor,
     QFontMetricsF,
+    QLinearGradient,
     QPainter,
     QPainterPath,
     QPalette,
@@ -24,6 +26,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from studio.canvas.ink import mixed
 from studio.look.theme import colour, font
 from studio.model.boxes import Box
 from studio.model.marks import BAR, LEAST, Mark
@@ -211,7 +214,18 @@ class NoteItem(MarkItem):
             painter.setPen(colour("faint"))
             painter.drawText(room, Qt.AlignmentFlag.AlignTop, HINT)
         painter.restore()
+        if self.needed_height > area.height() + 2:
+            self._draw_fade(painter, room)
         self._draw_grip(painter)
+
+    def _draw_fade(self, painter: QPainter, room: QRectF) -> None:
+        """There is more text than room."""
+        area = QRectF(room.left(), room.bottom() - 26, room.width(), 26)
+        shade = mixed(colour(self.mark.colour), colour("panel"), 0.10)
+        fade = QLinearGradient(area.topLeft(), area.bottomLeft())
+        fade.setColorAt(0, QColor(shade.red(), shade.green(), shade.blue(), 0))
+        fade.setColorAt(1, shade)
+        painter.fillRect(area, fade)
 
     def _draw_text(self, painter: QPainter, room: QRectF) -> None:
         painter.translate(room.topLeft())
@@ -228,6 +242,7 @@ def laid_out(text: str) -> QTextDocument:
     made = QTextDocument()
     made.setDefaultFont(font())
     made.setDocumentMargin(0)
+    made.setIndentWidth(16)
     made.setUndoRedoEnabled(False)
     features = QTextDocument.MarkdownFeature.MarkdownDialectGitHub | QTextDocument.MarkdownFeature.MarkdownNoHTML
     made.setMarkdown(_with_breaks(text), features)

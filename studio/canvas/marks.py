@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QGraphicsView, QPlainTextEdit, QWidget
 
@@ -195,11 +195,13 @@ class Marks(QObject):
 
     def _written(self, workflow: Workflow, name: str, text: str) -> Workflow:
         """The text, and a note large enough for it."""
-        after = model.set_text(workflow, name, text)
-        item = self.items[name]
-        if not isinstance(item, NoteItem):
+        return self._roomy(model.set_text(workflow, name, text), name)
+
+    def _roomy(self, after: Workflow, name: str) -> Workflow:
+        mark = model.marks(after)[name]
+        if mark.group != "notes":
             return after
-        probe = NoteItem(model.marks(after)[name], self)
+        probe = NoteItem(mark, self)
         box, needed = probe.box, round(probe.needed_height)
         return model.set_box(after, name, box._replace(height=needed)) if needed > box.height else after
 
@@ -212,7 +214,7 @@ class Marks(QObject):
         def change(workflow: Workflow) -> Workflow:
             after, name = model.add_note(workflow, (at.x(), at.y()), text)
             made.append(name)
-            return after
+            return self._roomy(after, name)
 
         self.document.edit("Add note", change)
         self.document.select(marks=made)
@@ -263,10 +265,9 @@ class NoteEditor(QPlainTextEdit):
         self.setPlainText(item.mark.text)
         self.moveCursor(_TEXT_FLAG)
         area = _on_view(layer, item.mapRectToScene(item.area))
-        area.setSize(area.size().expandedTo(self.minimumSizeHint()).expandedTo(area.size()))
-        area.setWidth(max(area.width(), 160))
-        area.setHeight(max(area.height(), 72))
-        self.setGeometry(area)
+        lines = item.mark.text.count("\n") + 2
+        needed = min(260, max(84, lines * self.fontMetrics().lineSpacing() + 24))
+        self.setGeometry(QRect(area.topLeft(), area.size().expandedTo(QSize(230, needed))))
 
     @property
     def written(self) -> str:

@@ -131,7 +131,7 @@ class Minimap(QWidget):
         if not self._seen.isEmpty():
             accent = QColor(colour("accent"))
             painter.setPen(QPen(accent, 1.2))
-            accent.setAlphaF(0.07)
+            accent.setAlphaF(0.04)
             painter.setBrush(accent)
             painter.drawRoundedRect(self.seen_on_map, 4, 4)
         painter.end()

@@ -31,6 +31,9 @@ class Overlay(QFrame):
 
     def show_near(self, at: QPoint, away: QPoint = NOT_AWAY) -> None:
         """Show with the top left corner at a point of the parent; flipped or moved so that all of it is seen."""
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()  # what was shown or hidden while the frame was hidden counts now
         self.adjustSize()
         parent = self.parentWidget()
         assert parent is not None

@@ -21,10 +21,12 @@ from studio.model import edit
 from studio.model.document import Document
 from studio.model.edit import Place
 from studio.model.places import HEADER, WIDTH, port_y, shown_positions
+from studio.panels.palette import STAGES
 
 SAY, TAKE, NOTE = "say:", "take:", "note:"
 """Beginnings of the keys of offers that are more than a node type."""
-_WORDS: Final = re.compile(r"[^\W\d_][^\W_'’-]*(?:['’-][^\W_]+)*(?:[\s,;]+[^\W\d_][^\W_'’-]*(?:['’-][^\W_]+)*)*")
+_WORD: Final = r"[^\W\d_]+(?:['’-][^\W\d_]+)*"
+_WORDS: Final = re.compile(rf"{_WORD}(?:[\s,;]+{_WORD})*")
 _PLACE: Final = re.compile(r"(?:~|/|\.{1,2}/|[A-Za-z]:\\|https?://).*|.*\.(?:wav|flac|zip|tar|gz|tgz)", re.IGNORECASE)
 _NEAR: Final = 12.0
 """A new node moves on when another stands nearer than this."""
@@ -84,7 +86,7 @@ class QuickAdd(Chooser):
     # ---- what is offered
 
     def _specs(self) -> list[NodeSpec]:
-        specs = sorted(self.document.registry.specs.values(), key=lambda spec: (spec.category, spec.title))
+        specs = sorted(self.document.registry.specs.values(), key=_stage)
         return [spec for spec in specs if self._fits(spec)]
 
     def _fits(self, spec: NodeSpec) -> bool:
@@ -179,9 +181,15 @@ def row_of(spec: NodeSpec) -> Row:
     return Row(spec.id, spec.title, about, spec.category, main, (spec.id, spec.slug, *types))
 
 
+def _stage(spec: NodeSpec) -> tuple[int, str, str]:
+    """As the palette lists them: from data to the hub."""
+    place = STAGES.index(spec.category) if spec.category in STAGES else len(STAGES)
+    return place, spec.category, spec.title
+
+
 def _offer(spec: NodeSpec, key: str, title: str) -> Row:
     row = row_of(spec)
-    return Row(key, title, row.about, row.tag, row.kind)
+    return Row(key, title, row.about, row.tag, row.kind, is_likely=True)
 
 
 def _read(key: str) -> Offer:

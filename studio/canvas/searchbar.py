@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QToolButton
 
@@ -15,6 +15,7 @@ from studio.model.boxes import boxes
 from studio.model.find import find
 
 WIDTH = 380
+SEEN_ROOM = 24.0
 
 
 class SearchBar(Overlay):
@@ -108,7 +109,9 @@ class SearchBar(Overlay):
     def _go(self) -> None:
         self.document.select([self.found[self.place]])
         self._show()
-        self.canvas.centre_on(self.found[self.place])
+        box = boxes(self.document.workflow, self.document.registry)[self.found[self.place]]
+        if not self.canvas.viewer.seen().contains(QRectF(*box.grown(SEEN_ROOM))):
+            self.canvas.centre_on(self.found[self.place])
 
     def _show(self) -> None:
         parts = boxes(self.document.workflow, self.document.registry)

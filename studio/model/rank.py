@@ -67,8 +67,9 @@ def _score_word(word: str, entry: Entry[T]) -> tuple[float, tuple[int, ...]]:
     score, marks = _in_title(word, title)
     if score >= ALIAS:
         return score, marks
-    if any(part.startswith(word) for alias in entry.aliases for part in (alias.casefold(), *_parts(alias))):
-        return ALIAS - 0.1 * len(title), ()
+    for place, alias in enumerate(entry.aliases):  # the first named are the nearest
+        if any(part.startswith(word) for part in (alias.casefold(), *_parts(alias))):
+            return ALIAS - place - 0.1 * len(title), ()
     if score:
         return score, marks
     if len(word) >= 3 and any(part.startswith(word) for part in _parts(entry.about)):
