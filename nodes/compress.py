@@ -52,13 +52,14 @@ class QuantizeParams(Params):
     """Layers left in float32, by name (conv1, b1.short, fc)."""
 
 
-@node("ossicle.quantize", version=1, category="Compress")
+@node("ossicle.quantize", version=2, category="Compress")
 def quantize(model: Model, features: FeatureSet, params: QuantizeParams, ctx: Context) -> Model:
     """Turn a float32 model into int8 for onnxruntime.
 
     Norms are folded, activations calibrated on real clips, and every operator set between QuantizeLinear and
-    DequantizeLinear (static QDQ). `quantization.json` holds accuracy and size before and after and the error of each
-    layer on clips that calibration has not seen. Weights and architecture travel along unchanged, in float32.
+    DequantizeLinear (static QDQ). `quantization.json` holds accuracy and size before and after, and of each layer the
+    error and a histogram of its outputs on clips that calibration has not seen. Weights and architecture travel along
+    unchanged, in float32.
     """
     _check_float(model)
     check_fit(model, features)

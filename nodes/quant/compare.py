@@ -14,7 +14,26 @@ from nodes.quant.calibrate import Blocks
 from nodes.quant.tensors import float_tensors, watch
 
 _DEQUANTIZED: Final = "_DequantizeLinear_Output"
+BINS: Final = 64
+MARGIN: Final = 0.1
+"""Room beside the codes' range in a histogram, as a share of it."""
 _ONLY_MOVE: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Outputs of a layer in the float model, and the range that the int8 model's codes cover.
+
+    Counts lie between `edges_low` and `edges_high`; the end bins also hold what lies beyond.
+    """
+
+    low: float
+    high: float
+    edges_low: float
+    edges_high: float
+    counts: tuple[int, ...]
+    clipped: float
+    """Share of the outputs outside low ... high."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,28 @@ class LayerError:
     max_value: float
     """Largest magnitude in the float model, to read max_error against."""
     weights_sqnr_db: float | None
+    activation: Activation | None = None
+    """None where the output is not quantized."""
+
+
+class _Counts:
+    """A histogram of one tensor, filled block by block."""
+
+    def __init__(self, low: float, high: float) -> None:
+        spare = MARGIN * (high - low)
+        self.low, self.high = low, high
+        self.edges = np.linspace(low - spare, high + spare, BINS + 1)
+        self.counts = np.zeros(BINS, np.int64)
+        self.beyond = 0
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        self.beyond += int(((values < self.low) | (values > self.high)).sum())
+        self.counts += np.histogram(np.clip(values, self.edges[0], self.edges[-1]), self.edges)[0]
+
+    def done(self) -> Activation:
+        counts = tuple(self.counts.tolist())
+        ends = float(self.edges[0]), float(self.edges[-1])
+        return Activation(self.low, self.high, *ends, counts, self.beyond / max(sum(counts), 1))
 
 
 @dataclass
@@ -37,6 +78,7 @@ class _Sums:
     noise: float = 0.0
     worst: float = 0.0
     largest: float = 0.0
+    counts: _Counts | None = None
 
     def add(self, true: NDArray[np.float32], found: NDArray[np.float32]) -> None:
         error = found.astype(np.float64) - true
@@ -44,6 +86,11 @@ class _Sums:
         self.noise += float(np.square(error).sum())
         self.worst = max(self.worst, float(np.abs(error).max()))
         self.largest = max(self.largest, float(np.abs(true).max()))
+        if self.counts is not None:
+            self.counts.add(true)
+
+    def activation(self) -> Activation | None:
+        return self.counts.done() if self.counts is not None else None
 
 
 def layer_errors(folded: Path, quantized: Path, blocks: Blocks, threads: int = 1) -> list[LayerError]:
@@ -55,7 +102,10 @@ def layer_errors(folded: Path, quantized: Path, blocks: Blocks, threads: int = 1
     layers = _layers(true_model, found_model)
     true_names = [tensor for tensor, _ in layers.values()]
     found_names = [tensor for _, tensor in layers.values()]
-    sums = {layer: _Sums() for layer in layers}
+    spans = _spans(found_model)
+    sums = {
+        layer: _Sums(counts=_Counts(*spans[twin]) if twin in spans else None) for layer, (_, twin) in layers.items()
+    }
     pairs = zip(
         watch(folded, true_names, blocks(), threads), watch(quantized, found_names, blocks(), threads), strict=True
     )
@@ -65,7 +115,9 @@ def layer_errors(folded: Path, quantized: Path, blocks: Blocks, threads: int = 1
     operators = {node.name: node.op_type for node in true_model.graph.node}
     weights = _weight_sqnr(true_model, found_model)
     return [
-        LayerError(layer, operators[layer], sqnr_db(s.signal, s.noise), s.worst, s.largest, weights.get(layer))
+        LayerError(
+            layer, operators[layer], sqnr_db(s.signal, s.noise), s.worst, s.largest, weights.get(layer), s.activation()
+        )
         for layer, s in sums.items()
     ]
 
@@ -93,6 +145,19 @@ def _layers(true_model: onnx.ModelProto, found_model: onnx.ModelProto) -> dict[s
             layer = node.name.removesuffix(".relu")
             layers[layer if layer in names else node.name] = (tensor, twin)
     return layers
+
+
+def _spans(model: onnx.ModelProto) -> Mapping[str, tuple[float, float]]:
+    """Lowest and highest value of the codes of every quantized activation, by its dequantized tensor."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] not in constants and len(node.input) > 2:
+            scale, zero = constants[node.input[1]], constants[node.input[2]]
+            codes = np.iinfo(zero.dtype)
+            low, high = (float(scale) * (code - int(zero)) for code in (codes.min, codes.max))
+            found[node.output[0]] = (low, high)
+    return found
 
 
 def _weight_sqnr(true_model: onnx.ModelProto, found_model: onnx.ModelProto) -> Mapping[str, float | None]:

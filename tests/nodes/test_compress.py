@@ -69,6 +69,20 @@ def test_every_layer_has_its_error(digit_model: Model, digit_features: FeatureSe
     assert made.meta.metrics["worst_layer_sqnr_db"] == min(row["sqnr_db"] for row in layers.values())
 
 
+def test_every_layer_has_a_histogram_of_its_outputs(
+    digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    made = quantized(digit_model, digit_features, tmp_path, error_clips=5, keep_float=("fc",))
+    layers = {row["layer"]: row for row in made.json("quantization.json")["layers"]}
+    assert layers["fc"]["activation"] is None
+    found = layers["conv1"]["activation"]
+    channels, frames = 8, 98
+    assert sum(found["counts"]) == 5 * channels * frames
+    assert found["low"] == 0.0 < found["high"], "after a ReLU no code is negative"
+    assert found["edges_low"] < found["low"] and found["edges_high"] > found["high"]
+    assert 0.0 <= found["clipped"] < 0.05
+
+
 def test_weights_and_architecture_travel_along(digit_model: Model, digit_features: FeatureSet, tmp_path: Path) -> None:
     made = quantized(digit_model, digit_features, tmp_path)
     for name in ("weights.safetensors", "architecture.json"):
