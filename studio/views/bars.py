@@ -173,5 +173,6 @@ def scrolled(widget: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(widget)
+    area.setMinimumHeight(32)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return area

@@ -68,7 +68,7 @@ class Regions(QWidget):
         box = QRectF(0.5, top + HEAD, self.width() - 1, BAR)
         round_box = QPainterPath()
         round_box.addRoundedRect(box, 5, 5)
-        painter.fillPath(round_box, theme.colour("raised"))
+        painter.fillPath(round_box, theme.colour("line", 0.7))
         painter.save()
         painter.setClipPath(round_box)
         x = box.left()
