@@ -57,12 +57,12 @@ class Docks:
         window.setCorner(Qt.Corner.BottomRightCorner, Side.RightDockWidgetArea)
         for place in PLACES:
             self.docks[place.name] = self._make(place, panels[place.name])
-        self.arrange()
-        self._first = window.saveState(VERSION)
+        self._tabify()
 
     def _make(self, place: Place, panel: QWidget) -> QDockWidget:
         dock = QDockWidget(place.title, self.window)
         dock.setObjectName(f"dock-{place.name}")
+        panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         dock.setWidget(panel)
         dock.setTitleBarWidget(QWidget(dock))  # the tab, or the panel itself, says what it is; drag by the tab
         dock.topLevelChanged.connect(
@@ -76,13 +76,18 @@ class Docks:
         for place in PLACES:
             dock = self.docks[place.name]
             dock.setFloating(False)
-            self.window.addDockWidget(place.side, dock)
+            if self.window.dockWidgetArea(dock) != place.side:
+                self.window.addDockWidget(place.side, dock)
             dock.show()
+        self._tabify()
+        self.docks["plots"].raise_()
+        self.fit()
+
+    def _tabify(self) -> None:
         bottom = [self.docks[p.name] for p in PLACES if p.side == Side.BottomDockWidgetArea]
         for first, second in zip(bottom, bottom[1:], strict=False):
-            self.window.tabifyDockWidget(first, second)
-        bottom[0].raise_()
-        self.fit()
+            if second not in self.window.tabifiedDockWidgets(first):
+                self.window.tabifyDockWidget(first, second)
 
     def fit(self) -> None:
         """The first sizes; on a small window the side docks narrow before the canvas does."""
@@ -92,11 +97,6 @@ class Docks:
         self.window.resizeDocks(sides, widths, Qt.Orientation.Horizontal)
         height = min(BOTTOM_PX, round(self.window.height() * 0.34))
         self.window.resizeDocks([self.docks["plots"]], [height], Qt.Orientation.Vertical)
-
-    def reset(self) -> None:
-        """Forget how the person arranged them."""
-        self.window.restoreState(self._first, VERSION)
-        self.arrange()
 
     def show(self, name: str) -> None:
         """Bring a panel to the front."""
@@ -147,7 +147,7 @@ class Docks:
             )
             for place in PLACES
         ]  # fmt: skip
-        return [*shown, *floats, Command("view.reset", "Reset the panels", "View/Panels", self.reset)]
+        return [*shown, *floats, Command("view.reset", "Reset the panels", "View/Panels", self.arrange)]
 
     def float(self, name: str) -> None:
         """Put a panel into a window of its own, or back."""

@@ -47,8 +47,8 @@ def take(shot: Shot) -> None:
 
     window = make_window(shot.ground)
     window.resize(*shot.size)
-    window.docks.arrange()
     window.show()
+    window.docks.arrange()
     window.open_first(shot.opened)
     window.begin(with_runner=shot.run)
     if shot.run:

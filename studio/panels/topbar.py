@@ -65,10 +65,11 @@ class TopBar(QWidget):
         self.logo = QLabel()
         self.menus = QMenuBar()
         self.menus.setStyleSheet("QMenuBar { border: none; background: transparent; }")
-        self.menus.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+        self.menus.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.file = Elided(mode=Qt.TextElideMode.ElideMiddle)
         self.saved = QLabel()
         self.saved.setObjectName("badge")
+        self.saved.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Maximum)
         self.plan = Elided("mute")
         self.plan.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.buttons: dict[str, QPushButton] = {}
