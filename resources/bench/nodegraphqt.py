@@ -16,8 +16,8 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["QT_PREFERRED_BINDING"] = "PySide6"
 warnings.simplefilter("ignore")
 
-from NodeGraphQt import BaseNode, NodeGraph  # noqa: E402
-from PySide6 import QtCore, QtWidgets  # noqa: E402
+from NodeGraphQt import BaseNode, NodeGraph  # noqa: E402, TID253
+from PySide6 import QtCore, QtWidgets  # noqa: E402, TID253
 
 COUNT, FRAMES = int(sys.argv[1]), int(sys.argv[2])
 

@@ -71,6 +71,7 @@ class Canvas(QWidget):
         self._states: dict[str, NodeState] = {}
         self._thumbs: dict[str, Thumb] = {}
         self._building: Iterator[object] | None = None
+        self._has_first = False
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._build_some)
@@ -99,8 +100,8 @@ class Canvas(QWidget):
         if fit:
             self.viewer.is_fitted = True
             self.fit()
-        self._building = self.graph.build(self._first())
         self._update_far()
+        self._building, self._has_first = self.graph.build(self._first()), False
         self._build_some()
         self._show_selection(self.document.selection)
 
@@ -109,13 +110,12 @@ class Canvas(QWidget):
         self.far.show(graph.head, graph.registry, graph.places, extra_ports(graph.head, graph.registry))
         self.far.set_states(self._states)
 
-    def _first(self) -> list[str]:
-        """Node ids, those in the window first."""
-        seen = self.viewer.seen()
-        return sorted(self.far.spots, key=lambda name: not self.far.spots[name].area.intersects(seen))
+    def _first(self) -> frozenset[str]:
+        """Nodes whose items must be there for the first frame: those in the window, if it shows items at all."""
+        return frozenset() if self.is_far else self.boxes_in(self.viewer.seen())
 
     def _build_some(self) -> None:
-        """Make items for one slice of time; near, everything in the window before the first frame."""
+        """Make items for one slice of time, but first all that the window shows."""
         if self._building is None:
             self._timer.stop()
             return
@@ -125,7 +125,8 @@ class Canvas(QWidget):
                 self._dress(made)
             if self.is_far and isinstance(made, QGraphicsItem):
                 made.setFlag(NO_CONTENTS)
-            if time.perf_counter() > end:
+            self._has_first = self._has_first or made is None
+            if self._has_first and time.perf_counter() > end:
                 self._timer.start()
                 return
         self._building = None
@@ -304,9 +305,8 @@ class Canvas(QWidget):
         for name, at in places.items():
             self.graph.move(name, at)
             self.far.move(name, at)
-            for port in self.graph.boxes[name].ports():
-                for wire in port.wires:
-                    self.far.route(wire.link, wire.source.middle(), wire.target.middle())
+            for wire in self.graph.boxes[name].wires():
+                self.far.route(wire.link, wire.source.middle(), wire.target.middle())
         if self.is_far:
             self.viewer.viewport().update()
 

@@ -86,11 +86,12 @@ def state_word(node: Node, state: NodeState) -> str:
 
 
 def parameter_lines(node: Node, spec: NodeSpec | None, values: Mapping[str, JsonValue]) -> tuple[str, ...]:
-    """What was set on this node, one fact a line; an unknown type says which it is."""
+    """What was set on this node, the first on a line of its own; an unknown type says which it is."""
     if spec is None:
         return (node.type, "not installed")
     given = [(name, fill(value, values)) for name, value in node.params.items() if name != "preset"]
-    return tuple(f"{label(name)} {value_text(value)}" for name, value in given)[:LINES]
+    told = [f"{label(name)} {value_text(value)}" for name, value in given]
+    return tuple(line for line in (*told[:1], " · ".join(told[1:])) if line)
 
 
 def label(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from pydantic import JsonValue
 from PySide6.QtCore import QPointF
@@ -105,12 +105,21 @@ class Graph:
         self.scene.addItem(wire)
         return wire
 
-    def build(self, names: Iterable[str]) -> Iterator[Box | Wire | None]:
-        """Make every item, one at a time: boxes in the given order, then wires."""
-        for name in names:
+    def build(self, first: Container[str]) -> Iterator[Box | Wire | Link | None]:
+        """Make every item, one at a time: some boxes and the wires between them, None, then all others."""
+        early = [name for name in self.head.nodes if name in first]
+        late = [name for name in self.head.nodes if name not in first]
+        inner = {rank for rank, link in enumerate(self.head.links) if link.source in first and link.target in first}
+        for name in early:
+            yield self.add_box(name)
+        for rank in sorted(inner):
+            yield self.add_link(self.head.links[rank], rank) or self.head.links[rank]
+        yield None
+        for name in late:
             yield self.add_box(name)
         for rank, link in enumerate(self.head.links):
-            yield self.add_link(link, rank)
+            if rank not in inner:
+                yield self.add_link(link, rank) or link
 
     # ---- asking
 
@@ -128,14 +137,8 @@ class Graph:
             return
         box.setPos(at)
         self.places[name] = (at.x(), at.y())
-        self.route(box)
-
-    def route(self, box: Box) -> list[Wire]:
-        """Have the wires of a box follow it."""
-        wires = [wire for port in box.ports() for wire in port.wires]
-        for wire in wires:
+        for wire in box.wires():
             wire.route()
-        return wires
 
     def remove_wire(self, link: Link) -> None:
         """Take a wire out."""
@@ -146,7 +149,7 @@ class Graph:
     def remove_box(self, name: str) -> None:
         """Take a box and its wires out."""
         box = self.boxes.pop(name)
-        for wire in [wire for port in box.ports() for wire in port.wires]:
+        for wire in box.wires():
             self.remove_wire(wire.link)
         self.places.pop(name, None)
         self.scene.removeItem(box)
@@ -191,7 +194,7 @@ class Graph:
         for name in changed:
             box = self.boxes[name]
             box.node = new.nodes[name]
-            for wire in (wire for port in box.ports() for wire in port.wires):
+            for wire in box.wires():
                 wire.update()
         if new.variables != old.variables:
             changed |= set(self.boxes)

@@ -156,10 +156,10 @@ def shadow() -> QColor:
 def mixed(one: QColor, other: QColor, part: float) -> QColor:
     """`part` of one colour over the rest of another, solid: cheaper to draw than a translucent one."""
     back = 1.0 - part
-    return QColor.fromRgbF(
-        one.redF() * part + other.redF() * back,
-        one.greenF() * part + other.greenF() * back,
-        one.blueF() * part + other.blueF() * back,
+    return QColor(
+        round(one.red() * part + other.red() * back),
+        round(one.green() * part + other.green() * back),
+        round(one.blue() * part + other.blue() * back),
     )
 
 

@@ -25,6 +25,7 @@ from studio.run.state import NEVER, NodeState
 
 if TYPE_CHECKING:
     from engine.node import Port as PortSpec
+    from studio.canvas.pipes import Wire
 
 PAD: Final = 12.0
 OVERHANG: Final = 18.0
@@ -78,6 +79,10 @@ class Box(AbstractNodeItem):
     def ports(self) -> list[Port]:
         """All ports, inputs first."""
         return [*self.inputs_by_name.values(), *self.outputs_by_name.values()]
+
+    def wires(self) -> list[Wire]:
+        """Every wire that ends here, once."""
+        return list(dict.fromkeys(wire for port in self.ports() for wire in port.wires))
 
     def port(self, name: str, *, is_output: bool) -> Port | None:
         """The port of a name."""
