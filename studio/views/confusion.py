@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +19,7 @@ from studio.views.data.confusion import (
     read_confusion,
     worst_pairs,
 )
+from studio.views.data.document import top_level
 from studio.views.matrix import Matrix
 from studio.views.parts import Choice, ElidedLabel, LoadedCard
 from studio.views.table import Table
@@ -32,17 +32,8 @@ AXES: Final = "rows: truth · columns: what it was taken for"
 
 
 def has_confusion(artifact: Artifact) -> bool:
-    """Whether a report holds a confusion matrix; reads the file once."""
-    return report_has(artifact, "confusion")
-
-
-def report_has(artifact: Artifact, *keys: str) -> bool:
-    """Whether report.json has all of these; a file that cannot be read has none."""
-    try:
-        raw = json.loads((artifact.path / REPORT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(raw, dict) and all(key in raw for key in keys)
+    """Whether a report holds a confusion matrix."""
+    return top_level(artifact.path / REPORT_FILE, "confusion", "classes")
 
 
 def read_report(artifact: Artifact, scene: Scene) -> tuple[Confusion, list[ClassRow]]:

@@ -5,7 +5,6 @@ The report that is read is described in `studio.views.data.front`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -19,8 +18,8 @@ from engine.artifact import Artifact, Report
 from engine.evidence import metric_text, words
 from studio.look import theme
 from studio.views.chart import Chart, dot
-from studio.views.confusion import REPORT_FILE
 from studio.views.data.curves import limits as span_of
+from studio.views.data.document import is_of_kind
 from studio.views.data.front import (
     COMPLETE,
     Limit,
@@ -38,15 +37,12 @@ from studio.views.viewer import Scene, viewer
 
 NARROW_PX: Final = 520
 FRONT: Final = "front"
+REPORT_FILE: Final = "report.json"
 
 
 def is_search(artifact: Artifact) -> bool:
     """Whether a report is that of a search."""
-    try:
-        raw = json.loads((artifact.path / REPORT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(raw, dict) and raw.get("kind") == "search"
+    return is_of_kind(artifact.path / REPORT_FILE, "search")
 
 
 def read_trials(artifact: Artifact, _scene: Scene) -> Search:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider
 from engine.artifact import Artifact, FeatureSet, Model, Report
 from studio.look import theme
 from studio.views.chart import Chart, dot, ticks_of
-from studio.views.confusion import report_has
+from studio.views.data.document import top_level
 from studio.views.data.roc import (
     DET_HIGH,
     DET_LOW,
@@ -51,7 +51,7 @@ class Curves:
 
 def has_scores(artifact: Artifact) -> bool:
     """Whether a report keeps the scores of every clip."""
-    return (artifact.path / ARRAYS_FILE).is_file() and report_has(artifact, "classes")
+    return (artifact.path / ARRAYS_FILE).is_file() and top_level(artifact.path / REPORT_FILE, "classes")
 
 
 def read_scores(artifact: Artifact, scene: Scene) -> Curves:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QModelIndex,
     QPersistentModelIndex,
     QSortFilterProxyModel,
@@ -117,6 +118,7 @@ class Table(QTableView):
     chosen = Signal(int)
 
     def __init__(self, name: str, parent: QWidget | None = None, *, is_sortable: bool = True) -> None:
+        self._ground = ""
         super().__init__(parent)
         self.setAccessibleName(name)
         self.source = Rows(self)
@@ -139,8 +141,23 @@ class Table(QTableView):
         header.setMinimumSectionSize(36)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.setAutoFillBackground(False)
-        self.setStyleSheet("QTableView, QHeaderView, QHeaderView::section { background: transparent; }")
+        self._restyle()
         self.selectionModel().currentRowChanged.connect(self._tell)
+
+    def _restyle(self) -> None:
+        """On a card's ground the chosen row needs more than the style sheet's shade."""
+        self._ground = theme.ground()
+        self.setStyleSheet(
+            "QTableView, QHeaderView, QHeaderView::section { background: transparent; }"
+            f"QTableView {{ selection-background-color: {theme.colour('line').name()}; }}"
+            f"QTableView::item:selected {{ background: {theme.colour('line').name()}; }}"
+        )
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow a change of the window's colours."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self._ground != theme.ground():
+            self._restyle()
 
     def fill(self, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Show other rows, in the given order until a header is clicked."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from engine.evidence import metric_text, words
 
 MOST_ROWS: Final = 5000
+_INDENTED: Final = b'{\n "'
+"""How `json.dumps(indent=1)` begins: there a top-level key stands after a line end and one space."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +100,36 @@ def _list_sheet(name: str, items: Sequence[Any]) -> Sheet | None:
 
 def _cell(value: object) -> object:
     return value if not isinstance(value, (list, Mapping)) else str(value)
+
+
+def top_level(path: Path, *keys: str) -> bool:
+    """Whether a JSON file has all these keys; asked often, so it looks before it parses. False if unreadable."""
+    return all(_holds(path, f'"{key}":') for key in keys)
+
+
+def is_of_kind(path: Path, kind: str) -> bool:
+    """Whether the top-level "kind" of a JSON file is this one."""
+    return _holds(path, f'"kind": "{kind}"')
+
+
+def _holds(path: Path, entry: str) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return _found(path, stat.st_mtime_ns, stat.st_size, entry)
+
+
+@functools.lru_cache(maxsize=512)
+def _found(path: Path, _changed_ns: int, _size_bytes: int, entry: str) -> bool:
+    try:
+        data = path.read_bytes()
+        if data.startswith(_INDENTED):
+            return data.find(b"\n " + entry.encode()) >= 0
+        raw = json.loads(data)
+    except (OSError, ValueError):
+        return False
+    if not isinstance(raw, dict):
+        return False
+    entries = (f'"{key}": {json.dumps(value) if isinstance(value, str) else ""}' for key, value in raw.items())
+    return any(text.startswith(entry) for text in entries)
