@@ -110,6 +110,16 @@ def _patch_items() -> None:
         _part(f"qgraphics.{name}").ITEM_CACHE_MODE = QtWidgets.QGraphicsItem.CacheMode.NoCache
 
 
+class _NoSearch:
+    """In place of NodeGraphQt's tab search: a window of its own per view, and we have our own."""
+
+    class _Signal:
+        def connect(self, _slot: object) -> None:
+            """Nobody searches."""
+
+    search_submitted = _Signal()
+
+
 os.environ.setdefault("QT_PREFERRED_BINDING", "PySide6")
 _patch_enums()
 if TYPE_CHECKING:  # NodeGraphQt is untyped: what a checker may know of its classes is what Qt's own have
@@ -144,6 +154,7 @@ else:
         PortItem = _part("qgraphics.port").PortItem
         PipeItem = _part("qgraphics.pipe").PipeItem
         LivePipeItem = _part("qgraphics.pipe").LivePipeItem
+        _part("widgets.viewer").TabSearchMenuWidget = _NoSearch
     _patch_items()
 
 __all__ = ["AbstractNodeItem", "LivePipeItem", "NodeItem", "NodeViewer", "PipeItem", "PortItem"]

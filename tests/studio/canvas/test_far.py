@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QGraphicsItem
 from pytestqt.qtbot import QtBot
 
 from engine.registry import Registry
-from engine.theme import STATES
+from engine.theme import STATES, TOKENS
 from studio.bench_editor import graph, step
 from studio.canvas import far, ink
 from studio.canvas.canvas import Canvas
@@ -135,9 +135,9 @@ def test_tiny_boxes_are_plain_but_still_coloured(canvas: Canvas) -> None:
 def test_the_ground_may_change_meanwhile(canvas: Canvas, dark: Any) -> None:
     canvas.viewer.look(QPointF(-20, -20), 0.3)
     at = canvas.far.spots["n-0"].area.bottomLeft() + QPointF(8, -12)
-    assert pixel(canvas, at) == QColor(theme.table.TOKENS["panel"].dark)
+    assert pixel(canvas, at) == QColor(TOKENS["panel"].dark)
     theme.apply(dark, "light")
-    assert pixel(canvas, at) == QColor(theme.table.TOKENS["panel"].light)
+    assert pixel(canvas, at) == QColor(TOKENS["panel"].light)
 
 
 def test_small_graphs_are_painted_box_by_box_much_longer(canvas: Canvas, document: Document) -> None:

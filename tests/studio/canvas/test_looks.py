@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from engine.fault import Fault
-from engine.theme import STATES
+from engine.theme import STATES, TOKENS
 from engine.workflow import parse
 from studio.canvas.canvas import Canvas
 from studio.canvas.ends import PortEnd
@@ -163,9 +163,8 @@ def test_light_and_dark(canvas: Canvas, dark: Any) -> None:
     for ground in ("light", "dark"):
         theme.apply(dark, ground)
         image = shot(canvas)
-        tokens = theme.table.TOKENS
-        assert at(canvas, image, QPointF(WIDTH / 2, 92)) == QColor(getattr(tokens["panel"], ground))
-        assert at(canvas, image, QPointF(-40, -41)) == QColor(getattr(tokens["canvas"], ground))
+        assert at(canvas, image, QPointF(WIDTH / 2, 92)) == QColor(getattr(TOKENS["panel"], ground))
+        assert at(canvas, image, QPointF(-40, -41)) == QColor(getattr(TOKENS["canvas"], ground))
 
 
 def test_names_stand_beside_the_ports_of_the_selected_box(canvas: Canvas) -> None:
