@@ -23,6 +23,7 @@ from studio.views.data.roc import (
     Operating,
     RocCurve,
     clip_seconds,
+    corners,
     curves,
     det,
     deviates,
@@ -141,7 +142,7 @@ class RocCard(LoadedCard):
         return self.form.value == "det"
 
     def _places(self, found: RocCurve) -> tuple[Floats, Floats]:
-        return det(found) if self.is_det else (found.false_alarm, found.hit)
+        return det(found) if self.is_det else corners(found)
 
     def _draw(self, *_: object) -> None:
         if self.data is None:

@@ -46,7 +46,7 @@ class Scale:
     @property
     def label(self) -> str:
         """The axis' name with its unit."""
-        return f"{self.name} / {self.unit}" if self.unit and self.unit != "%" else (self.unit or self.name)
+        return f"{self.name} / {self.unit}" if self.unit not in ("", "%", self.name) else (self.unit or self.name)
 
 
 LOSS: Final = Scale("loss", "", "low")

@@ -77,12 +77,16 @@ def curve(name: str, scores: Floats, is_hit: NDArray[np.bool_]) -> RocCurve | No
     accepted = np.cumsum(hits)[ends]
     alarms = ends + 1 - accepted
     x, y = np.append(0.0, alarms / negatives), np.append(0.0, accepted / positives)
-    kept = _corners(x, y)
-    return RocCurve(name, x[kept], y[kept], np.append(np.inf, ranked[ends])[kept], positives, negatives)
+    return RocCurve(name, x, y, np.append(np.inf, ranked[ends]), positives, negatives)
+
+
+def corners(found: RocCurve) -> tuple[Floats, Floats]:
+    """False alarm and hit rates without the points inside horizontal and vertical runs: the same line, fewer points."""
+    kept = _corners(found.false_alarm, found.hit)
+    return found.false_alarm[kept], found.hit[kept]
 
 
 def _corners(x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """All points but those inside horizontal and vertical runs."""
     inside = np.zeros(len(x), bool)
     inside[1:-1] = ((x[1:-1] == x[:-2]) & (x[1:-1] == x[2:])) | ((y[1:-1] == y[:-2]) & (y[1:-1] == y[2:]))
     return ~inside
@@ -132,7 +136,8 @@ def deviates(rates: Floats) -> Floats:
 
 def det(found: RocCurve) -> tuple[Floats, Floats]:
     """False alarm and miss rate as normal deviates."""
-    return deviates(found.false_alarm), deviates(1.0 - found.hit)
+    false_alarm, hit = corners(found)
+    return deviates(false_alarm), deviates(1.0 - hit)
 
 
 DET_TICKS: Final[Mapping[float, str]] = {
