@@ -1,5 +1,6 @@
 """Importing this registers every viewer of our own."""
 
+import studio.views.clips
 import studio.views.confusion
 import studio.views.curves
 import studio.views.firmware
@@ -9,4 +10,6 @@ import studio.views.pareto
 import studio.views.receipt
 import studio.views.report
 import studio.views.roc
+import studio.views.sound
+import studio.views.statistics
 import studio.views.weights  # noqa: F401
