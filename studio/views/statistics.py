@@ -181,15 +181,15 @@ class StatisticsCard(LoadedCard):
 
     def _draw(self, *_: object) -> None:
         if self.found is not None:
-            self.bars.show_rows(self.found.rows[self.by.key], self.found.subsets)
+            self.bars.show_rows(self.found.rows[self.by.value], self.found.subsets)
 
     def table_rows(self) -> list[list[object]]:
         """What is shown."""
         if self.found is None:
             return []
-        rows = self.found.rows[self.by.key]
+        rows = self.found.rows[self.by.value]
         return [
-            [self.by.key, *self.found.subsets],
+            [self.by.value, *self.found.subsets],
             *([r.name, *(r.counts.get(s, 0) for s in self.found.subsets)] for r in rows),
         ]
 

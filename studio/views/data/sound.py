@@ -98,8 +98,8 @@ def show(clips: Clips, row: int) -> Shown:
     else:
         image, row_hz = log_mel(wave, rate_hz)
         span_s, rows_name = len(wave) / max(rate_hz, 1), "mel bands, dB"
-    about = (str(column[row]) for column in (table.clip_id, table.label, table.speaker, table.subset))
-    return Shown(row, *about, rate_hz, wave, image, span_s, rows_name, row_hz)
+    id, label, speaker, subset = (str(c[row]) for c in (table.clip_id, table.label, table.speaker, table.subset))
+    return Shown(row, id, label, speaker, subset, rate_hz, wave, image, span_s, rows_name, row_hz)
 
 
 def wave_of(audio: AudioSet, clips: Clips, row: int) -> Floats:
@@ -145,8 +145,8 @@ def _mel_middles(bands: int, front: Any) -> Floats:
 def log_mel(wave: Floats, rate_hz: int) -> tuple[Floats, Floats]:
     """Log-mel power in dB, 80 dB deep, (N_MELS, frames), and the bands' middle frequencies.
 
-    Triangles on the mel scale of O'Shaughnessy, m = 2595 log10(1 + f / 700) (Speech Communication, 1987), over the power
-    of Hann windows of 25 ms every 10 ms. Only for looking at: what a network gets is computed by the feature nodes.
+    Triangles on the mel scale of O'Shaughnessy (Speech Communication, 1987), m = 2595 log10(1 + f / 700), over the
+    power of Hann windows of 25 ms every 10 ms. Only for looking at: feature nodes compute what a network gets.
     """
     import numpy as np
 
