@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from engine.registry import Registry
+from engine.subgraph import outer_of
 from engine.workflow import Workflow
 from studio.run import inner
 from studio.run.estimate import left_s, total_s
@@ -22,13 +24,14 @@ class Board:
 
     Attributes:
         workflow: the workflow as it is edited.
+        registry: its node types.
         fold: the present or last run.
         plan: what a run would do, as of the last look.
         states: what is shown.
     """
 
-    def __init__(self) -> None:
-        self.workflow = Workflow()
+    def __init__(self, registry: Registry) -> None:
+        self.workflow, self.registry = Workflow(), registry
         self.fold, self.plan = Fold(), Plan()
         self.states: dict[str, NodeState] = {}
         self._live: dict[str, NodeState] = {}
@@ -51,17 +54,16 @@ class Board:
         self._live = {name: NodeState("queued", outputs=self._shown(name).outputs) for name in nodes}
         return self._update(self.workflow.nodes)
 
-    def begin(self) -> None:
+    def begin(self, ran: Workflow) -> None:
         """The run has begun: from now on it tells all."""
-        self._live = {}
+        self._live, self.fold.workflow = {}, ran
 
     def refresh(self, nodes: Iterable[str]) -> Nodes:
         """Take the states of nodes of the run over into their boxes."""
-        known = self.workflow.nodes
-        boxes = {inner.outer_of(name, known) for name in nodes}
-        for box, names in inner.members(self.fold.nodes, known).items():
+        boxes = self.boxes(nodes)
+        for box, names in inner.members(self.fold.nodes, self.workflow.nodes).items():
             if box in boxes:
-                self._live[box] = inner.box_state(box, names, {name: self.live_state(name) for name in names})
+                self._live[box] = self._box(box, names, {name: self.live_state(name) for name in names})
         return self._update(boxes)
 
     def rest(self) -> Nodes:
@@ -72,7 +74,7 @@ class Board:
     def take_plan(self, plan: Plan, is_active: bool) -> Nodes:
         """A new plan; what is live stays live while a run goes on."""
         self.plan = plan
-        self._resting = inner.shown(overlay(plan, self.fold.nodes), self.workflow.nodes)
+        self._resting = self._by_box(overlay(plan, self.fold.nodes, self.fold.workflow))
         if not is_active:
             self._live = {}
         return self._update(self.workflow.nodes)
@@ -80,7 +82,7 @@ class Board:
     def replay(self, fold: Fold) -> Nodes:
         """Show another run as it was."""
         self.fold = fold
-        self._live = inner.shown(fold.nodes, self.workflow.nodes)
+        self._live = self._by_box(fold.nodes)
         return self._update(self.workflow.nodes)
 
     def _update(self, nodes: Iterable[str]) -> Nodes:
@@ -94,6 +96,15 @@ class Board:
             else:
                 self.states.pop(name, None)
         return frozenset(changed)
+
+    def _by_box(self, states: Mapping[str, NodeState]) -> dict[str, NodeState]:
+        groups = inner.members(states, self.workflow.nodes)
+        return {box: self._box(box, names, states) for box, names in groups.items()}
+
+    def _box(self, box: str, names: list[str], states: Mapping[str, NodeState]) -> NodeState:
+        node = self.workflow.nodes.get(box)
+        spec = self.registry.find(node.type) if node is not None else None
+        return inner.box_state(box, names, states, inner.box_outputs(box, spec, states, self.registry))
 
     def _shown(self, name: str) -> NodeState:
         if name not in self.workflow.nodes:
@@ -126,19 +137,20 @@ class Board:
 
     def rows(self, node: str) -> Sequence[Row]:
         """Metric rows of a node; of the liveliest one inside a sub-graph."""
-        metrics, known = self.fold.metrics, self.workflow.nodes
+        metrics = self.fold.metrics
         if node in metrics:
             return metrics[node].rows
-        inside = [name for name in metrics if inner.outer_of(name, known) == node]
+        inside = [name for name in metrics if outer_of(name, self.workflow.nodes) == node]
         return max((metrics[name].rows for name in inside), key=len, default=())
 
     def boxes(self, nodes: Iterable[str]) -> Nodes:
         """The boxes that show nodes."""
-        return frozenset(inner.outer_of(name, self.workflow.nodes) for name in nodes)
+        return frozenset(outer_of(name, self.workflow.nodes) for name in nodes)
 
     def todo(self, part: Workflow, force: Iterable[str]) -> list[str]:
         """Boxes of a part of the workflow that an order will probably execute."""
         plan = self.plan
-        known: Mapping[str, object] = {**plan.forecasts, **plan.notes}
+        known = self.boxes(plan.forecasts) | plan.notes.keys()
         new = {name for name, node in part.nodes.items() if name not in known and node.mode == "active"}
-        return [name for name in part.nodes if name in self.boxes(plan.todo) | set(force) | new]
+        wanted = self.boxes(plan.todo) | set(force) | new
+        return [name for name in part.nodes if name in wanted]

@@ -82,7 +82,8 @@ class Child(QObject):
         self.rss_bytes = self.peak_bytes = 0
         self.cpu_percent = 0.0
         self._program = tuple(program) if program is not None else ()
-        self._process: QProcess | None = None
+        self._process = QProcess(self)  # one for all runners, one after the other
+        self._is_on = False
         self._state: State = "off"
         self._silent = 0
         self._order = ""
@@ -92,6 +93,7 @@ class Child(QObject):
         self._oom_kills: int | None = None
         self._beat: tuple[float, float] | None = None
         self._cancelled_s = 0.0
+        self._connect()
         self._pump = QTimer(self, singleShot=True, interval=0)
         self._pump.timeout.connect(self._hear)
         self._tick = QTimer(self, interval=round(self.patience.tick_s * 1000))
@@ -100,6 +102,14 @@ class Child(QObject):
         self._stage.timeout.connect(self._next_stage)
         self._later = QTimer(self, singleShot=True, interval=0)
         self._later.timeout.connect(self.start)
+
+    def _connect(self) -> None:
+        process = self._process
+        process.started.connect(lambda: memory.offer_as_victim(self.pid))
+        process.readyReadStandardOutput.connect(self._read)
+        process.readyReadStandardError.connect(self._read_error)
+        process.finished.connect(self._finished)
+        process.errorOccurred.connect(self._failed)
 
     # ---- what it is
 
@@ -111,7 +121,7 @@ class Child(QObject):
     @property
     def pid(self) -> int:
         """Its process id; 0 if there is none."""
-        return int(self._process.processId()) if self._process is not None else 0
+        return int(self._process.processId()) if self._is_on else 0
 
     @property
     def silent_s(self) -> float:
@@ -135,55 +145,50 @@ class Child(QObject):
 
     def start(self) -> None:
         """Start the process unless there is one; returns at once."""
-        if self._process is not None or self._is_closing:
+        if self._is_on or self._is_closing:
             return
         self._program = self._program or command()
         self._is_ready = self._is_busy = self._is_ours = self._restart = False
         self._death, self._beat, self._silent, self.rss_bytes, self.peak_bytes = None, None, 0, 0, 0
         self.lines, self._oom_kills = Lines(), memory.oom_kills()
         self.words.clear()
-        process = self._process = QProcess(self)
-        process.started.connect(lambda: memory.offer_as_victim(self.pid))
-        process.readyReadStandardOutput.connect(self._read)
-        process.readyReadStandardError.connect(self._read_error)
-        process.finished.connect(self._finished)
-        process.errorOccurred.connect(self._failed)
+        self._is_on = True
         self._become("starting")
         self._tick.start()
-        process.start(self._program[0], list(self._program[1:]))
+        self._process.start(self._program[0], list(self._program[1:]))
 
     def send(self, order: Mapping[str, Any]) -> None:
         """Hand over an order; a process that is not there yet is started and gets it when it is warm."""
         self.start()
-        if self._process is not None:
+        if self._is_on:
             self._is_busy, self._order = True, str(order.get("id", ""))
             self._write(json.dumps(dict(order)))
             if self._is_ready:
                 self._become("busy")
 
     def _write(self, line: str) -> None:
-        if self._process is not None:
+        if self._is_on:
             self._process.write(line.encode() + b"\n")
 
     # ---- stop, in stages
 
     def cancel(self) -> None:
         """Ask the run to stop; a runner that does not is sent SIGTERM after the grace, then SIGKILL."""
-        if self._process is not None and not self._stage.isActive():
+        if self._is_on and not self._stage.isActive():
             self._write("cancel")
             self._cancelled_s = time.monotonic()
             self._wait(self.patience.grace_s)
 
     def kill(self) -> None:
         """End the process at once; a new one is started."""
-        if self._process is not None:
+        if self._is_on:
             self._is_ours = True
             self._process.kill()
 
     def restart(self) -> None:
         """A new process in place of this one."""
         self._deaths.clear()
-        if self._process is None:
+        if not self._is_on:
             self.start()
         else:
             self._restart = True
@@ -193,7 +198,7 @@ class Child(QObject):
         self._stage.start(round(seconds * 1000))
 
     def _next_stage(self) -> None:
-        if self._process is None:
+        if not self._is_on:
             return
         if not self._is_ours:
             self._is_ours = True
@@ -204,28 +209,24 @@ class Child(QObject):
 
     def close(self) -> None:
         """End of the window: the runner's standard input is closed, it stops its run and ends."""
-        self._is_closing = True
-        process, self._process = self._process, None
+        self._is_closing = self._is_ours = True
+        is_on, self._is_on = self._is_on, False
         for timer in (self._pump, self._tick, self._stage, self._later):
             timer.stop()
-        if process is None:
-            return
-        with contextlib.suppress(RuntimeError):
-            process.disconnect(self)
-        self._is_ours = True
-        process.closeWriteChannel()
-        limit_ms = round(self.patience.close_s * 1000)
-        if not process.waitForFinished(limit_ms):
-            process.terminate()
-            if not process.waitForFinished(limit_ms // 3):
-                process.kill()
-                process.waitForFinished(limit_ms)
+        process, limit_ms = self._process, round(self.patience.close_s * 1000)
+        if is_on and process.state() != QProcess.ProcessState.NotRunning:
+            process.closeWriteChannel()
+            if not process.waitForFinished(limit_ms):
+                process.terminate()
+                if not process.waitForFinished(limit_ms // 3):
+                    process.kill()
+                    process.waitForFinished(limit_ms)
         self._become("off")
 
     # ---- hearing
 
     def _read(self) -> None:
-        if self._process is not None:
+        if self._is_on:
             self.lines.feed(bytes(self._process.readAllStandardOutput().data()))
             self._silent = 0
             if not self._pump.isActive():
@@ -256,7 +257,7 @@ class Child(QObject):
                     self._stage.stop()
                 case _ if self._stage.isActive() and not self._is_ours and line.get("run"):
                     self._be_patient()
-        if self._process is not None and self._death is None:
+        if self._is_on and self._death is None:
             self._settle()
 
     def _be_patient(self) -> None:
@@ -275,13 +276,13 @@ class Child(QObject):
             self._beat = (now_s, cpu_s)
 
     def _read_error(self) -> None:
-        if self._process is not None:
+        if self._is_on:
             text = bytes(self._process.readAllStandardError().data()).decode("utf-8", errors="replace")
             self.words.extend(text.splitlines())
 
     def _count_silence(self) -> None:
         """One tick without a line. Counted, not timed: a window that was itself held up must not blame the runner."""
-        if self._process is None or self._process.state() != QProcess.ProcessState.Running:
+        if not self._is_on or self._process.state() != QProcess.ProcessState.Running:
             return
         self._silent += 1
         limit = self.patience.silence * (1 if self._is_ready else FIRST_START_FACTOR)
@@ -291,12 +292,13 @@ class Child(QObject):
     # ---- the end
 
     def _failed(self, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart and self._process is not None:
+        if error == QProcess.ProcessError.FailedToStart and self._is_on:
             self.words.append(self._process.errorString())
-            self._finished(127, QProcess.ExitStatus.NormalExit)
+            # told within start(): the process must not be taken apart there
+            QTimer.singleShot(0, self, lambda: self._finished(127, QProcess.ExitStatus.NormalExit))
 
     def _finished(self, code: int, status: QProcess.ExitStatus) -> None:
-        if self._process is None or self._death is not None:
+        if not self._is_on or self._death is not None:
             return
         self._read_error()
         self.lines.feed(bytes(self._process.readAllStandardOutput().data()))
@@ -313,9 +315,7 @@ class Child(QObject):
             self._hear()
 
     def _bury(self, death: Death) -> None:
-        process, self._process, self._death = self._process, None, None
-        if process is not None:
-            process.deleteLater()
+        self._is_on, self._death = False, None
         self._is_busy = self._is_ready = False
         self.rss_bytes, self.cpu_percent = 0, 0.0
         self._become("gone")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from engine.event import Event
 from engine.fault import Fault
+from engine.workflow import Workflow
 from studio.run.rows import Row, Rows
 from studio.run.state import NEVER, NodeState
 
@@ -28,12 +29,14 @@ class Fold:
         because: the failed node for which a node was skipped.
         dirty, dirty_rows: nodes with news since they were last cleared.
         odd: events that made no sense and were left out.
+        workflow: what was run, if whoever folds knows it.
     """
 
     def __init__(self) -> None:
         self.dirty: set[str] = set()
         self.dirty_rows: set[str] = set()
         self.odd = 0
+        self.workflow: Workflow | None = None
         self._before: tuple[Mapping[str, NodeState], Mapping[str, Rows]] = ({}, {})
         self._forget()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from engine.errors import OssicleError
 from engine.event import Event
 from engine.lock import is_locked
-from engine.runs import EVENTS, LOCK, RECORD, run_folders
+from engine.runs import EVENTS, LOCK, RECORD, WORKFLOW, run_folders
+from engine.workflow import load
 from studio.run.fold import SILENT, Fold, event_of
 from studio.run.rows import Row, Rows
 
@@ -60,6 +63,8 @@ def replay(folder: Path) -> Replay:
             fold.folder = folder  # the project may have been moved since
         if event.kind not in SILENT and len(log) < LOG_LINES:
             log.append(event)
+    with contextlib.suppress(OssicleError):
+        fold.workflow = load(folder / WORKFLOW)
     if fold.is_open and not is_locked(folder / LOCK):
         fold.end()
     return Replay(folder, fold, tuple(log))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from engine.console import count, duration
 from engine.errors import OssicleError
+from engine.library import with_subgraphs
 from engine.params import canonical
 from engine.plan import LOST, Forecast, forecast, sources_of
 from engine.registry import Registry
 from engine.runs import home_of, store_of
+from engine.subgraph import outer_of
 from engine.validate import Checked, Step, check
 from engine.workflow import Workflow
 from studio.run.estimate import Timing, expected_s, timings
-from studio.run.inner import outer_of
 from studio.run.state import NEVER, NodeState
 
 MODES: Final[Mapping[str, str]] = {
@@ -74,6 +75,7 @@ class Plan:
 
 def make_plan(workflow: Workflow, registry: Registry, base: Path) -> Plan:
     """Look at the whole workflow; parts with problems do not hide the rest. Reads files: call it in a thread."""
+    registry = with_subgraphs(registry, base)
     checked = check(workflow, registry)
     home = home_of(base)
     root = store_of(home).root
@@ -151,11 +153,17 @@ def _expected(steps: Mapping[str, Step], found: Mapping[str, Forecast], known: t
 # ---- together with the last run
 
 
-def overlay(plan: Plan, last: Mapping[str, NodeState]) -> dict[str, NodeState]:
-    """How each node is shown while nothing runs: what the last run left, as far as it still holds."""
+def overlay(plan: Plan, last: Mapping[str, NodeState], ran: Workflow | None = None) -> dict[str, NodeState]:
+    """How each node is shown while nothing runs: what the last run left, as far as it still holds.
+
+    Args:
+        ran: the workflow of the last run, if it is known.
+    """
     shown: dict[str, NodeState] = {}
     for name, found in plan.forecasts.items():
-        shown[name] = _shown(found, last.get(name, NEVER), plan, shown)
+        old = last.get(name, NEVER)
+        is_same = ran is None or _is_same(ran, plan.workflow, outer_of(name, plan.workflow.nodes))
+        shown[name] = _shown(found, old if is_same else replace(old, state="never", error=None), plan, shown)
     for name in plan.workflow.nodes:
         if name in plan.notes:
             note, old = plan.notes[name], last.get(name, NEVER)
@@ -163,6 +171,11 @@ def overlay(plan: Plan, last: Mapping[str, NodeState]) -> dict[str, NodeState]:
         elif name not in shown and name in last:
             shown[name] = last[name]
     return shown
+
+
+def _is_same(ran: Workflow, now: Workflow, box: str) -> bool:
+    """Whether a node's own parameters are still those of the run; `_still_holds` looks at what comes before it."""
+    return ran.nodes.get(box) == now.nodes.get(box) and ran.variables == now.variables
 
 
 def _shown(found: Forecast, old: NodeState, plan: Plan, before: Mapping[str, NodeState]) -> NodeState:
@@ -188,4 +201,4 @@ def _still_holds(found: Forecast, old: NodeState, waits: tuple[str, ...], before
         return old.error is not None and old.error.what in found.why
     if waits:
         return any(before[name].state in ("failed", "cancelled", "interrupted", "skipped") for name in waits)
-    return found.why in LOST.values() or (old.state == "cancelled" and found.why == "never run")
+    return found.why in (*LOST.values(), "never run")

@@ -72,12 +72,12 @@ class Session(QObject):
         super().__init__(parent)
         self.document = document
         self.child = child if child is not None else Child(self)
-        self.board = Board()
+        self.board = Board(document.registry)
         self._background = Background(self, THREADS)
         self._planner = Planner(document, self._background, self)
         self._phase: Phase = "idle"
         self._server = "off"
-        self._order, self._orders = "", 0
+        self._order, self._orders, self._sent = "", 0, document.workflow
         self._is_accepted = self._has_begun = False
         self._log: deque[Event] = deque(maxlen=LOG_LINES)
         self._garbled = 0
@@ -94,6 +94,7 @@ class Session(QObject):
         self.child.state_changed.connect(self._child_changed)
         self._planner.planned.connect(self._planned)
         document.changed.connect(self._edited)
+        document.registry_changed.connect(self._registered)
         self._open()
 
     def begin(self) -> None:
@@ -191,6 +192,7 @@ class Session(QObject):
         part = document.workflow if to is None else upto(document.workflow, to)
         self._become("queued")
         self._tell_states(self.board.queue(self.board.todo(part, force)))
+        self._sent = document.workflow
         self.child.send(order_of(self._order, document, to, force))
 
     def stop(self) -> None:
@@ -246,7 +248,7 @@ class Session(QObject):
 
     def _begin_run(self) -> None:
         self._has_begun = True
-        self.board.begin()
+        self.board.begin(self._sent)
         self._curves.clear()
         if self._phase == "queued":
             self._become("running")
@@ -339,6 +341,9 @@ class Session(QObject):
             self.board.workflow = new
             if old.nodes.keys() != new.nodes.keys():
                 self._tell_states(self.board.edit(new))
+
+    def _registered(self) -> None:
+        self.board.registry = self.document.registry
 
     def _open(self) -> None:
         """Another document: forget everything, look for its last run."""

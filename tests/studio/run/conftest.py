@@ -84,10 +84,11 @@ def make_session(qapp: QApplication, both: Registry) -> Iterator[Callable[..., S
     for session in made:
         for timer in session.findChildren(QTimer):
             timer.stop()
-        session.child.disconnect(session)
+        session.child.heard.disconnect(session._hear)
+        session.child.died.disconnect(session._died)
+        session.child.state_changed.disconnect(session._child_changed)
         session._planner.stop()
         session._background.wait()
-        session.document.disconnect(session)
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pytestqt.qtbot import QtBot
 
-from studio.model.edit import set_params
 from studio.run.child import Child
 from studio.run.session import Session
 
