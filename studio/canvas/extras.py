@@ -85,6 +85,7 @@ class Extras(QObject):
         self.menus.failed.connect(self.failed)
         self.menus.use(self.commands())
         canvas.installEventFilter(self)
+        canvas.viewer.viewport().installEventFilter(self)
 
     # ---- asking what to add
 
@@ -132,11 +133,20 @@ class Extras(QObject):
         bar.raise_()
         small.raise_()
 
-    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        """Follow the canvas's size."""
-        if event.type() == QEvent.Type.Resize:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the canvas's size; a press on the graph closes what is open over it."""
+        if event.type() == QEvent.Type.Resize and watched is self.canvas:
             self._place()
+        elif event.type() == QEvent.Type.MouseButtonPress and watched is not self.canvas:
+            self.close_all()
         return False
+
+    def close_all(self) -> None:
+        """Close every list and field over the graph; what was written is kept. The search bar stays."""
+        self.marks.finish()
+        self.renamer.close_()
+        for popup in (self.quick, self.linker, self.goer):
+            popup.close_()
 
     def commands(self) -> list[Command]:
         """All commands of the canvas's surroundings."""

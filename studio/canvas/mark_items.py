@@ -1,8 +1,8 @@
-"""Notes and frames as items: how they look, where they can be grasped, and what the mouse does with them."""
+"""Notes and frames as items: how they look and where they can be grasped."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import (
@@ -18,21 +18,12 @@ from PySide6.QtGui import (
     QTextCursor,
     QTextDocument,
 )
-from PySide6.QtWidgets import (
-    QGraphicsItem,
-    QGraphicsSceneHoverEvent,
-    QGraphicsSceneMouseEvent,
-    QStyleOptionGraphicsItem,
-    QWidget,
-)
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from studio.canvas.ink import mixed
 from studio.look.theme import colour, font
 from studio.model.boxes import Box
 from studio.model.marks import BAR, LEAST, Mark
-
-if TYPE_CHECKING:
-    from studio.canvas.marks import Marks
 
 Z_FRAME, Z_NOTE = -10.0, -8.0
 EDGE: Final = 7.0
@@ -48,13 +39,12 @@ HINT: Final = "Double-click to write"
 class MarkItem(QGraphicsItem):
     """A note or a frame. The document is the truth; while dragged, `area` runs ahead of it."""
 
-    def __init__(self, mark: Mark, layer: Marks) -> None:
+    def __init__(self, mark: Mark) -> None:
         super().__init__()
         self.mark = mark
-        self.layer = layer
         self.area = QRectF()
         self.is_chosen = False
-        self.setAcceptHoverEvents(True)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)  # the layer watches the view
         self.setZValue(Z_FRAME if mark.group == "frames" else Z_NOTE)
         self.show_mark(mark)
 
@@ -89,37 +79,9 @@ class MarkItem(QGraphicsItem):
         return self.area.adjusted(-4, -4, 4, 4)
 
     def is_grip(self, at: QPointF) -> bool:
-        """Whether a point of the item is in the corner that makes it larger."""
-        corner = self.area.bottomRight()
+        """Whether a point of the scene is in the corner that makes it larger."""
+        corner = self.pos() + self.area.bottomRight()
         return corner.x() - GRIP <= at.x() and corner.y() - GRIP <= at.y()
-
-    # ---- mouse
-
-    def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Take hold of it."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            is_more = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            self.layer.grasp(self, event.scenePos(), is_grip=self.is_grip(event.pos()), is_more=is_more)
-        event.accept()
-
-    def mouseMoveEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Drag it along."""
-        is_free = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        self.layer.drag(event.scenePos(), is_free=is_free)
-
-    def mouseReleaseEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Let it go."""
-        self.layer.let_go(event.scenePos())
-
-    def mouseDoubleClickEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Write in it."""
-        self.layer.write_in(self.mark.name)
-        event.accept()
-
-    def hoverMoveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
-        """Show what a press would do."""
-        shape = Qt.CursorShape.SizeFDiagCursor if self.is_grip(event.pos()) else Qt.CursorShape.SizeAllCursor
-        self.setCursor(shape)
 
     # ---- painting
 
@@ -176,9 +138,9 @@ class FrameItem(MarkItem):
 class NoteItem(MarkItem):
     """Text on the canvas, Markdown understood."""
 
-    def __init__(self, mark: Mark, layer: Marks) -> None:
+    def __init__(self, mark: Mark) -> None:
         self._laid_out: tuple[str, QTextDocument] | None = None
-        super().__init__(mark, layer)
+        super().__init__(mark)
 
     def text(self) -> QTextDocument:
         """The text, laid out in the note's width."""
@@ -265,9 +227,9 @@ def _with_breaks(text: str) -> str:
     return "\n".join(f"{line}  " if line.strip() else line for line in text.splitlines())
 
 
-def item_of(mark: Mark, layer: Marks) -> MarkItem:
+def item_of(mark: Mark) -> MarkItem:
     """The item for a mark."""
-    return FrameItem(mark, layer) if mark.group == "frames" else NoteItem(mark, layer)
+    return FrameItem(mark) if mark.group == "frames" else NoteItem(mark)
 
 
 def resized(start: Box, by: QPointF, mark: Mark) -> Box:

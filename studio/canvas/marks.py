@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QTextCursor
-from PySide6.QtWidgets import QGraphicsView, QPlainTextEdit, QWidget
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QTextCursor
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from engine.workflow import Workflow
 from studio.canvas.field import Field
 from studio.canvas.mark_items import MarkItem, NoteItem, item_of, resized
+from studio.canvas.viewer import Viewer
 from studio.look.theme import font
 from studio.model import marks as model
 from studio.model.boxes import Box, boxes
@@ -47,7 +48,7 @@ class Marks(QObject):
 
     grasped = Signal()
 
-    def __init__(self, document: Document, view: QGraphicsView, move_box: MoveBox) -> None:
+    def __init__(self, document: Document, view: Viewer, move_box: MoveBox) -> None:
         super().__init__(view)
         self.document = document
         self.view = view
@@ -57,6 +58,7 @@ class Marks(QObject):
         self._hold: _Hold | None = None
         document.changed.connect(self._become)
         document.selection_changed.connect(self._choose)
+        view.viewport().installEventFilter(self)
         self._show_all()
 
     # ---- as the document says
@@ -75,7 +77,7 @@ class Marks(QObject):
     def _show(self, name: str, mark: Mark) -> None:
         item = self.items.get(name)
         if item is None:
-            item = self.items[name] = item_of(mark, self)
+            item = self.items[name] = item_of(mark)
             item.set_chosen(name in self.document.selection.marks)
             self.view.scene().addItem(item)
         elif item.mark != mark or item.box != mark.box:
@@ -93,6 +95,50 @@ class Marks(QObject):
     def inside(self, area: QRectF) -> set[str]:
         """Marks that lie wholly in an area (a rubber band)."""
         return {name for name, item in self.items.items() if area.contains(item.sceneBoundingRect())}
+
+    # ---- mouse
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        """Presses that the view would give to a mark, and what follows them, are ours."""
+        if not isinstance(event, QMouseEvent) or self.view.gesture is not None:
+            return False
+        at = self.view.to_scene(event)
+        kind, is_left = event.type(), event.button() == Qt.MouseButton.LeftButton
+        if self._hold is not None:
+            return self._follow(kind, at, event)
+        item = self._meant(at, event)
+        if item is None:
+            return False
+        if kind == QEvent.Type.MouseMove:
+            return self._point(item, at, event)
+        if kind == QEvent.Type.MouseButtonDblClick and is_left:
+            self.write_in(item.mark.name)
+        elif kind == QEvent.Type.MouseButtonPress and is_left:
+            is_more = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            self.grasp(item, at, is_grip=item.is_grip(at), is_more=is_more)
+        return is_left
+
+    def _meant(self, at: QPointF, event: QMouseEvent) -> MarkItem | None:
+        """The mark under the pointer unless something lies over it, or the hand pans."""
+        is_panning = self.view.space_down or bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
+        found = None if is_panning else self.view.hit(at)
+        return found if isinstance(found, MarkItem) else None
+
+    def _follow(self, kind: QEvent.Type, at: QPointF, event: QMouseEvent) -> bool:
+        if kind == QEvent.Type.MouseMove:
+            self.drag(at, is_free=bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier))
+        elif kind == QEvent.Type.MouseButtonRelease:
+            self.let_go()
+        return True
+
+    def _point(self, item: MarkItem, at: QPointF, event: QMouseEvent) -> bool:
+        """Show what a press would do; the view need not look again."""
+        if event.buttons() != Qt.MouseButton.NoButton:
+            return False
+        self.view.hover(item)
+        shape = Qt.CursorShape.SizeFDiagCursor if item.is_grip(at) else Qt.CursorShape.SizeAllCursor
+        self.view.viewport().setCursor(shape)
+        return True
 
     # ---- in the hand
 
@@ -133,7 +179,7 @@ class Marks(QObject):
         for name, box in hold.nodes.items():
             self.move_box(name, QPointF(box.x + by.x(), box.y + by.y()))
 
-    def let_go(self, _at: QPointF) -> None:
+    def let_go(self) -> None:
         """The drag is one edit."""
         hold, self._hold = self._hold, None
         if hold is None or not hold.is_moving:
@@ -201,7 +247,7 @@ class Marks(QObject):
         mark = model.marks(after)[name]
         if mark.group != "notes":
             return after
-        probe = NoteItem(mark, self)
+        probe = NoteItem(mark)
         box, needed = probe.box, round(probe.needed_height)
         return model.set_box(after, name, box._replace(height=needed)) if needed > box.height else after
 

@@ -30,7 +30,7 @@ class Minimap(QWidget):
         centre_wished(QPointF): show this point of the scene in the middle.
     """
 
-    centre_wished = Signal(object)
+    centre_wished = Signal(QPointF)
 
     def __init__(self, document: Document, parent: QWidget) -> None:
         super().__init__(parent)

@@ -11,6 +11,8 @@ from studio.model.edit import Place
 
 Direction = Literal["left", "right", "up", "down"]
 STEPS: Final[Mapping[Direction, tuple[int, int]]] = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+WIDEST: Final = 4.0
+"""Farther across than this many times the way along, a box lies beside, not ahead."""
 SIDEWAYS: Final = 2.0
 """How much more a pixel across the direction counts than one along it."""
 
@@ -18,11 +20,15 @@ SIDEWAYS: Final = 2.0
 def nearest(parts: Mapping[str, Box], start: str, direction: Direction) -> str:
     """The box a person would call next in that direction; "" if there is none.
 
-    A box counts when its middle lies beyond the start's; the one with the least way wins, ways across counting double,
-    and boxes inside a 45 degree cone go before all others.
+    A box counts when its middle lies beyond the start's, at most four times as far across as along; the one with the
+    least way wins, ways across counting double, and boxes inside a 45 degree cone go before all others.
     """
     ahead = {name: _way(parts[start].middle, box.middle, direction) for name, box in parts.items() if name != start}
-    ranked = [(across > along, along + SIDEWAYS * across, name) for name, (along, across) in ahead.items() if along > 0]
+    ranked = [
+        (across > along, along + SIDEWAYS * across, name)
+        for name, (along, across) in ahead.items()
+        if along > 0 and across <= WIDEST * along
+    ]
     return min(ranked)[2] if ranked else ""
 
 

@@ -20,6 +20,12 @@ from studio.canvas.extras import Extras, attach
 from studio.commands import Command
 from studio.model.document import Document
 
+PLACES = {
+    "ingest-1": (0, 0), "partition-1": (260, 0), "mfcc-1": (520, 0), "train-1": (780, 0), "quantize-1": (1040, 0),
+    "benchmark-1": (1040, 180), "benchmark-2": (1300, 0), "deploy-1": (1300, 180),
+}  # fmt: skip
+"""Where the nodes stand, so that tests do not depend on how the project is laid out."""
+
 
 @dataclass
 class Bench:
@@ -88,7 +94,9 @@ def _bind(bench: Bench) -> None:
 @pytest.fixture
 def bench(qtbot: QtBot, dark: object, document: Document) -> Iterator[Bench]:
     """The keyword graph on a canvas at 100 %, with the focus."""
-    document.show(load(project("keyword_spotting.workflow.json")))
+    workflow = load(project("keyword_spotting.workflow.json"))
+    layout = {"positions": {name: [float(x), float(y)] for name, (x, y) in PLACES.items()}}
+    document.show(workflow.model_copy(update={"layout": layout}))
     yield from _bench(qtbot, document)
 
 

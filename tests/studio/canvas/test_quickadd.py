@@ -175,7 +175,10 @@ def test_a_node_goes_into_the_selected_wire(bench) -> None:
     QTest.keyClick(quick.field, Qt.Key.Key_Return)
     links = bench.document.workflow.links
     assert wire not in links
-    assert {Link("ingest-1", "audio", "partition-2", "audio"), Link("partition-2", "audio", "partition-1", "audio")} <= set(links)
+    assert {
+        Link("ingest-1", "audio", "partition-2", "audio"),
+        Link("partition-2", "audio", "partition-1", "audio"),
+    } <= set(links)
 
 
 def test_every_node_type_is_a_row_with_shape_and_help(bench) -> None:
