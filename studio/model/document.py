@@ -9,6 +9,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from engine import subgraph
+from engine.errors import OssicleError
+from engine.library import file_of, used, user_folder, with_subgraphs
 from engine.registry import Registry
 from engine.validate import Checked, check
 from engine.workflow import Link, Workflow, load, save
@@ -16,6 +19,9 @@ from engine.workflow import Link, Workflow, load, save
 Change = Callable[[Workflow], Workflow]
 MOST_STEPS = 1000
 """Undo steps kept; workflows share what did not change, so a step is small."""
+MOST_KEPT = 400_000
+"""Nodes in all undo steps together: each step has a table of positions of its own. Never fewer than LEAST_STEPS."""
+LEAST_STEPS = 100
 MERGE_S = 1.5
 """Edits of the same thing within this time are one undo step (a slider dragged, a text typed)."""
 
@@ -86,8 +92,8 @@ class Document(QObject):
 
     @property
     def base(self) -> Path:
-        """Folder that relative paths start from and where `.ossicle` lies."""
-        return self.path.parent if self.path is not None else self.unsaved_base
+        """Folder that relative paths start from and where `.ossicle` lies; for a sub-graph, that of its workflows."""
+        return base_of(self.path) if self.path is not None else self.unsaved_base
 
     @property
     def is_saved(self) -> bool:
@@ -121,7 +127,7 @@ class Document(QObject):
             done[-1] = Step(last.text, last.before, after, merge, step.time_s)
         else:
             done.append(step)
-            del done[:-MOST_STEPS]
+            del done[: -most_steps(after)]
         self._history.undone.clear()
         self._become(after)
 
@@ -182,32 +188,38 @@ class Document(QObject):
         old, self.workflow, self._history = self.workflow, workflow, _History()
         self._saved = workflow if is_saved else Workflow(name="")
         self._set_path(path)
+        before, self.registry = self.registry, with_subgraphs(self.registry, self.base)
         self.select()
         self.changed.emit(old, workflow)
         self.saved_changed.emit(self.is_saved)
+        if self.registry is not before:
+            self.registry_changed.emit()
 
     def open(self, path: Path) -> None:
-        """Open a workflow file; nothing is run.
+        """Open a workflow file, or the file of a sub-graph; nothing is run.
 
         Raises:
             OssicleError: missing, unreadable or not a workflow; then the open document stays.
         """
-        self.show(load(path), path.resolve())
+        self.show(load_any(path), path.resolve())
 
     def save(self, path: Path | None = None) -> None:
         """Write the file atomically; to `path` from now on, if given.
 
         Raises:
             OSError: the file cannot be written; nothing is lost.
+            OssicleError: another folder, which has other sub-graphs of the same names.
             ValueError: the document has no file yet and none is given.
         """
         target = path.resolve() if path is not None else self.path
         if target is None:
             raise ValueError("a new document needs a file")
+        bring(self.workflow, self.registry, base_of(target))
         save(self.workflow, target)
         self._saved = self.workflow
         self._set_path(target)
         self.saved_changed.emit(True)
+        self.look_for_subgraphs()
 
     def note_saved(self) -> None:
         """The file holds what is shown (somebody else wrote it, and it was taken over)."""
@@ -219,10 +231,64 @@ class Document(QObject):
             self.path = path
             self.path_changed.emit(path)
 
+    def look_for_subgraphs(self) -> None:
+        """Take in sub-graph files that came, changed or went."""
+        found = with_subgraphs(self.registry, self.base)
+        if found is not self.registry:
+            self.set_registry(found)
+
     def set_registry(self, registry: Registry) -> None:
         """Use other node types (a plugin came, a sub-graph was saved)."""
         self.registry = registry
         self.registry_changed.emit()
+
+
+def most_steps(workflow: Workflow) -> int:
+    """How many undo steps are kept of a graph of that size."""
+    return max(LEAST_STEPS, min(MOST_STEPS, MOST_KEPT // (len(workflow.nodes) + 1)))
+
+
+def is_subgraph_file(path: Path) -> bool:
+    """Whether a file is a sub-graph's by its name."""
+    return path.name.endswith(subgraph.SUFFIX)
+
+
+def base_of(path: Path) -> Path:
+    """The folder that a workflow file belongs to; a sub-graph belongs to the folder above its own."""
+    is_part = is_subgraph_file(path) and path.parent.name == subgraph.FOLDER
+    return path.parent.parent if is_part else path.parent
+
+
+def load_any(path: Path) -> Workflow:
+    """A workflow file, or a sub-graph's.
+
+    Raises:
+        OssicleError: missing, unreadable or neither.
+    """
+    return subgraph.load(path) if is_subgraph_file(path) else load(path)
+
+
+def bring(workflow: Workflow, registry: Registry, folder: Path) -> None:
+    """Copy the sub-graphs that a workflow uses beside the place where it is saved, unless they are there.
+
+    Raises:
+        OssicleError: there are others of the same names; nothing is copied.
+        OSError: the folder cannot be written.
+    """
+    lacking: dict[Path, Workflow] = {}
+    for name, spec in used(workflow, registry).items():
+        target = file_of(folder, name)
+        if target == spec.path or spec.path.parent == user_folder():
+            continue
+        if not target.exists():
+            lacking[target] = spec.inside
+        elif subgraph.load(target) != spec.inside:
+            raise OssicleError(
+                f"{folder} has another sub-graph {name}", f"the same file as {spec.path}",
+                "Save into another folder, or rename one of the two",
+            )  # fmt: skip
+    for target, inside in lacking.items():
+        save(inside, target)
 
 
 def marks_of(workflow: Workflow) -> set[str]:

@@ -11,11 +11,15 @@ from pydantic import JsonValue
 from engine.errors import OssicleError
 from engine.node import NodeSpec
 from engine.registry import Registry
+from engine.subgraph import SEPARATOR, Interface, Subgraph, split_end
 from engine.validate import LinkError, check_link
+from engine.variables import fill
 from engine.workflow import SLUG, Link, Mode, Node, Workflow, no_such_node
 
 Place = tuple[float, float]
 MARKS = ("notes", "frames")
+FARTHEST = 1e7
+"""Pixels; a position beyond it (or none at all: NaN) is a mistake in the file."""
 
 
 def new_id(workflow: Workflow, stem: str) -> str:
@@ -48,7 +52,8 @@ def remove(
         for group, entries in workflow.layout.items()
     }
     left = {name: node for name, node in workflow.nodes.items() if name not in gone}
-    return _with(workflow, nodes=left, links=kept, layout=_without_empty(layout, workflow))
+    after = _with(workflow, nodes=left, links=kept, layout=_without_empty(layout, workflow))
+    return _with_face(after, lambda node: None if node in gone else node)
 
 
 def link(workflow: Workflow, registry: Registry, new: Link) -> Workflow:
@@ -111,8 +116,6 @@ def remove_variable(workflow: Workflow, name: str) -> Workflow:
 
     A parameter that only holds "{name}" takes the value itself, as running would have.
     """
-    from engine.validate import fill
-
     value = {name: workflow.variables[name]}
     nodes = {
         key: node.model_copy(update={"params": {k: fill(v, value) for k, v in node.params.items()}})
@@ -132,6 +135,10 @@ def rename(workflow: Workflow, old: str, new: str) -> Workflow:
         raise no_such_node(workflow, old)
     if not re.match(SLUG, new):
         raise OssicleError(f"{new!r} is no id", "small letters, digits, - and _", "Choose another name")
+    if SEPARATOR in new:
+        raise OssicleError(
+            f"{new!r} holds {SEPARATOR}", "an id without it: it marks nodes in sub-graphs", "Choose another"
+        )
     if new in workflow.nodes and new != old:
         raise OssicleError(f"the id {new} is taken", "an id of its own", "Choose another name")
     nodes = {new if name == old else name: node for name, node in workflow.nodes.items()}
@@ -140,7 +147,8 @@ def rename(workflow: Workflow, old: str, new: str) -> Workflow:
         for k in workflow.links
     )
     spots = {new if name == old else name: at for name, at in positions(workflow).items()}
-    return _with(workflow, nodes=nodes, links=links, layout=_with_positions(workflow, spots))
+    after = _with(workflow, nodes=nodes, links=links, layout=_with_positions(workflow, spots))
+    return _with_face(after, lambda node: new if node == old else node)
 
 
 def describe(workflow: Workflow, *, name: str | None = None, about: str | None = None) -> Workflow:
@@ -157,7 +165,7 @@ def positions(workflow: Workflow) -> dict[str, Place]:
     raw = workflow.layout.get("positions")
     found: dict[str, Place] = {}
     for name, at in raw.items() if isinstance(raw, dict) else ():
-        if isinstance(at, list) and len(at) == 2 and all(isinstance(v, int | float) for v in at):
+        if isinstance(at, list) and len(at) == 2 and all(isinstance(v, int | float) and abs(v) < FARTHEST for v in at):
             found[name] = (float(at[0]), float(at[1]))  # type: ignore[arg-type]
     return found
 
@@ -168,7 +176,15 @@ def move(workflow: Workflow, places: Mapping[str, Place]) -> Workflow:
 
 
 def _with_positions(workflow: Workflow, places: Mapping[str, Place]) -> dict[str, JsonValue]:
-    return {**workflow.layout, "positions": {name: [round(x), round(y)] for name, (x, y) in sorted(places.items())}}
+    """The layout with these positions; entries that stay are shared with the old one, so an undo step is small."""
+    raw = workflow.layout.get("positions")
+    old: Mapping[str, JsonValue] = raw if isinstance(raw, dict) else {}
+    spots: dict[str, JsonValue] = {}
+    for name, (x, y) in sorted(places.items()):
+        spot: list[JsonValue] = [round(x), round(y)]
+        known = old.get(name)
+        spots[name] = known if known == spot else spot
+    return {**workflow.layout, "positions": spots}
 
 
 def set_mark(workflow: Workflow, group: str, name: str, values: Mapping[str, JsonValue]) -> Workflow:
@@ -201,6 +217,24 @@ def _with_node(workflow: Workflow, name: str, change: Callable[[Node], dict[str,
         raise no_such_node(workflow, name)
     old = workflow.nodes[name]
     return _with(workflow, nodes={**workflow.nodes, name: old.model_copy(update=change(old))})
+
+
+def _with_face(workflow: Workflow, moved: Callable[[str], str | None]) -> Workflow:
+    """In an opened sub-graph: its interface follows its nodes; what leads to a removed one goes with it."""
+    if not isinstance(workflow, Subgraph):
+        return workflow
+    face = workflow.interface
+
+    def follow(ends: tuple[str, ...]) -> tuple[str, ...]:
+        pairs = ((moved(node), port) for node, port in map(split_end, ends))
+        return tuple(f"{node}.{port}" for node, port in pairs if node is not None)
+
+    def several(group: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {name: found for name, ends in group.items() if (found := follow(ends))}
+
+    outputs = {name: found[0] for name, end in face.outputs.items() if (found := follow((end,)))}
+    now = Interface(inputs=several(face.inputs), outputs=outputs, params=several(face.params))
+    return workflow if now == face else _with(workflow, interface=now)
 
 
 def _without_empty(layout: dict[str, Any], workflow: Workflow) -> dict[str, Any]:
