@@ -14,7 +14,7 @@ from engine.workflow import Workflow
 from studio.canvas import far as far_view
 from studio.canvas.ends import PortEnd
 from studio.canvas.far import Far
-from studio.canvas.graph import Graph, extra_ports
+from studio.canvas.graph import Difference, Graph, extra_ports
 from studio.canvas.items import NO_LINES, Box
 from studio.canvas.mouse import begin
 from studio.canvas.thumb import Thumb
@@ -72,6 +72,7 @@ class Canvas(QWidget):
         self._thumbs: dict[str, Thumb] = {}
         self._building: Iterator[object] | None = None
         self._has_first = False
+        self._shown_selection = Selection()
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._build_some)
@@ -153,14 +154,33 @@ class Canvas(QWidget):
             return
         self.finish()
         self.viewer.hover(None)
-        touched = self.graph.become(new)
-        for name in touched:
-            self._dress(self.graph.boxes[name])
-        self._show_far()
-        if self.is_far:
-            self._set_contents(False)
+        self._show_difference(self.graph.become(new))
         self._update_far()
         self.viewer.viewport().update()
+
+    def _show_difference(self, difference: Difference) -> None:
+        graph, far = self.graph, self.far
+        far.forget(difference.gone, difference.cut)
+        for name in difference.made:
+            self._dress(graph.boxes[name])
+        for name in difference.made | difference.changed:
+            far.put(graph.boxes[name])
+        for link in difference.wired:
+            far.wire(graph.wires[link])
+            graph.wires[link].set_chosen(link in self.document.selection.links)
+        self._move_far(difference.moved)
+        if self.is_far:
+            for item in (*map(graph.boxes.get, difference.made), *map(graph.wires.get, difference.wired)):
+                if item is not None:
+                    item.setFlag(NO_CONTENTS)
+
+    def _move_far(self, names: Iterable[str]) -> None:
+        """The far view follows boxes that were moved."""
+        for name in names:
+            box = self.graph.boxes[name]
+            self.far.move(name, box.pos())
+            for wire in box.wires():
+                self.far.route(wire.link, wire.source.middle(), wire.target.middle())
 
     def _registry_changed(self) -> None:
         self.show_workflow(self.document.workflow, fit=False)
@@ -198,11 +218,12 @@ class Canvas(QWidget):
 
     def _show_selection(self, selection: object) -> None:
         assert isinstance(selection, Selection)
-        for name, box in self.graph.boxes.items():
-            box.set_chosen(name in selection.nodes)
-        for link, wire in self.graph.wires.items():
-            wire.set_chosen(link in selection.links)
-        self.far.chosen = selection.nodes
+        before, boxes, wires = self._shown_selection, self.graph.boxes, self.graph.wires
+        for name in (before.nodes | selection.nodes) & boxes.keys():
+            boxes[name].set_chosen(name in selection.nodes)
+        for link in (before.links | selection.links) & wires.keys():
+            wires[link].set_chosen(link in selection.links)
+        self._shown_selection, self.far.chosen = selection, selection.nodes
         self.viewer.viewport().update()
 
     def show_fitting(self, ends: Iterable[PortEnd] | None) -> None:
@@ -304,9 +325,7 @@ class Canvas(QWidget):
         """Show boxes elsewhere; the document is not changed yet."""
         for name, at in places.items():
             self.graph.move(name, at)
-            self.far.move(name, at)
-            for wire in self.graph.boxes[name].wires():
-                self.far.route(wire.link, wire.source.middle(), wire.target.middle())
+        self._move_far(places)
         if self.is_far:
             self.viewer.viewport().update()
 

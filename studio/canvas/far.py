@@ -22,6 +22,8 @@ from engine.workflow import Link, Mode, Workflow
 from studio.canvas import ink
 from studio.canvas.facts import title_of_unknown
 from studio.canvas.graph import Extra
+from studio.canvas.items import Box
+from studio.canvas.pipes import Wire
 from studio.look.theme import colour, ground
 from studio.model.edit import Place
 from studio.model.places import WIDTH, height_of, port_y
@@ -113,6 +115,26 @@ class Far:
         if out is not None and into is not None:
             line = QLineF(start.right(), start.top() + port_y(out), end.left(), end.top() + port_y(into))
             self.lines[link] = (self.spots[link.source].kind, line)
+
+    def put(self, box: Box) -> None:
+        """A box is new, or looks different now."""
+        area = box.outline()
+        stripe = QRectF(area.x(), area.y(), WIDTH, STRIPE)
+        self.spots[box.node_id] = Spot(area, stripe, box.kind, box.words.title, box.state.state, box.node.mode)
+        self._batches = None
+
+    def wire(self, wire: Wire) -> None:
+        """A wire is new."""
+        self.lines[wire.link] = (wire.source.box.kind, QLineF(wire.source.middle(), wire.target.middle()))
+        self._batches = None
+
+    def forget(self, names: Iterable[str], links: Iterable[Link]) -> None:
+        """These boxes and wires are gone."""
+        for name in names:
+            self.spots.pop(name, None)
+        for link in links:
+            self.lines.pop(link, None)
+        self._batches = None
 
     def move(self, name: str, at: QPointF) -> None:
         """A box was moved; its wires are told by `route`."""

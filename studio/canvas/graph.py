@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 from PySide6.QtCore import QPointF
@@ -36,6 +37,18 @@ def extra_ports(workflow: Workflow, registry: Registry) -> dict[str, Extra]:
 
 def _declares(spec: NodeSpec | None, port: str, *, is_output: bool) -> bool:
     return spec is not None and (spec.output(port) if is_output else spec.input(port)) is not None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed from one workflow to the next: ids of boxes, and links."""
+
+    gone: set[str]
+    made: set[str]
+    changed: set[str]
+    moved: set[str]
+    cut: set[Link]
+    wired: set[Link]
 
 
 class Graph:
@@ -91,10 +104,8 @@ class Graph:
         if known is not None:
             known.ranks.append(rank)
             return None
-        source, target = (
-            self.port(PortEnd(link.source, link.output, True)),
-            self.port(PortEnd(link.target, link.input, False)),
-        )
+        source = self.port(PortEnd(link.source, link.output, True))
+        target = self.port(PortEnd(link.target, link.input, False))
         if source is None or target is None:
             self.loose.setdefault(link, []).append(rank)
             return None
@@ -156,73 +167,66 @@ class Graph:
 
     # ---- from one workflow to the next
 
-    def become(self, new: Workflow) -> set[str]:
-        """Change only what differs; ids of boxes that were made, moved or changed. Everything must be built."""
+    def become(self, new: Workflow) -> Difference:
+        """Change only what differs, and say what that was. Everything must be built."""
         old, self.head = self.head, new
-        before = dict(self.boxes)
-        touched = self._nodes_become(old, new)
-        if new.layout is not old.layout:
-            touched |= self._places_become(new)
-        if new.links != old.links or self.boxes != before:
+        changed = {name for name, node in new.nodes.items() if old.nodes.get(name) is not node}
+        gone = {name for name in old.nodes if name not in new.nodes}
+        is_relinked = new.links is not old.links and new.links != old.links
+        is_rebuilt = bool(gone) or is_relinked or any(_type(old, name) != new.nodes[name].type for name in changed)
+        before = set(self.wires)
+        made = self._boxes_become(new, gone, changed) if is_rebuilt else set()
+        moved = self._places_become(old, new) - made if new.layout is not old.layout else set()
+        self._refresh(new, set(new.nodes) if new.variables != old.variables else changed - made)
+        if is_rebuilt:
             self._links_become(new)
-        return touched
+        return Difference(gone, made, changed - made, moved, before - set(self.wires), set(self.wires) - before)
 
-    def _nodes_become(self, old: Workflow, new: Workflow) -> set[str]:
-        extra = (
-            extra_ports(new, self.registry) if new.links is not old.links or new.nodes is not old.nodes else self._extra
-        )
-        stale = [name for name, box in self.boxes.items() if name not in new.nodes or self._is_other(box, new, extra)]
-        kept = {name: self.boxes[name] for name in stale if name in new.nodes}
-        before = {name: self.places[name] for name in kept}
-        for name in stale:
-            self.remove_box(name)
-        self.places |= before
+    def _boxes_become(self, new: Workflow, gone: Iterable[str], changed: Iterable[str]) -> set[str]:
+        """Take boxes out, make new ones, and those anew that have another type or other ports now."""
+        extra = extra_ports(new, self.registry)
+        other = {name for name in {*extra, *self._extra} if extra.get(name) != self._extra.get(name)}
+        other |= {name for name in changed if name in self.boxes and self.boxes[name].node.type != new.nodes[name].type}
         self._extra = extra
-        fresh = [name for name in new.nodes if name not in self.boxes]
-        self._place_fresh(new, fresh)
-        for name in fresh:
+        places = {name: self.places[name] for name in other if name in self.places}
+        for name in {*gone, *other} & set(self.boxes):
+            self.remove_box(name)
+        self.places |= {name: at for name, at in places.items() if name in new.nodes}
+        made = {name: None for name in new.nodes if name not in self.boxes}
+        self._place_made(new, made)
+        for name in made:
             self.add_box(name)
-        return {*fresh, *self._refresh(old, new)}
+        return set(made)
 
-    def _is_other(self, box: Box, new: Workflow, extra: Mapping[str, Extra]) -> bool:
-        """Whether a box must be made anew: another type or other ports."""
-        node = new.nodes[box.node_id]
-        return node.type != box.node.type or extra.get(box.node_id) != self._extra.get(box.node_id)
-
-    def _refresh(self, old: Workflow, new: Workflow) -> set[str]:
-        changed = {name for name, box in self.boxes.items() if new.nodes[name] is not box.node}
-        for name in changed:
-            box = self.boxes[name]
-            box.node = new.nodes[name]
-            for wire in box.wires():
-                wire.update()
-        if new.variables != old.variables:
-            changed |= set(self.boxes)
-        for name in changed:
-            self.boxes[name].values = new.variables
-            self.boxes[name].refresh()
-        return changed
-
-    def _place_fresh(self, new: Workflow, fresh: Iterable[str]) -> None:
+    def _place_made(self, new: Workflow, made: Iterable[str]) -> None:
         """Places for new boxes: the file's, or laid out; boxes that are there stay where they are."""
         known = positions(new)
-        lost = [name for name in fresh if name not in known and name not in self.places]
+        lost = [name for name in made if name not in known and name not in self.places]
         laid_out = shown_positions(new) if lost else {}
-        for name in fresh:
-            if name in known:
-                self.places[name] = known[name]
-            elif name in laid_out:
-                self.places[name] = laid_out[name]
+        self.places |= {name: known.get(name) or self.places.get(name) or laid_out[name] for name in made}
 
-    def _places_become(self, new: Workflow) -> set[str]:
-        known, moved = positions(new), set()
-        for name, box in self.boxes.items():
-            at = QPointF(*known[name]) if name in known else box.home
-            box.home = at
-            if box.pos() != at:
+    def _places_become(self, old: Workflow, new: Workflow) -> set[str]:
+        """Move boxes whose place in the file is another one now; those it holds none for stay."""
+        before, raw = _raw_positions(old), _raw_positions(new)
+        other: dict[str, JsonValue] = {name: at for name, at in raw.items() if before.get(name) != at}
+        moved = set()
+        for name, place in positions(new.model_copy(update={"layout": {"positions": other}})).items():
+            box, at = self.boxes.get(name), QPointF(*place)
+            if box is not None:
+                box.home = at
                 self.move(name, at)
                 moved.add(name)
+        for name in before.keys() - raw.keys() & self.boxes.keys():
+            self.boxes[name].home = self.boxes[name].pos()
         return moved
+
+    def _refresh(self, new: Workflow, names: Iterable[str]) -> None:
+        for name in names:
+            box = self.boxes[name]
+            box.node, box.values = new.nodes[name], new.variables
+            box.refresh()
+            for wire in box.wires():
+                wire.update()
 
     def _links_become(self, new: Workflow) -> None:
         wanted = set(new.links)
@@ -253,6 +257,10 @@ class Graph:
         here = [box for box in self.boxes.values() if box.pos() != box.home]
         written |= {box.node_id: [round(box.x()), round(box.y())] for box in here}
         return {**self.head.layout, "positions": written} if here else self.head.layout
+
+
+def _type(workflow: Workflow, name: str) -> str:
+    return workflow.nodes[name].type if name in workflow.nodes else ""
 
 
 def _raw_positions(workflow: Workflow) -> dict[str, JsonValue]:

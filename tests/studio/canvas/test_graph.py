@@ -109,7 +109,14 @@ def _picture(canvas: Canvas) -> tuple[Any, ...]:
     ends = {
         port.end: sorted(str(w.link) for w in port.wires) for box in canvas.graph.boxes.values() for port in box.ports()
     }
-    return boxes, wires, ends, set(canvas.graph.loose)
+    far = {name: (spot.kind, spot.title, spot.mode) for name, spot in canvas.far.spots.items()}
+    lines = {link: kind for link, (kind, _line) in canvas.far.lines.items()}
+    for name, spot in canvas.far.spots.items():
+        assert spot.area == canvas.graph.boxes[name].outline() and spot.stripe.topLeft() == spot.area.topLeft()
+    for link, (_kind, line) in canvas.far.lines.items():
+        wire = canvas.graph.wires[link]
+        assert (line.p1(), line.p2()) == (wire.source.middle(), wire.target.middle())
+    return boxes, wires, ends, set(canvas.graph.loose), far, lines
 
 
 def _shown(canvas: Canvas, workflow: Workflow) -> tuple[Any, ...]:
