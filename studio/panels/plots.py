@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.artifact import Artifact, Deployment, FeatureSet, Model
 from studio.model.document import Document
@@ -19,6 +19,8 @@ from studio.views.viewer import Scene, Tab, ViewerSpec, load_viewers, viewers_of
 
 CARD_WIDTH = 330
 MOST_CARDS = 12
+CURVES = "Training"
+"""Title of the view of stored curves; live ones take its place."""
 REFRESH_MS = 60
 HEADLINE = (FeatureSet, Model, Deployment)
 """Types whose first view is shown when nothing is selected."""
@@ -137,7 +139,8 @@ class PlotsPanel(QWidget):
         first = [Wanted(s, spec) for s in selected for spec in self.lookup.specs(s) if spec.tab == "plots"]
         live = [Wanted(Subject(node, "", document.base), None) for node in self._live_nodes()]
         rest = list(self._headlines(known))
-        found = {_key(item): item for item in (*_pulled(first, live), *live, *rest)}
+        shown = (*_without_live(first, live), *live, *_without_live(rest, live))
+        found = {_key(item): item for item in shown}
         fitting = max(3, self.width() // CARD_WIDTH)
         return list(found.values())[: min(max(fitting, len(first)), MOST_CARDS)]
 
@@ -150,7 +153,7 @@ class PlotsPanel(QWidget):
         for wanted_type in HEADLINE:
             for subject in known:
                 artifact = self.lookup.artifact(subject)
-                specs = [s for s in self.lookup.specs(subject) if s.tab == "plots"]
+                specs = [s for s in self.lookup.specs(subject) if s.tab == "plots" and s.kind is not Artifact]
                 if isinstance(artifact, wanted_type) and specs:
                     yield Wanted(subject, specs[0])
                     break
@@ -182,7 +185,8 @@ class PlotsPanel(QWidget):
             card: Card = CurvesCard()
         else:
             card = cast(Card, item.spec.make())
-        card.setMinimumWidth(260)
+        card.setMinimumSize(260, 120)
+        card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         for name in ("trial_chosen", "clip_chosen"):
             if hasattr(card, name):
                 getattr(card, name).connect(getattr(self, name))
@@ -312,7 +316,7 @@ def _key(item: Wanted) -> tuple[str, str, str]:
     return (item.subject.node, item.subject.port, item.spec.title if item.spec is not None else "live")
 
 
-def _pulled(first: list[Wanted], live: list[Wanted]) -> list[Wanted]:
-    """The selection's cards, less the stored curves of a node whose live curves are shown anyway."""
+def _without_live(wanted: list[Wanted], live: list[Wanted]) -> list[Wanted]:
+    """The cards less the stored curves of a node whose live curves are shown anyway."""
     busy = {item.subject.node for item in live}
-    return [w for w in first if not (w.subject.node in busy and w.spec is not None and "curve" in w.spec.title.lower())]
+    return [w for w in wanted if not (w.subject.node in busy and w.spec is not None and w.spec.title == CURVES)]

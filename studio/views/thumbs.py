@@ -39,10 +39,11 @@ def thumb_of(artifact: Artifact) -> Thumb:
 
 def lines_of(about: str) -> tuple[str, ...]:
     """A fact line broken into two at its separators, as evenly as it goes."""
-    parts = about.split(" · ")
+    mark = " · " if " · " in about else " "
+    parts = about.split(mark)
     if len(about) <= MOST_CHARACTERS or len(parts) == 1:
         return (about,) if about else ()
-    ways = [(" · ".join(parts[:k]), " · ".join(parts[k:])) for k in range(1, len(parts))]
+    ways = [(mark.join(parts[:k]), mark.join(parts[k:])) for k in range(1, len(parts))]
     return min(ways, key=lambda way: (max(map(len, way)), -len(way[0])))
 
 
@@ -60,7 +61,8 @@ def _features(features: Any) -> QImage | None:
     _, shown = read_clips(features, Scene())
     if shown is None or not shown.image.size:
         return None
-    image = shown.image[::-1]
+    start = 1 if features.meta.front_end.get("n_mfcc") else 0  # the level of a frame outshines all other coefficients
+    image = shown.image[start:][::-1]
     low, high = np.percentile(image, (1, 99.7))
     share = np.clip((image - low) / max(float(high - low), 1e-9), 0, 1)
     levels = np.ascontiguousarray((share * 255).astype(np.uint8))
@@ -81,8 +83,8 @@ def _viridis() -> list[int]:
 
 def _curves(model: Any) -> QImage | None:
     """Loss and validation accuracy of the training."""
-    if not (model.path / "curves.json").is_file():
-        return None
+    if model.meta.precision != "float32" or not (model.path / "curves.json").is_file():
+        return None  # the curves of a compressed model are those of the one it was made from
     return curves_picture(rows_of_curves(model.json("curves.json")))
 
 
