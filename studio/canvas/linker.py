@@ -7,13 +7,14 @@ from collections.abc import Callable
 from PySide6.QtCore import QPoint, QPointF
 
 from engine.errors import OssicleError
+from engine.workflow import Link
 from studio.canvas.canvas import Canvas
 from studio.canvas.chooser import Chooser, Row
-from studio.canvas.drag import LinkFeedback, verdict
+from studio.canvas.drag import LinkFeedback
 from studio.canvas.ends import PortEnd, link_between
 from studio.canvas.fits import Fitting, port_of
 from studio.model import edit
-from studio.model.boxes import boxes
+from studio.model.boxes import Box, boxes
 from studio.model.places import ports_of
 
 NEW = "new:"
@@ -58,9 +59,10 @@ class Linker(Chooser):
         document = self.canvas.document
         fitting = Fitting(document.workflow, document.registry, start)
         ends = [end for end in self._all(is_output=not start.is_output) if fitting.fits(end)]
-        taken = {(k.target, k.input) for k in document.workflow.links}
-        ends.sort(key=lambda end: (not end.is_output and (end.node, end.port) in taken, self._way(start, end)))
-        rows = [self._row(end, "; ".join(verdict(document, start, end).lines)) for end in ends]
+        taken = {PortEnd(k.target, k.input, False): k for k in document.workflow.links if not self._takes_many(k)}
+        parts = boxes(document.workflow, document.registry)
+        ends.sort(key=lambda end: (_input(start, end) in taken, _way(parts[start.node], parts[end.node])))
+        rows = [self._row(end, _told(taken.get(_input(start, end)))) for end in ends]
         rows.append(Row(NEW, "New node …", f"Add a node that fits {start} and wire it", "Add"))
         self.feedback.start(start)
         self._ask_rows(rows, ends, f"Link {start} {'to' if start.is_output else 'from'} …", start.node)
@@ -82,17 +84,18 @@ class Linker(Chooser):
             for port in ports_of(workflow, registry, node)[is_output]
         ]
 
-    def _way(self, start: PortEnd, end: PortEnd) -> float:
-        parts = boxes(self.canvas.document.workflow, self.canvas.document.registry)
-        (x, y), (a, b) = parts[start.node].middle, parts[end.node].middle
-        return abs(x - a) + abs(y - b)
+    def _takes_many(self, link: Link) -> bool:
+        document = self.canvas.document
+        port = port_of(document.workflow, document.registry, PortEnd(link.target, link.input, False))
+        return port is not None and port.many
 
     def _row(self, end: PortEnd, about: str) -> Row:
         document = self.canvas.document
         port = port_of(document.workflow, document.registry, end)
         spec = document.registry.find(document.workflow.nodes[end.node].type)
         title = spec.title if spec is not None else end.node
-        return Row(str(end), str(end), about, title, port.type.kind() if port is not None else "")
+        kind = port.type.kind() if port is not None else ""
+        return Row(str(end), str(end), f"{kind or 'unknown type'} · {about}", title, kind)
 
     # ---- what is marked and chosen
 
@@ -130,3 +133,17 @@ class Linker(Chooser):
     def _stop(self) -> None:
         self.feedback.stop()
         self.canvas.viewer.live.setVisible(False)
+
+
+def _input(start: PortEnd, end: PortEnd) -> PortEnd:
+    """The input of the two."""
+    return end if start.is_output else start
+
+
+def _told(taken: Link | None) -> str:
+    return f"replaces the wire from {taken.source}.{taken.output}" if taken is not None else "free"
+
+
+def _way(start: Box, end: Box) -> float:
+    (x, y), (a, b) = start.middle, end.middle
+    return abs(x - a) + abs(y - b)

@@ -43,6 +43,7 @@ class Minimap(QWidget):
         self._boxes: dict[str, Box] = {}
         self._frames: list[Mark] = []
         self._whole: QRectF | None = None
+        self._areas: dict[str, QRectF] = {}
         self._seen = QRectF()
         self._grip: QPointF | None = None
         self._picture: QPixmap | None = None
@@ -64,6 +65,7 @@ class Minimap(QWidget):
         self._frames = [mark for mark in marks(self.document.workflow).values() if mark.group == "frames"]
         box = around([*self._boxes.values(), *(mark.box for mark in self._frames)])
         self._whole = QRectF(*box) if box is not None else None
+        self._areas = self._laid_out()
         self._repaint()
 
     def set_states(self, states: Mapping[str, NodeState]) -> None:
@@ -148,7 +150,7 @@ class Minimap(QWidget):
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
         painter.setPen(Qt.PenStyle.NoPen)
         self._draw_frames(painter)
-        for shade, areas in self._areas().items():
+        for shade, areas in self._by_colour().items():
             painter.setBrush(QColor.fromRgba(shade))
             _draw_areas(painter, areas)
         painter.end()
@@ -160,17 +162,22 @@ class Minimap(QWidget):
             painter.setBrush(colour(mark.colour, 0.22))
             painter.drawRoundedRect(QRectF(self.to_map(area.topLeft()), self.to_map(area.bottomRight())), 2, 2)
 
-    def _areas(self) -> Mapping[int, list[QRectF]]:
-        """Rectangles by colour."""
+    def _laid_out(self) -> dict[str, QRectF]:
+        """The boxes on the map."""
         scale, whole = self.scale, self.whole.center()
         left, top = self.width() / 2 - whole.x() * scale, self.height() / 2 - whole.y() * scale
+        return {
+            name: QRectF(left + x * scale, top + y * scale, max(1.5, width * scale), height * scale)
+            for name, (x, y, width, height) in self._boxes.items()
+        }
+
+    def _by_colour(self) -> Mapping[int, list[QRectF]]:
         chosen, states = self.document.selection.nodes, self._states
         quiet, accent = colour("faint", 0.75).rgba(), colour("accent").rgba()
         known = {state: state_colour(state).rgba() for state in SHOWN_STATES}
         found: dict[int, list[QRectF]] = defaultdict(list)
-        for name, (x, y, width, height) in self._boxes.items():
-            shade = accent if name in chosen else known.get(states.get(name, ""), quiet)
-            found[shade].append(QRectF(left + x * scale, top + y * scale, max(1.5, width * scale), height * scale))
+        for name, area in self._areas.items():
+            found[accent if name in chosen else known.get(states.get(name, ""), quiet)].append(area)
         return found
 
     # ---- hands
