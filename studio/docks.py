@@ -47,6 +47,7 @@ class Docks:
     def __init__(self, window: QMainWindow, panels: Mapping[str, QWidget]) -> None:
         self.window = window
         self.docks: dict[str, QDockWidget] = {}
+        self._hidden: list[QDockWidget] = []
         window.setDockOptions(
             QMainWindow.DockOption.AllowTabbedDocks
             | QMainWindow.DockOption.AllowNestedDocks
@@ -110,6 +111,19 @@ class Docks:
             dock.hide()
         else:
             self.show(name)
+
+    def set_quiet(self, is_quiet: bool) -> None:
+        """Nothing but the middle (the start page needs all the room), or what was shown before."""
+        if is_quiet and not self._hidden:
+            self._hidden = [dock for dock in self.docks.values() if not dock.isHidden()]
+            for dock in self._hidden:
+                dock.hide()
+        elif not is_quiet and self._hidden:
+            for dock in self._hidden:
+                dock.show()
+            self._hidden = []
+            self.docks["plots"].raise_()
+            self.fit()
 
     def set_count(self, name: str, count: int) -> None:
         """A number on a tab ("Problems 1")."""

@@ -134,7 +134,10 @@ class ViewCommands(QObject):
 
     def show_start(self) -> None:
         """The start page over the canvas."""
-        self.window_.middle.setCurrentWidget(self.window_.start)
+        window = self.window_
+        is_shown = window.middle.currentWidget() is window.start
+        window.middle.setCurrentWidget(window.canvas if is_shown else window.start)
+        window.docks.set_quiet(not is_shown)
 
     def full_screen(self) -> None:
         """The whole screen, or not."""

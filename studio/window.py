@@ -10,6 +10,7 @@ from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 
 from engine.errors import OssicleError
+from engine.library import with_subgraphs
 from engine.registry import Registry
 from engine.workflow import Link
 from studio import actions
@@ -26,6 +27,7 @@ from studio.look import theme
 from studio.look.icons import icon
 from studio.model.clipboard import ClipboardCommands
 from studio.model.document import Document
+from studio.model.edit import Place
 from studio.model.group import GroupCommands
 from studio.panels.log import LogPanel
 from studio.panels.notices import Banner
@@ -56,6 +58,7 @@ class Window(QMainWindow):
 
     def __init__(self, registry: Registry) -> None:
         super().__init__()
+        self._registry = registry
         self.setWindowTitle("Ossicle")
         self.setWindowIcon(icon("ossicle", "accent", 32))
         self.resize(1600, 1000)
@@ -68,8 +71,9 @@ class Window(QMainWindow):
         self._make_canvas()
         self._make_panels()
         self._put_together()
-        self.clipboard = ClipboardCommands(self.document, self)
+        self.clipboard = ClipboardCommands(self.document, self, self._paste_place)
         self.groups = GroupCommands(self.document, self)
+        self.groups.open_file = self.files.open
         self.views = ViewCommands(self)
         self.commands = {command.id: command for command in self._all_commands()}
         self.actions_ = actions.build(self.commands.values(), self.topbar.menus, self, self.canvas, self._guarded)
@@ -145,7 +149,7 @@ class Window(QMainWindow):
             (self.extras.failed, self.tell),
             (self.extras.settled, self._settle),
             (document.changed, self._choose_page),
-            (document.path_changed, self._choose_page),
+            (document.path_changed, self._follow_file),
             (self.problems.go_to, self.go_to),
             (self.problems.count_changed, lambda count: self.docks.set_count("problems", count)),
             (self.palette_.add_requested, views.add_node),
@@ -214,6 +218,13 @@ class Window(QMainWindow):
         self.document.select(links=[link])
         self.docks.show("plots")
 
+    def _paste_place(self) -> Place | None:
+        """Where the pointer is, if it is over the canvas; else beside the original."""
+        if not self.canvas.underMouse():
+            return None
+        at = self.canvas.scene_position_of_cursor()
+        return at.x(), at.y()
+
     def _show_states(self, nodes: frozenset[str]) -> None:
         states = {node: self.session.state(node) for node in nodes}
         self.canvas.set_states(states)
@@ -222,10 +233,16 @@ class Window(QMainWindow):
     def _settle(self) -> None:
         self.keeping.change(usage=self.extras.usage.to_text(), has_minimap=self.extras.is_minimap_wanted)
 
+    def _follow_file(self, _path: object) -> None:
+        """Another file: its folder may bring sub-graphs."""
+        self.document.set_registry(with_subgraphs(self._registry, self.document.base))
+        self._choose_page()
+
     def _choose_page(self, *_: object) -> None:
         document = self.document
         is_start = not (document.workflow.nodes or document.path or document.undo_text or document.redo_text)
         self.middle.setCurrentWidget(self.start if is_start else self.canvas)
+        self.docks.set_quiet(is_start)
 
     # ---- life
 
@@ -273,6 +290,7 @@ class Window(QMainWindow):
         if not self.files.may_leave():
             event.ignore()
             return
+        self.docks.set_quiet(False)
         self.keeping.close(bytes(self.saveGeometry().data()), self.docks.state())
         self.session.close()
         self.background.wait()
