@@ -119,7 +119,8 @@ class ParetoCard(LoadedCard):
 
     def show_rows(self, node: str, rows: Sequence[Mapping[str, float]], earlier: Sequence[object] = ()) -> None:
         """Show the trials of a running search; rows of single trainings ("step") are no trials."""
-        self._node = node
+        if node != self._node:
+            self._node, self.search, self.picked = node, Search((), ()), None
         found = search_of_rows(rows, self.search.objectives if len(self.search.objectives) > 1 else ())
         known = {trial.number: trial for trial in self.search.trials}
         trials = tuple(

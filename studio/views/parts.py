@@ -117,14 +117,13 @@ class LoadedCard(Card):
         self.work.call("read", partial(read_safely, reader, artifact, scene), self._take, self.refuse)
 
     def _take(self, data: Any) -> None:
+        self.say("")
         try:
             self.show_data(data)
         except UNREADABLE as error:
             self.refuse(
                 OssicleError(f"this cannot be shown ({type(error).__name__}: {error})", "a readable artifact", AGAIN)
             )
-        else:
-            self.say("")
 
     def show_data(self, data: Any) -> None:
         """Show what the reader gave."""
