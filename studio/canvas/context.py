@@ -33,12 +33,15 @@ MENUS: Final[Mapping[Thing, tuple[str, ...]]] = {
     "node": (
         "node.properties", "node.rename", LINE, "run.to", "run.again", LINE, "node.mute", "node.bypass",
         "node.link", LINE, "edit.cut", "edit.copy", "edit.duplicate", "edit.delete", LINE,
-        "add.frame", "group.collapse", "group.expand", ALIGN, "node.arrange", LINE, "edit.upstream", "edit.downstream",
+        "add.frame", "group.collapse", "group.open", "group.expand", ALIGN, "node.arrange", LINE,
+        "edit.upstream", "edit.downstream",
     ),
     "wire": ("wire.insert", LINE, "edit.delete"),
     "mark": ("node.rename", COLOUR, LINE, "edit.cut", "edit.copy", "edit.duplicate", "edit.delete"),
 }  # fmt: skip
 """Ids by thing; what no part offers is left out."""
+IF_POSSIBLE: Final = frozenset({"group.open", "group.expand"})
+"""Left out, not greyed, where they cannot be done: most nodes are no sub-graph."""
 TITLES: Final[Mapping[tuple[Thing, str], str]] = {("mark", "node.rename"): "Write…", ("wire", "edit.delete"): "Remove"}
 COLOUR_NAMES: Final[Mapping[str, str]] = {"mute": "Grey", **{name: name.capitalize() for name in model.COLOURS[1:]}}
 assert set(model.COLOURS) <= TOKENS.keys()
@@ -111,7 +114,7 @@ class ContextMenus(QObject):
 
     def _add(self, menu: QMenu, id: str, title: str = "") -> None:
         command = self.commands.get(id)
-        if command is None:
+        if command is None or (id in IF_POSSIBLE and not command.enabled()):
             return
         action = menu.addAction(title or command.title)
         action.setObjectName(id)

@@ -113,6 +113,8 @@ class Extras(QObject):
     # ---- in the corners
 
     def _look(self) -> None:
+        self.marks.finish()  # fields over an item do not follow it
+        self.renamer.close_()
         self.zoombar.show_zoom()
         self.minimap.set_seen(self.canvas.viewer.seen())
 

@@ -69,6 +69,14 @@ def test_a_double_click_writes_and_a_click_elsewhere_keeps(noted, qtbot: QtBot) 
     assert noted.document.undo_text == "Write note"
 
 
+def test_a_zoom_ends_writing_and_keeps_the_text(bench) -> None:
+    bench.key(Qt.Key.Key_N)
+    QTest.keyClicks(bench.extras.marks.editor, "kept")
+    bench.canvas.zoom_by(1.5)
+    assert bench.extras.marks.editor is None
+    assert model.marks(bench.document.workflow)["note:1"].text == "kept"
+
+
 def test_g_frames_the_selection_and_its_title_is_written(bench, qtbot: QtBot) -> None:
     bench.document.select(["train-1", "quantize-1"])
     bench.key(Qt.Key.Key_G)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from studio.look import theme
 from studio.look.theme import state_colour
 from studio.model import edit
 from studio.run.state import NodeState
@@ -78,6 +79,17 @@ def test_it_is_hidden_by_command_and_where_there_is_no_room(bench, qtbot: QtBot)
     assert small.isVisible()
     bench.canvas.resize(400, 400)
     qtbot.waitUntil(lambda: not small.isVisible())
+
+
+def test_light_and_dark_repaint_it(bench, qapp) -> None:
+    small = bench.extras.minimap
+    dark = QColor(small.grab().toImage().pixel(20, 80))
+    theme.apply(qapp, "light")
+    light = QColor(small.grab().toImage().pixel(20, 80))
+    assert light.lightness() > dark.lightness() + 100
+    bench.extras.quick.ask_at(QPointF(), QPoint(20, 20), bench.canvas.viewer)
+    corner = QColor(bench.extras.quick.grab().toImage().pixel(30, 12))
+    assert corner.lightness() > 200
 
 
 def test_overlays_stay_in_their_corner_and_apart(bench, qtbot: QtBot) -> None:
