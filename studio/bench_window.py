@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -58,6 +59,18 @@ def _hour(app: QApplication, window: Window, edits: int) -> dict[str, float]:
 
 
 def _edit(app: QApplication, window: Window, count: int) -> None:
+    """Edits one after the other in a real event loop, so that what is to be deleted later is deleted."""
+    from PySide6.QtCore import QTimer
+
+    steps = _steps(window, count)
+    timer = QTimer(interval=0)
+    timer.timeout.connect(lambda: app.quit() if next(steps, None) is None else None)
+    timer.start()
+    app.exec()
+    timer.stop()
+
+
+def _steps(window: Window, count: int) -> Iterator[int]:
     from studio.model import edit
     from studio.model.edit import Place
     from studio.run.state import NodeState
@@ -74,7 +87,7 @@ def _edit(app: QApplication, window: Window, count: int) -> None:
         window.canvas.set_states({name: NodeState("running", turn % 100 / 100, "", float(turn), 1.0)})
         if turn % 5 == 0:
             document.undo()
-        app.processEvents()
+        yield turn + 1
 
 
 def _resident_mb() -> float:
