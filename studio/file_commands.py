@@ -24,10 +24,12 @@ class FileCommands(QObject):
 
     Signals:
         opened(Path): a file was opened or saved under a new name (for recent files and the last run).
+        emptied(): the person wants an empty canvas.
         failed(OssicleError)
     """
 
     opened = Signal(object)
+    emptied = Signal()
     failed = Signal(object)
 
     def __init__(self, document: Document, window: QWidget) -> None:
@@ -63,6 +65,7 @@ class FileCommands(QObject):
         from engine.workflow import Workflow
 
         self.document.show(Workflow())
+        self.emptied.emit()
         return True
 
     def open_dialog(self) -> None:

@@ -144,6 +144,7 @@ class Window(QMainWindow):
             (session.told, self._tell_notice),
             (self.files.failed, self.tell),
             (self.files.opened, self.keeping.remember),
+            (self.files.emptied, self._show_canvas),
             (self.keeping.failed, self.tell),
             (self.keeping.recent_changed, self.start.show_recent),
             (self.extras.failed, self.tell),
@@ -157,6 +158,7 @@ class Window(QMainWindow):
             (self.canvas.wire_clicked, self._show_wire),
             (self.canvas.files_dropped, views.take_in),
             (self.start.open_file, self.files.open),
+            (self.start.start_empty, self.files.new),
             (self.start.open_project, self.files.open_project),
             (self.start.say_words, views.start_from_words),
             (self.start.open_recordings, lambda path: views.take_in([path], None)),
@@ -232,6 +234,12 @@ class Window(QMainWindow):
 
     def _settle(self) -> None:
         self.keeping.change(usage=self.extras.usage.to_text(), has_minimap=self.extras.is_minimap_wanted)
+
+    def _show_canvas(self) -> None:
+        """An empty canvas instead of the start page."""
+        self.middle.setCurrentWidget(self.canvas)
+        self.docks.set_quiet(False)
+        self.canvas.setFocus()
 
     def _follow_file(self, _path: object) -> None:
         """Another file: its folder may bring sub-graphs."""

@@ -98,11 +98,13 @@ class StartPage(QWidget):
     """What is shown while nothing is open.
 
     Signals:
-        open_file(Path), open_project(str), say_words(list[str]), open_recordings(Path), dropped(list[Path])
+        open_file(Path), open_project(str), start_empty(), say_words(list[str]), open_recordings(Path),
+        dropped(list[Path])
     """
 
     open_file = Signal(object)
     open_project = Signal(str)
+    start_empty = Signal()
     say_words = Signal(object)
     open_recordings = Signal(object)
     dropped = Signal(object)
@@ -125,6 +127,7 @@ class StartPage(QWidget):
         self._column.addSpacing(8)
         self._column.addWidget(_section("Examples"))
         self._column.addLayout(self._make_examples())
+        self._column.addLayout(self._make_empty())
         self._recent_head = _section("Recent")
         self._column.addSpacing(8)
         self._column.addWidget(self._recent_head)
@@ -219,6 +222,16 @@ class StartPage(QWidget):
             grid.setColumnStretch(place % 4, 1)
         return grid
 
+    def _make_empty(self) -> QHBoxLayout:
+        self.empty = QPushButton("Empty canvas")
+        self.empty.setObjectName("plain")
+        self.empty.setToolTip("Ctrl+N")
+        self.empty.clicked.connect(self.start_empty)
+        row = QHBoxLayout()
+        row.addWidget(self.empty)
+        row.addStretch(1)
+        return row
+
     def show_recent(self, recent: Sequence[Path]) -> None:
         """List recent files; those that are gone are greyed."""
         for old in self.recent_tiles:
@@ -282,6 +295,7 @@ class StartPage(QWidget):
     def restyle(self) -> None:
         """Pictures in the colours of the present ground."""
         self._logo.setPixmap(QPixmap.fromImage(image("ossicle", "accent", 44, self.devicePixelRatioF())))
+        self.empty.setIcon(icon("new", "text", 14))
         self.folder.setIcon(icon("folder", "text", 14))
         self.archive.setIcon(icon("open", "text", 14))
         for tile in self.examples.values():
