@@ -29,6 +29,6 @@ class Notice:
     actions: tuple[Action, ...] = ()
 
 
-def notice_of(error: OssicleError, node: str = "", level: Level = "error") -> Notice:
+def notice_of(error: OssicleError) -> Notice:
     """An error's three parts."""
-    return Notice(level, error.what, error.expected, error.remedy, node)
+    return Notice("error", error.what, error.expected, error.remedy)
