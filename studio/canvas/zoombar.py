@@ -38,7 +38,7 @@ class ZoomBar(QWidget):
         self.less = _button("", "Zoom out (Ctrl+-)", "minus")
         self.percent = _button("100 %", "Back to 100 % (Ctrl+0)")
         self.more = _button("", "Zoom in (Ctrl++)", "plus")
-        self.whole = _button("Fit", "Show the whole graph (F)", "fit")
+        self.whole = _button(" Fit", "Show the whole graph (F)", "fit")
         self.percent.setFixedWidth(64)
         self.less.clicked.connect(lambda: canvas.zoom_by(1 / STEP))
         self.more.clicked.connect(lambda: canvas.zoom_by(STEP))
