@@ -1,374 +1,421 @@
-"""Clips as pictures, in numpy: samples, spectrograms and stored features on one time axis. No Qt; runs in threads."""
+"""One clip of a set: its waveform above its spectrogram or stored features, to be looked through and heard."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QWidget
 
-from engine.artifact import AudioSet, FeatureMeta, FeatureSet
-from engine.audio import FEATURE_FILE, WAVEFORM_FILE, Clip, ClipTable, open_h5
+from engine.artifact import Artifact, AudioSet, FeatureSet
+from engine.audio import SUBSETS, table_of
 from engine.errors import OssicleError
+from engine.evidence import sample_row
+from studio.views.chooser import Chooser
+from studio.views.data.clips import Clips, Rows, matching, read_clips
+from studio.views.data.maps import (
+    LONGEST_S,
+    Map,
+    Sound,
+    Spread,
+    clip_seconds,
+    read_map,
+    read_sound,
+    read_spread,
+    spectrogram,
+    title_of,
+)
+from studio.views.parts import Choice, LoadedCard
+from studio.views.play import Player, shared_player
+from studio.views.plotting import SoundChart
+from studio.views.viewer import Scene, viewer
+from studio.work import Background
 
-Floats = NDArray[np.float64]
-Samples = NDArray[np.int16]
-LONGEST_S: Final = 120.0
-"""Longer clips (background tracks) are shown and played up to here."""
-WINDOW_S, HOP_S = 0.025, 0.010
-MOST_FRAMES: Final = 1600
-BANDS: Final = 64
-LOWEST_HZ: Final = 40.0
-RANGE_DB: Final = 80.0
-FLOOR: Final = 1e-10
-TICKS_HZ: Final = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
-BLOCK_FRAMES: Final = 4096
-SAMPLED_CLIPS: Final = 1000
-"""Clips that mean and deviation are taken from, spread evenly over the set."""
-
-
-@dataclass(frozen=True)
-class Sound:
-    """The samples (samples,) of one clip; `whole_s` is its length, of which at most LONGEST_S are here."""
-
-    clip: Clip
-    samples: Samples
-    rate_hz: int
-    whole_s: float
-
-    @property
-    def seconds(self) -> float:
-        """Length of what is here."""
-        return len(self.samples) / self.rate_hz
-
-    @property
-    def times(self) -> Floats:
-        """Time of every sample in s."""
-        return np.arange(len(self.samples)) / self.rate_hz
-
-    @property
-    def level(self) -> Floats:
-        """Samples as shares of full scale, -1 to 1."""
-        return self.samples / 32768.0
+WIDE_PX: Final = 520
+SEARCH_MS: Final = 120
+SHORT_SUBSETS: Final = dict(zip(SUBSETS, ("train", "validation", "test"), strict=True))
 
 
 @dataclass(frozen=True)
-class Map:
-    """A picture over time: one column per frame, row 0 at the bottom.
+class Source:
+    """A set to choose clips from.
 
     Attributes:
-        values: (rows, frames).
-        pixels: the same as steps 0 to 255 between `low` and `high`; NaN is 0.
-        start_s: left edge of the first column; column k spans start_s + k * hop_s to start_s + (k + 1) * hop_s.
-        rows_name: what a row is: "coefficient", "frequency".
-        ticks: marks at the left, by place in rows.
-        row_hz: centre frequency of every row, if rows are frequencies.
-        unit: of the values, "" if they have none.
-        is_timed: whether x is in seconds; else hop_s is 1 and x counts frames.
+        clips: the set's own table.
+        heard: the clips of the audio it was made from, and the row of every clip there.
     """
 
-    values: Floats
-    pixels: NDArray[np.uint8]
-    low: float
-    high: float
-    start_s: float
-    hop_s: float
-    rows_name: str
-    ticks: tuple[tuple[float, str], ...]
-    row_hz: Floats | None = None
-    unit: str = ""
-    is_timed: bool = True
+    artifact: AudioSet | FeatureSet
+    clips: Clips
+    heard: Clips | None = None
+    places: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def rows(self) -> int:
-        """Rows."""
-        return int(self.values.shape[0])
-
-    @property
-    def frames(self) -> int:
-        """Columns."""
-        return int(self.values.shape[1])
-
-    @property
-    def end_s(self) -> float:
-        """Right edge of the last column."""
-        return self.start_s + self.frames * self.hop_s
-
-    @property
-    def broken(self) -> int:
-        """How many values are NaN or infinite."""
-        return int((~np.isfinite(self.values)).sum())
-
-    def frame_at(self, seconds: float) -> int:
-        """The column at a time, or -1."""
-        index = int(np.floor((seconds - self.start_s) / self.hop_s))
-        return index if 0 <= index < self.frames else -1
-
-    def middle_s(self, frame: int) -> float:
-        """Time of the middle of a column."""
-        return self.start_s + (frame + 0.5) * self.hop_s
-
-    def row_text(self, row: int) -> str:
-        """A row in words: "1.2 kHz", "coefficient 7"."""
-        return f"{self.rows_name} {row}" if self.row_hz is None else hertz(float(self.row_hz[row]))
-
-    def value_text(self, row: int, frame: int) -> str:
-        """A value with its unit."""
-        return f"{self.values[row, frame]:.4g} {self.unit}".rstrip()
+    def sound(self, row: int) -> Sound | None:
+        """The samples of a clip; None where the audio is not at hand."""
+        found = self.places.get(str(self.clips.table.clip_id[row]))
+        if self.heard is None or self.heard.audio is None or found is None:
+            return None
+        return read_sound(self.heard.audio, self.heard.table, found)
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Mean and standard deviation of every row over `clips` clips of a set that has `total`."""
+class Picture:
+    """One clip, ready to be drawn."""
 
-    mean: Floats
-    deviation: Floats
-    clips: int
-    total: int
-
-
-def hertz(value: float) -> str:
-    """A frequency: "440 Hz", "1.2 kHz"."""
-    return f"{value:.0f} Hz" if value < 1000 else f"{value / 1000:.3g} kHz"
+    row: int
+    sound: Sound | None
+    map: Map
 
 
-# ---- reading
-
-
-def read_sound(audio: AudioSet, table: ClipTable, row: int) -> Sound:
-    """The samples of one clip.
+def read_source(artifact: Artifact, scene: Scene) -> Source:
+    """The clips of a set, and where their sound is.
 
     Raises:
-        OssicleError: the waveforms' file is missing, damaged or shorter than the table says.
+        OssicleError: the set cannot be read, or has no clips.
     """
-    rate_hz = audio.meta.rate_hz
-    start, whole = int(table.offset[row]), int(table.samples[row])
-    count = min(whole, int(LONGEST_S * rate_hz))
-    with open_h5(audio.file(WAVEFORM_FILE)) as file:
-        samples = file["samples"][start : start + count]
-    if len(samples) < count:
-        raise OssicleError(
-            f"{WAVEFORM_FILE} ends before clip {table.clip_id[row]}",
-            f"{start + whole:,} samples",
-            "Run `ossicle store verify --repair`, then run the workflow again",
-        )
-    return Sound(table.row(row), samples, rate_hz, whole / rate_hz)
+    found = scene.find(AudioSet)
+    audio = found if isinstance(found, AudioSet) else None
+    clips = read_clips(artifact, audio)
+    if not len(clips):
+        raise OssicleError("this set has no clips", "at least one", "Look at what its node left out and why")
+    if isinstance(artifact, AudioSet):
+        return Source(artifact, clips, clips, clips.place)
+    assert isinstance(artifact, FeatureSet)
+    try:
+        heard = Clips(table_of(audio), audio, (), np.zeros(0)) if audio is not None else None
+    except OssicleError:
+        heard = None  # without their audio features are still worth seeing
+    return Source(artifact, clips, heard, heard.place if heard is not None else {})
 
 
-def read_map(features: FeatureSet, row: int) -> Map:
-    """The stored features of one clip.
+class SoundCard(LoadedCard):
+    """What both cards share. `clip_chosen(str)`: somebody chose a clip here; its id."""
 
-    Raises:
-        OssicleError: the features' file is missing or damaged.
-    """
-    with open_h5(features.file(FEATURE_FILE)) as file:
-        values = file["features"][row]
-    return feature_map(values, features.meta)
+    clip_chosen = Signal(str)
+    reader = staticmethod(read_source)
+
+    def __init__(self, player: Player | None = None) -> None:
+        super().__init__()
+        self.source: Source | None = None
+        self.picture: Picture | None = None
+        self.row = -1
+        self.found: Rows = np.zeros(0, np.int64)
+        self.clip_work = Background(self, threads=1)
+        self.player = player or shared_player()
+        self.chart = SoundChart(self.title)
+        self.chart.sought.connect(self._seek)
+        self.chart.frame_chosen.connect(lambda _frame: self._tell())
+        self.head_s = 0.0
+        self.chooser = Chooser()
+        self._words = ""
+        self._search = QTimer(self, singleShot=True, interval=SEARCH_MS)
+        self._search.timeout.connect(self._find)
+        self._join()
+        self.inner.addWidget(self.chart, 1)
+        self.inner.addWidget(self.chooser)
+
+    def _join(self) -> None:
+        chooser, player = self.chooser, self.player
+        chooser.stepped.connect(self.step)
+        chooser.random_asked.connect(self.random_clip)
+        chooser.searched.connect(lambda _text: self._search.start())
+        chooser.play_asked.connect(self.toggle)
+        player.changed.connect(self._show_player)
+        player.moved.connect(self._follow)
+        player.ended.connect(self._rest)
+        self._show_player()
+
+    # ---- what is shown
+
+    def show_data(self, data: Source) -> None:
+        """Another set: the same clip if it has it, else the first worth looking at."""
+        before = self.clip_id
+        self.source = data
+        self.row = -1
+        self._choose_found()
+        self._go(data.clips.place.get(before, sample_row(data.clips.table)))
+        self.player.look()
+
+    @property
+    def clip_id(self) -> str:
+        """The clip that is shown."""
+        return str(self.source.clips.table.clip_id[self.row]) if self.source is not None and self.row >= 0 else ""
+
+    def show_clip(self, clip: str) -> None:
+        """Show a clip, if it is one of this set; nothing is told."""
+        row = self.source.clips.place.get(clip) if self.source is not None else None
+        if row is not None and row != self.row:
+            self._go(row)
+
+    def _go(self, row: int) -> None:
+        self.row = row
+        self._stop()
+        self._tell()
+        self._read()
+
+    def _read(self) -> None:
+        source, row = self.source, self.row
+        if source is not None and row >= 0:
+            draw = self.drawer()
+            self.clip_work.call("clip", lambda: Picture(row, *draw(source, row)), self._show, self.refuse)
+
+    def drawer(self) -> Any:
+        """A function from source and row to sound and map, called in a thread."""
+        raise NotImplementedError
+
+    def _show(self, picture: Picture) -> None:
+        is_new = self.picture is None or self.picture.row != picture.row
+        self.picture = picture
+        self.say("")
+        self.chart.show_sound(picture.sound, picture.map, self.span(picture))
+        self.chooser.show_span(self.chart.seconds, picture.map.is_timed)
+        if is_new:
+            self.chart.show_all()
+            self.head_s = 0.0
+            self.chart.move_head(None)
+        self._show_player()
+        self._tell()
+
+    def span(self, picture: Picture) -> float:
+        """Length of the time axis in s."""
+        return picture.sound.seconds if picture.sound is not None else picture.map.end_s
+
+    def _tell(self) -> None:
+        """Which clip this is, in words."""
+        if self.source is None or self.row < 0:
+            return
+        clip = self.source.clips.table.row(self.row)
+        parts = [clip.label or "no label", clip.clip_id, SHORT_SUBSETS.get(clip.subset, clip.subset), clip.speaker]
+        picture = self.picture
+        if picture is not None and picture.row == self.row:
+            parts += [f"{picture.sound.whole_s:.3g} s" if picture.sound is not None else "", *self._marks(picture)]
+        self.subtitle.setText(" · ".join(filter(None, parts)))
+        self.chart.setAccessibleDescription(self.subtitle.text())
+        place = int(np.searchsorted(self.found, self.row))
+        is_among = place < len(self.found) and self.found[place] == self.row
+        self.chooser.show_place(place if is_among else -1, len(self.found), len(self.source.clips))
+
+    def _marks(self, picture: Picture) -> list[str]:
+        sound = picture.sound
+        is_cut = sound is not None and sound.whole_s > sound.seconds + 1e-6
+        found = [f"first {LONGEST_S:.0f} s shown"] if is_cut else []
+        broken = picture.map.broken
+        found += [f"{broken:,} values are NaN or infinite"] if broken else []
+        frame = self.chart.frame
+        return found + ([f"frame {frame} at {picture.map.middle_s(frame):.3f} s"] if frame >= 0 else [])
+
+    # ---- the way to other clips
+
+    def step(self, by: int) -> None:
+        """The clip before or after among those found; round and round."""
+        if self.source is None or not len(self.found):
+            return
+        place = int(np.searchsorted(self.found, self.row, "left" if by < 0 else "right"))
+        place += by if by < 0 else 0
+        self._choose(int(self.found[place % len(self.found)]))
+
+    def random_clip(self) -> None:
+        """Any other clip among those found."""
+        others = self.found[self.found != self.row]
+        if len(others):
+            self._choose(int(random.choice(others)))
+
+    def _choose(self, row: int) -> None:
+        if row != self.row:
+            self._go(row)
+            self.clip_chosen.emit(self.clip_id)
+
+    def _find(self) -> None:
+        """Words were typed: the first clip that fits, unless the present one does."""
+        self._words = self.chooser.search.text()
+        self._choose_found()
+        if len(self.found) and self.row not in self.found:
+            self._choose(int(self.found[0]))
+        self._tell()
+
+    def _choose_found(self) -> None:
+        if self.source is not None:
+            self.found = np.flatnonzero(matching(self.source.clips, self._words))
+
+    # ---- sound
+
+    def toggle(self) -> None:
+        """Play from the play head, or stop."""
+        sound = self.picture.sound if self.picture is not None else None
+        if self.player.owner is self:
+            self._stop()
+        elif sound is not None:
+            start = self.head_s if self.head_s < sound.seconds - 0.02 else 0.0
+            self.player.play(self, sound.samples, sound.rate_hz, start)
+
+    def _stop(self) -> None:
+        if self.player.owner is self:
+            self.player.stop()
+
+    def _seek(self, seconds: float) -> None:
+        is_playing = self.player.owner is self
+        self._stop()
+        self.head_s = max(0.0, seconds)
+        self.chart.move_head(self.head_s)
+        if is_playing:
+            self.toggle()
+
+    def _follow(self, owner: object, seconds: float) -> None:
+        if owner is self:
+            self.chart.move_head(seconds)
+
+    def _rest(self, owner: object) -> None:
+        if owner is self:
+            self.chart.move_head(self.head_s or None)
+
+    def _show_player(self) -> None:
+        has_sound = self.picture is None or self.picture.sound is not None
+        reason = self.player.reason if has_sound else "The audio of these features is not in this graph"
+        self.chooser.show_playing(self.player.owner is self, reason)
+
+    # ---- frame
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space plays, Page Up and Page Down walk through the clips."""
+        moves = {Qt.Key.Key_PageUp: -1, Qt.Key.Key_PageDown: 1}
+        if event.key() == Qt.Key.Key_Space and not self.player.reason:
+            self.toggle()
+        elif event.key() in moves:
+            self.step(moves[Qt.Key(event.key())])
+        else:
+            super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """More room, more to choose from."""
+        super().resizeEvent(event)
+        self.arrange()
+
+    def arrange(self) -> None:
+        """Show what there is room for."""
+        self.chooser.set_wide(self.width() >= WIDE_PX)
+
+    def restyle(self) -> None:
+        """Take the present colours."""
+        super().restyle()
+        self.chart.restyle()
+        self.chooser.restyle()
+
+    def clear(self) -> None:
+        """Nothing to show."""
+        super().clear()
+        self._stop()
+        self.clip_work.forget("clip")
+        self.source = self.picture = None
+        self.row = -1
+
+    def pictured(self) -> QWidget:
+        """The chart alone."""
+        return self.chart
+
+    def table_rows(self) -> list[list[object]]:
+        """The map as a table: a line per frame, a column per row of the map."""
+        if self.picture is None:
+            return []
+        found = self.picture.map
+        unit = f" / {found.unit}" if found.unit else ""
+        first = "time / s" if found.is_timed else "frame"
+        names = [f"{found.row_text(row)}{unit}" for row in range(found.rows)]
+        times = [round(found.middle_s(k), 6) if found.is_timed else k for k in range(found.frames)]
+        return [
+            [first, *names],
+            *([time, *values] for time, values in zip(times, found.values.T.tolist(), strict=True)),
+        ]
 
 
-def read_spread(features: FeatureSet) -> Spread:
-    """Mean and standard deviation per row over at most SAMPLED_CLIPS clips; values that are not finite are left out."""
-    with open_h5(features.file(FEATURE_FILE)) as file:
-        data = file["features"]
-        total = len(data)
-        step = max(1, -(-total // SAMPLED_CLIPS))
-        values = as_matrix(data[::step]) if total else np.zeros((0, 1, 1))
-    clips = len(values)
-    flat = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)  # (rows, clips * frames)
-    kept = np.ma.masked_invalid(flat)
-    mean, deviation = kept.mean(axis=1).filled(0.0), kept.std(axis=1).filled(0.0)
-    return Spread(np.asarray(mean, float), np.asarray(deviation, float), clips, total)
+@viewer(AudioSet, "Waveform")
+class WaveformCard(SoundCard):
+    """A waveform above its spectrogram."""
+
+    title = "Waveform"
+
+    def __init__(self, player: Player | None = None) -> None:
+        self.scale = Choice("Frequency", (("mel", "mel"), ("linear", "linear")))
+        super().__init__(player)
+        self.scale.changed.connect(lambda _key: self._read())
+        self.chooser.extras.addWidget(self.scale)
+        self.offer(self.scale)
+        self.arrange()
+
+    def drawer(self) -> Any:
+        """Samples and their spectrogram."""
+        bands = self.scale.value
+
+        def draw(source: Source, row: int) -> tuple[Sound, Map]:
+            sound = source.sound(row)
+            assert sound is not None, "an audio set has the sound of its clips"
+            return sound, spectrogram(sound.samples, sound.rate_hz, bands)
+
+        return draw
+
+    def arrange(self) -> None:
+        """The choice of scale needs room; the menu has it where there is none."""
+        super().arrange()
+        self.scale.setVisible(self.width() >= WIDE_PX)
 
 
-def as_matrix(values: NDArray[Any]) -> Floats:
-    """Features of clips (clips, *shape) as (clips, rows, frames); patches follow each other in time."""
-    values = np.asarray(values, np.float64)
-    if values.ndim == 2:
-        return values[:, :, None]
-    while values.ndim > 3:
-        values = np.concatenate(list(np.moveaxis(values, 1, 0)), axis=-1)
-    return values
+@viewer(FeatureSet, "Features")
+class FeatureCard(SoundCard):
+    """Stored features below the waveform they come from."""
 
+    title = "Features"
 
-# ---- features
+    def __init__(self, player: Player | None = None) -> None:
+        self.side = Choice("At the side", (("frame", "frame"), ("spread", "mean ± sd")))
+        super().__init__(player)
+        self.spread: Spread | None = None
+        self.side.changed.connect(lambda _key: self._show_spread())
+        self.chooser.extras.addWidget(self.side)
+        self.offer(self.side)
+        self.arrange()
 
+    def show_data(self, data: Source) -> None:
+        """Another set, named by what its front end makes."""
+        meta = data.artifact.meta
+        self.heading.setText(title_of(getattr(meta, "front_end", {}), getattr(meta, "layout", "")))
+        self.spread = None
+        self.chart.show_spread(None)
+        super().show_data(data)
+        self._show_spread()
 
-def feature_map(values: NDArray[Any], meta: FeatureMeta) -> Map:
-    """One clip's features (*shape) as a picture, placed in time as its front end places frames."""
-    matrix = as_matrix(values[None])[0]
-    front = meta.front_end
-    is_cepstral = "coefficients" in meta.layout or bool(front.get("n_mfcc"))
-    hz = None if is_cepstral else band_centres(front, len(matrix))
-    ticks = row_ticks(len(matrix)) if hz is None else hz_ticks(hz)
-    low, high = limits(matrix[1:] if is_cepstral and len(matrix) > 1 else matrix)
-    name = "coefficient" if is_cepstral else "band"
-    start_s, hop_s, is_timed = frame_times(front)
-    unit = ("dB" if front.get("log") == "db" else "ln") if hz is not None else ""
-    return Map(
-        matrix, steps(matrix, low, high), low, high, start_s, hop_s, name, ticks, hz, unit, is_timed
-    )  # fmt: skip
+    def drawer(self) -> Any:
+        """Stored features, and the samples they come from."""
 
+        def draw(source: Source, row: int) -> tuple[Sound | None, Map]:
+            assert isinstance(source.artifact, FeatureSet)
+            return source.sound(row), read_map(source.artifact, row)
 
-def frame_times(front: Mapping[str, Any]) -> tuple[float, float, bool]:
-    """Left edge of the first frame's column and hop, in s; a column is centred on its window.
+        return draw
 
-    Frames start at t * hop, or are centred on it. Without a known hop: 0, 1 and False.
-    """
-    rate, hop = front.get("rate_hz") or 0, front.get("hop_samples") or 0
-    if not rate or not hop:
-        return 0.0, 1.0, False
-    middle = 0.0 if front.get("centred") else front.get("window_samples", hop) / 2
-    return (middle - hop / 2) / rate, hop / rate, True
+    def span(self, picture: Picture) -> float:
+        """What the front end takes of every clip."""
+        front = getattr(self.source.artifact.meta, "front_end", {}) if self.source is not None else {}
+        return (clip_seconds(front) if picture.map.is_timed else 0.0) or picture.map.end_s
 
+    def _show_spread(self) -> None:
+        artifact = self.source.artifact if self.source is not None else None
+        if self.side.value != "spread" or not isinstance(artifact, FeatureSet):
+            self.chart.show_spread(None)
+        elif self.spread is not None:
+            self.chart.show_spread(self.spread)
+        else:
+            self.clip_work.call("spread", lambda: read_spread(artifact), self._take_spread, self.refuse)
 
-def clip_seconds(front: Mapping[str, Any]) -> float:
-    """Length of the clip that a front end takes; 0 if it does not tell."""
-    rate = front.get("rate_hz") or 0
-    return (front.get("clip_samples", 0) + front.get("append_samples", 0)) / rate if rate else 0.0
+    def _take_spread(self, spread: Spread) -> None:
+        self.spread = spread
+        self.side.setToolTip(f"Mean and standard deviation over {spread.clips:,} of {spread.total:,} clips")
+        self._show_spread()
 
-
-def title_of(front: Mapping[str, Any], layout: str = "") -> str:
-    """What a front end makes: "MFCC", "Log-mel", or "Features" if it does not tell."""
-    if front.get("n_mfcc") or "coefficients" in layout:
-        return "MFCC"
-    return "Log-mel" if front.get("n_mels") or "mels" in layout else "Features"
-
-
-def band_centres(front: Mapping[str, Any], rows: int) -> Floats | None:
-    """Centre frequency of every mel band in Hz, if the front end tells its scale."""
-    if not front.get("f_max_hz") or front.get("n_mels", rows) != rows:
-        return None
-    to_mel, to_hz = SCALES.get(str(front.get("mel_scale", "htk")), SCALES["htk"])
-    low, high = to_mel(np.array([front.get("f_min_hz", 0.0), front["f_max_hz"]], float)).tolist()
-    return to_hz(np.linspace(low, high, rows + 2)[1:-1])
-
-
-# ---- spectrograms
-
-
-def htk(frequency_hz: Floats) -> Floats:
-    """Mel value: 1127 ln(1 + f / 700) (O'Shaughnessy, Speech Communication, 1987; as in HTK)."""
-    return 1127.0 * np.log1p(frequency_hz / 700.0)
-
-
-def htk_inverse(mel: Floats) -> Floats:
-    """Frequency in Hz of an HTK mel value."""
-    return 700.0 * np.expm1(mel / 1127.0)
-
-
-_KNEE_MEL, _STEP = 15.0, float(np.log(6.4) / 27.0)
-
-
-def slaney(frequency_hz: Floats) -> Floats:
-    """Mel value of Slaney's Auditory Toolbox (1998): linear below 1 kHz (200/3 Hz each), then 27 per factor of 6.4."""
-    above = _KNEE_MEL + np.log(np.maximum(frequency_hz, 1000.0) / 1000.0) / _STEP
-    return np.where(frequency_hz < 1000.0, frequency_hz * 3.0 / 200.0, above)
-
-
-def slaney_inverse(mel: Floats) -> Floats:
-    """Frequency in Hz of a Slaney mel value."""
-    above = 1000.0 * np.exp(_STEP * (np.maximum(mel, _KNEE_MEL) - _KNEE_MEL))
-    return np.where(mel < _KNEE_MEL, mel * 200.0 / 3.0, above)
-
-
-Scale = Callable[[Floats], Floats]
-SCALES: Final[Mapping[str, tuple[Scale, Scale]]] = {"htk": (htk, htk_inverse), "slaney": (slaney, slaney_inverse)}
-
-
-def spectrogram(samples: Samples, rate_hz: int, bands: str = "mel") -> Map:
-    """Power spectrogram in dB: frames of 25 ms every 10 ms, periodic Hann window, |DFT|^2 over the window's power.
-
-    Full scale is a sine of amplitude 1 at 0 dB. Long clips get a longer hop, so that there are at most MOST_FRAMES.
-
-    Args:
-        bands: "mel": triangles over the mel axis; "linear": the bins of the DFT.
-    """
-    window = max(int(WINDOW_S * rate_hz), 8)
-    hop = max(int(HOP_S * rate_hz), -(-len(samples) // MOST_FRAMES), 1)
-    size = 1 << (window - 1).bit_length()
-    power = _powers(_framed(samples, window, hop), window, size)  # (frames, bins)
-    bins_hz = np.arange(size // 2 + 1) * rate_hz / size
-    if bands == "mel":
-        weights, hz = mel_bands(rate_hz, size)
-        power = power @ weights.T
-    else:
-        hz = bins_hz
-    decibel = 10.0 * np.log10(np.maximum(power.T, FLOOR))
-    high = float(decibel.max(initial=-RANGE_DB))
-    low = max(high - RANGE_DB, float(np.percentile(decibel, 2)) if decibel.size else high - RANGE_DB)
-    start_s = (window / 2 - hop / 2) / rate_hz
-    ticks = hz_ticks(hz)
-    return Map(decibel, steps(decibel, low, high), low, high, start_s, hop / rate_hz, "band", ticks, hz, "dB")
-
-
-def _framed(samples: Samples, window: int, hop: int) -> NDArray[np.float32]:
-    """Overlapping frames (frames, window) as a view; the last is padded with zeros."""
-    frames = max(1, -(-max(len(samples) - window, 0) // hop) + 1)
-    padded = np.zeros((frames - 1) * hop + window, np.float32)
-    padded[: len(samples)] = samples[: len(padded)]
-    padded /= 32768.0
-    return np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
-
-
-def _powers(frames: NDArray[np.float32], window: int, size: int) -> Floats:
-    shape = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
-    found = np.empty((len(frames), size // 2 + 1))
-    for first in range(0, len(frames), BLOCK_FRAMES):
-        rows = slice(first, first + BLOCK_FRAMES)
-        found[rows] = np.abs(np.fft.rfft(frames[rows] * shape, size)) ** 2
-    return found * (4.0 / float(shape.sum()) ** 2)
-
-
-@functools.lru_cache(maxsize=8)
-def mel_bands(rate_hz: int, fft_samples: int) -> tuple[Floats, Floats]:
-    """Weights (bands, bins) of triangles equally spaced in mel, each summing to at most 1, and their centres in Hz."""
-    edges = np.linspace(*htk(np.array([LOWEST_HZ, rate_hz / 2])).tolist(), BANDS + 2)
-    bins = htk(np.arange(fft_samples // 2 + 1) * rate_hz / fft_samples)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    weights = np.maximum(np.minimum(rising, falling), 0.0)
-    thin = weights.sum(axis=1) < 0.5  # bands between two bins take the nearest one
-    nearest = np.abs(bins[None, :] - edges[1:-1, None]).argmin(axis=1)
-    weights[thin] = 0.0
-    weights[thin, nearest[thin]] = 1.0
-    return weights / weights.sum(axis=1, keepdims=True), htk_inverse(edges[1:-1])
-
-
-# ---- pixels and marks
-
-
-def limits(values: Floats) -> tuple[float, float]:
-    """2nd and 98th percentile of the finite values, so that one loud frame does not darken all others."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = np.percentile(finite, (2, 98)).tolist()
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def steps(values: Floats, low: float, high: float) -> NDArray[np.uint8]:
-    """Values as steps 0 to 255 of the colour map; NaN is 0."""
-    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255.0 / ((high - low) or 1.0))
-    return np.ascontiguousarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-
-
-def row_ticks(rows: int, most: int = 5) -> tuple[tuple[float, str], ...]:
-    """Marks for numbered rows, in the middle of each."""
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000, 10**9) if rows <= s * most)
-    return tuple((row + 0.5, str(row)) for row in range(0, rows, step))
-
-
-def hz_ticks(row_hz: Floats) -> tuple[tuple[float, str], ...]:
-    """Marks at octaves, placed between the rows whose centres surround them."""
-    inside = [hz for hz in TICKS_HZ if row_hz[0] <= hz <= row_hz[-1]]
-    places = np.interp(inside, row_hz, np.arange(len(row_hz)) + 0.5).tolist() if inside else []
-    texts = [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in inside]
-    return tuple((p, t) for i, (p, t) in enumerate(zip(places, texts, strict=True)) if _is_apart(places, i, row_hz))
-
-
-def _is_apart(places: list[float], index: int, row_hz: Floats) -> bool:
-    """Whether there is room below the next mark; the highest always stays."""
-    return index == len(places) - 1 or places[index + 1] - places[index] >= len(row_hz) / 16
+    def arrange(self) -> None:
+        """The choice needs room; the menu has it where there is none."""
+        super().arrange()
+        self.side.setVisible(self.width() >= WIDE_PX)
