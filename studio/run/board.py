@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from engine.fault import Fault
 from engine.registry import Registry
 from engine.subgraph import outer_of
 from engine.workflow import Workflow
@@ -15,6 +16,7 @@ from studio.run.fold import CLOSED, Fold
 from studio.run.plan import Plan, overlay
 from studio.run.rows import Row
 from studio.run.state import NEVER, NodeState
+from studio.run.view import Phase, RunView
 
 Nodes = frozenset[str]
 
@@ -66,6 +68,12 @@ class Board:
                 self._live[box] = self._box(box, names, {name: self.live_state(name) for name in names})
         return self._update(boxes)
 
+    def take_news(self) -> tuple[Nodes, Nodes]:
+        """What the run told since the last time: boxes that look different, nodes with new metric rows."""
+        fold = self.fold
+        dirty, rows, fold.dirty, fold.dirty_rows = fold.dirty, fold.dirty_rows, set(), set()
+        return (self.refresh(dirty) if dirty else frozenset()), self.boxes(rows)
+
     def rest(self) -> Nodes:
         """Nothing came of the order: show what was there before."""
         self._live = {}
@@ -82,6 +90,7 @@ class Board:
     def replay(self, fold: Fold) -> Nodes:
         """Show another run as it was."""
         self.fold = fold
+        fold.dirty, fold.dirty_rows = set(), set()
         self._live = self._by_box(fold.nodes)
         return self._update(self.workflow.nodes)
 
@@ -113,6 +122,24 @@ class Board:
 
     # ---- what is known
 
+    def view(self, phase: Phase, is_on: bool) -> RunView:
+        """The run as a whole; what is about the runner is left out.
+
+        Args:
+            is_on: whether the run of this phase has begun.
+        """
+        fold = self.fold
+        seconds = max(time.time() - fold.started_s, 0.0) if is_on else 0.0 if phase != "idle" else fold.seconds
+        return RunView(
+            phase, fold.run_id, "" if fold.is_open else fold.state, fold.started_s, seconds,
+            self.left_s() if is_on else None, fold.done, len(fold.names), folder=fold.folder,
+        )  # fmt: skip
+
+    def failures(self) -> list[tuple[str, Fault]]:
+        """Nodes of the run that failed, and why."""
+        found = ((name, self.fold.nodes[name]) for name in self.fold.nodes if name in self.fold.names)
+        return [(name, state.error) for name, state in found if state.state == "failed" and state.error is not None]
+
     def running(self) -> list[str]:
         """Nodes that run now."""
         return [name for name, state in self.fold.nodes.items() if state.state == "running"]
@@ -127,7 +154,8 @@ class Board:
 
     def left_s(self) -> float | None:
         """Seconds that the run still needs, as far as is known."""
-        open_nodes = {name: state for name, state in self.fold.nodes.items() if state.state not in CLOSED}
+        nodes = {name: self.fold.nodes[name] for name in self.fold.names}
+        open_nodes = {name: state for name, state in nodes.items() if state.state not in CLOSED}
         return total_s(
             [
                 self.live_state(name).left_s if state.state == "running" else self.plan.expected.get(name)

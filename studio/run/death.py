@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -97,6 +98,19 @@ def notice_of_death(death: Death) -> Notice | None:
         case "ended":
             what = f"The runner ended by itself (status {death.code}){last}"
             return Notice("error" if death.was_busy else "warning", what, "a runner that stays", kept)
+
+
+def notice_of_stop() -> Notice:
+    """The runner had to be ended to stop its run."""
+    remedy = "Finished nodes are kept; a new runner is starting"
+    return Notice("info", "The run was ended together with its runner", "", remedy)
+
+
+def notice_of_silence(seconds: float, stop: Callable[[], object]) -> Notice:
+    """The runner gives no sign of life."""
+    what = f"The runner has not answered for {seconds:.0f} s"
+    remedy = "It may be busy in a library that cannot be interrupted: wait, or stop it; finished nodes are kept"
+    return Notice("warning", what, "a sign of life every second", remedy, actions=(("Stop the runner", stop),))
 
 
 def _last_words(words: tuple[str, ...]) -> str:

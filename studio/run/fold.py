@@ -1,4 +1,7 @@
-"""Events of a run, folded into states and metric rows. The same for a live run and for one that is replayed."""
+"""Events of runs, folded into states and metric rows. The same for a live run and for one that is replayed.
+
+Nodes that are no part of a run keep the result that an earlier one left them.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ SILENT: Final = frozenset({"progress", "metric"})
 
 
 class Fold:
-    """What is known of one run so far.
+    """What is known of a run so far.
 
     Attributes:
+        names: the nodes of the run.
         folder: the run's folder.
         state: "running", or how it ended: done, failed, cancelled, interrupted.
         nodes: state by node id as the engine names it (with the nodes inside sub-graphs).
@@ -37,12 +41,9 @@ class Fold:
         self.dirty_rows: set[str] = set()
         self.odd = 0
         self.workflow: Workflow | None = None
-        self._before: tuple[Mapping[str, NodeState], Mapping[str, Rows]] = ({}, {})
-        self._forget()
-
-    def _forget(self) -> None:
         self.run_id = ""
         self.folder: Path | None = None
+        self.names: frozenset[str] = frozenset()
         self.state = ""
         self.started_s = 0.0
         self.seconds = 0.0
@@ -50,6 +51,7 @@ class Fold:
         self.began: dict[str, float] = {}
         self.because: dict[str, str] = {}
         self.metrics: dict[str, Rows] = {}
+        self._before: tuple[Mapping[str, NodeState], Mapping[str, Rows]] = ({}, {})
 
     def take_all(self, events: Iterable[Event]) -> Fold:
         """Take many events."""
@@ -87,7 +89,7 @@ class Fold:
     @property
     def done(self) -> int:
         """How many nodes have ended one way or another."""
-        return sum(state.state in CLOSED for state in self.nodes.values())
+        return sum(self.nodes[name].state in CLOSED for name in self.names)
 
     def rows(self, node: str) -> list[Row]:
         """Metric rows of a node."""
@@ -103,14 +105,17 @@ class Fold:
         self._set(event.node, replace(self.nodes.get(event.node, NEVER), **values))
 
     def run_started(self, event: Event) -> None:
-        """A new run: forget the last one."""
+        """A new run: its nodes begin anew, the others keep their results."""
         names, folder = [str(name) for name in _list(event.values["nodes"])], Path(str(event.values["folder"]))
+        self.names = frozenset(names)
         self.dirty |= {*self.nodes, *names}
-        self.dirty_rows |= self.metrics.keys()
+        self.dirty_rows |= self.metrics.keys() & self.names
         self._before = (self.nodes, self.metrics)
-        self._forget()
-        self.run_id, self.folder, self.state, self.started_s = event.run, folder, "running", event.time_s
-        self.nodes = {name: NodeState("queued") for name in names}
+        kept = {name: state for name, state in self.nodes.items() if state.state in ("done", "cached")}
+        self.nodes = {**kept, **{name: NodeState("queued") for name in names}}
+        self.metrics = {name: rows for name, rows in self.metrics.items() if name not in self.names}
+        self.run_id, self.folder, self.state, self.seconds = event.run, folder, "running", 0.0
+        self.started_s, self.began, self.because = event.time_s, {}, {}
 
     def run_finished(self, event: Event) -> None:
         """The run told how it ended."""

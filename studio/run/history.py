@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from studio.views.data.curves import Curve
 
 LOG_LINES: Final = 20_000
+RUNS: Final = 8
+MOST_BYTES: Final = 20_000_000
+"""Runs before the last one that are read back with it, and how much of them."""
 LOOK_BACK: Final = 40
 """Newest runs among which earlier ones of the same workflow are looked for."""
 
@@ -54,9 +57,13 @@ def _event(raw: bytes) -> Event | None:
     return event_of(line) if isinstance(line, dict) else None
 
 
-def replay(folder: Path) -> Replay:
-    """Read a run back. A run that ended without saying so was interrupted."""
-    fold, log = Fold(), list[Event]()
+def replay(folder: Path, fold: Fold | None = None) -> Replay:
+    """Read a run back. A run that ended without saying so was interrupted.
+
+    Args:
+        fold: what earlier runs left; nothing unless given.
+    """
+    fold, log = fold or Fold(), list[Event]()
     for event in events_of(folder / EVENTS):
         fold.take(event)
         if event.kind == "run_started":
@@ -86,9 +93,26 @@ def _belongs(path: Path, workflow: str, base: str) -> bool:
 
 
 def last_replay(home: Path, workflow: str, base: Path) -> Replay | None:
-    """The last run of a workflow, read back; None if there is none."""
-    folders = runs_of(home, workflow, base)
-    return replay(folders[0]) if folders else None
+    """The last run of a workflow, read back on top of some runs before it; None if there is none.
+
+    The runs before it tell the curves of what the last run found done, and the nodes that it left out.
+    """
+    fold, found = Fold(), None
+    for folder in reversed(_recent(runs_of(home, workflow, base))):
+        found = replay(folder, fold)
+    return found
+
+
+def _recent(folders: list[Path]) -> list[Path]:
+    """The newest runs, as many as can be read in a moment; the last one in any case."""
+    chosen, room = folders[:1], MOST_BYTES
+    for folder in folders[1:RUNS]:
+        with contextlib.suppress(OSError):
+            room -= (folder / EVENTS).stat().st_size
+        if room < 0:
+            break
+        chosen.append(folder)
+    return chosen
 
 
 def curves(home: Path, workflow: str, base: Path, node: str, but: str, limit: int = 5) -> tuple[Curve, ...]:

@@ -1,14 +1,16 @@
-"""Orders to the runner: what is sent, and why an order is not even sent. Pure."""
+"""Orders to the runner: what is sent, why an order is not even sent, and what is said about its end. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.console import count
+from engine.fault import Fault
 from engine.validate import check
 from engine.workflow import to_json, upto
 from studio.model.document import Document
-from studio.run.notice import Notice
+from studio.run.notice import Level, Notice
 
 
 def order_of(name: str, document: Document, to: str | None, force: tuple[str, ...]) -> dict[str, Any]:
@@ -36,3 +38,20 @@ def why_not(document: Document, to: str | None) -> Notice | None:
     rest = f" ({count(more, 'more problem')}, see Problems)" if more else ""
     place = f"{first.node}: " if first.node else ""
     return Notice("error", f"{place}{first.what}{rest}", first.expected, first.remedy, first.node)
+
+
+def notice_of_failures(failures: Sequence[tuple[str, Fault]], box: str) -> Notice:
+    """What is said about nodes that failed; the first in full.
+
+    Args:
+        box: where the first is shown.
+    """
+    (name, fault), more = failures[0], len(failures) - 1
+    rest = f" (and {count(more, 'more node')} failed)" if more else ""
+    return Notice("error", f"{name}: {fault.what}{rest}", fault.expected, fault.remedy, box)
+
+
+def notice_of_line(line: Mapping[str, Any], level: Level = "error") -> Notice:
+    """The three parts that the runner told."""
+    what, expected, remedy = (str(line.get(name, "")) for name in ("what", "expected", "remedy"))
+    return Notice(level, what, expected, remedy)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from engine.console import count, duration
+from engine.console import count
 from engine.errors import OssicleError
 from engine.library import with_subgraphs
 from engine.params import canonical
@@ -19,6 +19,7 @@ from engine.validate import Checked, Step, check
 from engine.workflow import Workflow
 from studio.run.estimate import Timing, expected_s, timings
 from studio.run.state import NEVER, NodeState
+from studio.run.view import about
 
 MODES: Final[Mapping[str, str]] = {
     "muted": "M makes it active again",
@@ -70,7 +71,7 @@ class Plan:
         known = [self.expected[name] for name in self.todo if name in self.expected]
         if not known:
             return head
-        return f"{head} · {'about' if len(known) == len(self.todo) else 'at least'} {duration(sum(known))}"
+        return f"{head} · {about(sum(known), is_all=len(known) == len(self.todo))}"
 
 
 def make_plan(workflow: Workflow, registry: Registry, base: Path) -> Plan:

@@ -24,10 +24,16 @@ class Planner(QObject):
     def __init__(self, document: Document, background: Background, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.document, self.background = document, background
+        self._is_asked = False
         self._timer = QTimer(self, singleShot=True, interval=PAUSE_MS)
         self._timer.timeout.connect(self.ask_now)
         document.changed.connect(self._edited)
         document.registry_changed.connect(self.ask)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a plan is still to come."""
+        return self._is_asked or self._timer.isActive()
 
     def ask(self) -> None:
         """A new plan soon; many wishes become one."""
@@ -36,6 +42,7 @@ class Planner(QObject):
     def ask_now(self) -> None:
         """A new plan at once."""
         self._timer.stop()
+        self._is_asked = True
         document = self.document
         look = partial(make_plan, document.workflow, document.registry, document.base)
         self.background.call("plan", look, self._deliver, self._failed)
@@ -43,6 +50,7 @@ class Planner(QObject):
     def stop(self) -> None:
         """No plan any more."""
         self._timer.stop()
+        self._is_asked = False
         self.background.forget("plan")
 
     def _edited(self, old: Any, new: Any) -> None:
@@ -50,10 +58,12 @@ class Planner(QObject):
             self.ask()
 
     def _deliver(self, plan: Plan) -> None:
+        self._is_asked = False
         if is_same_graph(plan.workflow, self.document.workflow):
             self.planned.emit(plan)
 
     def _failed(self, error: OssicleError) -> None:
+        self._is_asked = False
         self.planned.emit(Plan(self.document.workflow, trouble=error.what))
 
 

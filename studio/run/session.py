@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,9 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.artifact import Artifact
-from engine.console import count
-from engine.errors import OssicleError
-from engine.event import Event
 from engine.record import RunRecord
 from engine.workflow import upto
 from studio.commands import Command
@@ -22,11 +17,12 @@ from studio.model.document import Document
 from studio.run import history
 from studio.run.board import Board
 from studio.run.child import Child
-from studio.run.death import Death, notice_of_death
-from studio.run.fold import SILENT, event_of
+from studio.run.death import Death, notice_of_death, notice_of_silence, notice_of_stop
+from studio.run.fold import event_of
 from studio.run.lines import Line
-from studio.run.notice import Notice, notice_of
-from studio.run.orders import order_of, why_not
+from studio.run.log_buffer import LogBuffer
+from studio.run.notice import Notice
+from studio.run.orders import notice_of_failures, notice_of_line, order_of, why_not
 from studio.run.plan import Plan
 from studio.run.planner import Planner
 from studio.run.rows import Row
@@ -43,7 +39,6 @@ __all__ = ["Notice", "RunView", "Session"]
 
 FLUSH_MS: Final = 33
 TICK_MS: Final = 500
-LOG_LINES: Final = 20_000
 THREADS: Final = 2
 
 
@@ -78,9 +73,8 @@ class Session(QObject):
         self._phase: Phase = "idle"
         self._server = "off"
         self._order, self._orders, self._sent = "", 0, document.workflow
-        self._is_accepted = self._has_begun = False
-        self._log: deque[Event] = deque(maxlen=LOG_LINES)
-        self._garbled = 0
+        self._is_accepted = self._has_begun = self._is_recalling = False
+        self._log = LogBuffer()
         self._artifacts = Artifacts()
         self._curves = EarlierCurves(
             document, self._background, lambda node: self.metrics_changed.emit(frozenset({node}))
@@ -139,15 +133,19 @@ class Session(QObject):
         return self._phase != "idle"
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing runs and what is shown is about the workflow as it is now."""
+        return not (self.is_active or self._is_recalling or self._planner.is_pending)
+
+    @property
     def run(self) -> RunView:
         """The run as a whole."""
-        fold, child = self.board.fold, self.child
         is_on = self.is_active and self._has_begun
-        seconds = max(time.time() - fold.started_s, 0.0) if is_on else 0.0 if self.is_active else fold.seconds
-        return RunView(
-            self._phase, fold.run_id, "" if fold.is_open else fold.state, fold.started_s, seconds,
-            self.board.left_s() if is_on else None, fold.done, len(fold.nodes), child.state,
-            SERVER_WORDS.get(self._server, self._server), child.rss_bytes, child.cpu_percent, fold.folder,
+        words = self.child.state, SERVER_WORDS.get(self._server, self._server)
+        view = self.board.view(self._phase, is_on)
+        return replace(
+            view, runner_state=words[0], server_state=words[1], rss_bytes=self.child.rss_bytes,
+            cpu_percent=self.child.cpu_percent,
         )  # fmt: skip
 
     @property
@@ -241,8 +239,7 @@ class Session(QObject):
         if event.kind == "run_started":
             self._begin_run()
         self.board.fold.take(event)
-        if event.kind not in SILENT:
-            self._log.append(event)
+        self._log.add(event)
         if event.kind == "run_finished":
             self._finish()
 
@@ -261,7 +258,7 @@ class Session(QObject):
         """The runner did not take the order: it says why."""
         if line.get("id") == self._order and self.is_active:
             self._give_up()
-            self.told.emit(_three_parts(line))
+            self.told.emit(notice_of_line(line))
 
     def _answered(self, line: Line) -> None:
         """The order is over; a run that did not say so is over as well."""
@@ -276,16 +273,14 @@ class Session(QObject):
         self.usage_changed.emit()
 
     def _heard_trouble(self, line: Line) -> None:
-        self.told.emit(replace(_three_parts(line), level="warning"))
+        self.told.emit(notice_of_line(line, "warning"))
 
     def _finish(self) -> None:
         """The run told its end."""
-        failed = [(name, state.error) for name, state in self.board.fold.nodes.items() if state.state == "failed"]
         self._end()
-        if failed and (fault := failed[0][1]) is not None:
-            name, (box,) = failed[0][0], self.board.boxes([failed[0][0]])
-            more = f" (and {count(len(failed) - 1, 'more node')} failed)" if len(failed) > 1 else ""
-            self.told.emit(Notice("error", f"{name}: {fault.what}{more}", fault.expected, fault.remedy, box))
+        if failures := self.board.failures():
+            (box,) = self.board.boxes([failures[0][0]])
+            self.told.emit(notice_of_failures(failures, box))
 
     def _give_up(self) -> None:
         """The order ended without its run saying so."""
@@ -305,10 +300,7 @@ class Session(QObject):
 
     def _child_changed(self, state: str) -> None:
         if state == "not answering":
-            what = f"The runner has not answered for {self.child.silent_s:.0f} s"
-            remedy = "It may be busy in a library that cannot be interrupted: wait, or stop it; finished nodes are kept"
-            stop = ("Stop the runner", self.end_runner)
-            self.told.emit(Notice("warning", what, "a sign of life every second", remedy, actions=(stop,)))
+            self.told.emit(notice_of_silence(self.child.silent_s, self.end_runner))
         self.run_changed.emit()
 
     def end_runner(self) -> None:
@@ -324,9 +316,7 @@ class Session(QObject):
         notice = notice_of_death(found)
         if self.is_active:
             self._give_up()
-            if notice is None:
-                remedy = "Finished nodes are kept; a new runner is starting"
-                notice = Notice("info", "The run was ended together with its runner", "", remedy)
+            notice = notice or notice_of_stop()
         if notice is not None:
             self.told.emit(notice)
         self.run_changed.emit()
@@ -357,14 +347,16 @@ class Session(QObject):
         workflow = self.document.workflow
         self._tell_states(self.board.open(workflow))
         self.run_changed.emit()
+        self._is_recalling = bool(workflow.nodes)
         if workflow.nodes:
             look = partial(history.last_replay, *place_of(self.document))
-            self._background.call("history", look, self._recalled, lambda _error: self._planner.ask_now())
+            self._background.call("history", look, self._recalled, lambda _error: self._recalled(None))
         else:
             self._background.forget("history")
 
     def _recalled(self, found: history.Replay | None) -> None:
-        """The last run was read back."""
+        """The last run was read back, if there is one."""
+        self._is_recalling = False
         if found is not None:
             self._show_replay(found)
         self._planner.ask_now()
@@ -375,6 +367,7 @@ class Session(QObject):
             self.told.emit(Notice("info", "A run is going on", "no run while another one is shown", "Stop it first"))
             return
         self._planner.stop()
+        self._is_recalling = False
         self._background.call("history", partial(history.replay, record.folder), self._show_replay)
 
     def _show_replay(self, found: history.Replay) -> None:
@@ -404,28 +397,12 @@ class Session(QObject):
 
     def _flush(self) -> None:
         """Tell what has come since the last time."""
-        fold = self.board.fold
-        dirty, rows, fold.dirty, fold.dirty_rows = fold.dirty, fold.dirty_rows, set(), set()
-        if dirty:
-            self._tell_states(self.board.refresh(dirty))
+        changed, rows = self.board.take_news()
+        self._tell_states(changed)
         if rows:
-            self.metrics_changed.emit(self.board.boxes(rows))
-        self._note_garbled()
-        if self._log:
-            told, self._log = tuple(self._log), deque(maxlen=LOG_LINES)
+            self.metrics_changed.emit(rows)
+        if told := self._log.take(self.child.lines, self.board.fold.run_id):
             self.logged.emit(told)
-
-    def _note_garbled(self) -> None:
-        lines = self.child.lines
-        if lines.garbled > self._garbled:
-            last = lines.noise[-1] if lines.noise else ""
-            text = f"{count(lines.garbled - self._garbled, 'line')} of the runner could not be read: {last}"
-            self._log.append(Event("log", self.board.fold.run_id, "", {"text": text, "level": "warning"}))
-        self._garbled = lines.garbled
-
-
-def _three_parts(line: Line) -> Notice:
-    return notice_of(OssicleError(*(str(line.get(name, "")) for name in ("what", "expected", "remedy"))))
 
 
 _CONTROLS: Final[Mapping[str, Callable[[Session, Line], None]]] = {

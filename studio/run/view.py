@@ -53,6 +53,14 @@ def words_of(view: RunView, plan: str) -> str:
     if view.state == "queued":
         return "the runner is starting …" if view.runner_state == "starting" else "starting …"
     if view.state == "running":
-        left = f" · about {duration(view.left_s)} left" if view.left_s is not None else ""
+        left = f" · {about(view.left_s)} left" if view.left_s is not None else ""
         return f"{view.done} of {count(view.total, 'node')} done{left}"
     return plan
+
+
+def about(seconds: float, *, is_all: bool = True) -> str:
+    """A guessed time: "about 3 min 40 s", "less than 1 s"; "at least" if parts of it are unknown."""
+    if seconds < 1 and is_all:
+        return "less than 1 s"
+    whole = f"{seconds:.0f} s" if seconds < 60 else duration(seconds)
+    return f"{'about' if is_all else 'at least'} {whole}"

@@ -84,6 +84,8 @@ def make_session(qapp: QApplication, both: Registry) -> Iterator[Callable[..., S
     for session in made:
         for timer in session.findChildren(QTimer):
             timer.stop()
+        if session.is_active:
+            session.child.kill()
         session.child.heard.disconnect(session._hear)
         session.child.died.disconnect(session._died)
         session.child.state_changed.disconnect(session._child_changed)
