@@ -70,6 +70,7 @@ class Document(QObject):
         selection_changed(Selection)
         saved_changed(bool): whether the file holds what is shown.
         path_changed(Path | None)
+        file_agrees(): the file and the document were just made equal (opened, saved, taken over).
         registry_changed()
     """
 
@@ -77,6 +78,7 @@ class Document(QObject):
     selection_changed = Signal(object)
     saved_changed = Signal(bool)
     path_changed = Signal(object)
+    file_agrees = Signal()
     registry_changed = Signal()
 
     def __init__(self, registry: Registry, parent: QObject | None = None) -> None:
@@ -192,6 +194,8 @@ class Document(QObject):
         self.select()
         self.changed.emit(old, workflow)
         self.saved_changed.emit(self.is_saved)
+        if is_saved:
+            self.file_agrees.emit()
         if self.registry is not before:
             self.registry_changed.emit()
 
@@ -219,12 +223,14 @@ class Document(QObject):
         self._saved = self.workflow
         self._set_path(target)
         self.saved_changed.emit(True)
+        self.file_agrees.emit()
         self.look_for_subgraphs()
 
     def note_saved(self) -> None:
         """The file holds what is shown (somebody else wrote it, and it was taken over)."""
         self._saved = self.workflow
         self.saved_changed.emit(True)
+        self.file_agrees.emit()
 
     def _set_path(self, path: Path | None) -> None:
         if path != self.path:

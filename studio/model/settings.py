@@ -5,16 +5,19 @@ One JSON file in the configuration folder of the platform (OSSICLE_SETTINGS over
 
 from __future__ import annotations
 
+import json
 import os
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
+from engine.errors import OssicleError
 from engine.workflow import write_atomic
 
 FILE = "studio.json"
+ASIDE = ".unreadable"
 MOST_RECENT = 12
 Theme = Literal["dark", "light", "system"]
 
@@ -58,22 +61,55 @@ def settings_folder() -> Path:
 
 def load_settings() -> Settings:
     """What the file holds; defaults where it cannot be read: settings never stop the start."""
+    return read_settings()[0]
+
+
+def read_settings() -> tuple[Settings, OssicleError | None]:
+    """The same, and what is wrong with the file, if anything. Values that are wrong cost only themselves."""
+    path = settings_folder() / FILE
     try:
-        return Settings.model_validate_json((settings_folder() / FILE).read_bytes())
-    except (OSError, ValidationError, ValueError):
-        return Settings()
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(raw, dict):
+            raise ValueError(f"it holds {type(raw).__name__}")
+    except FileNotFoundError:
+        return Settings(), None
+    except (OSError, ValueError, RecursionError) as error:
+        return Settings(), _fault(path, str(error), "The usual ones are used; the old file is kept until they change")
+    return _salvaged(path, raw)
+
+
+def _salvaged(path: Path, raw: dict[str, Any]) -> tuple[Settings, OssicleError | None]:
+    try:
+        return Settings.model_validate(raw), None
+    except ValidationError as error:
+        bad = {str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]}
+    kept = {name: value for name, value in raw.items() if name not in bad}
+    told = ", ".join(sorted(bad))
+    return Settings.model_validate(kept), _fault(path, f"bad values for {told}", "The usual ones are used for these")
+
+
+def _fault(path: Path, why: str, remedy: str) -> OssicleError:
+    return OssicleError(f"the settings in {path} cannot be read ({why})", "the file as the studio wrote it", remedy)
 
 
 def save_settings(settings: Settings) -> None:
-    """Write the file.
+    """Write the file; one that could not be read is kept beside it.
 
     Raises:
         OSError: it cannot be written.
     """
-    write_atomic(settings_folder() / FILE, settings.model_dump_json(indent=2) + "\n")
+    path = settings_folder() / FILE
+    if path.exists() and read_settings()[1] is not None:
+        path.replace(path.with_name(FILE + ASIDE))
+    write_atomic(path, settings.model_dump_json(indent=2) + "\n")
 
 
 def with_recent(settings: Settings, path: Path) -> Settings:
     """A file was opened: it is the first of the recent ones now."""
     rest = tuple(old for old in settings.recent if old != path)
     return settings.model_copy(update={"recent": (path, *rest)[:MOST_RECENT]})
+
+
+def without_lost(settings: Settings) -> tuple[Path, ...]:
+    """The recent files that are still there."""
+    return tuple(path for path in settings.recent if path.is_file())
