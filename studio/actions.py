@@ -51,6 +51,8 @@ def refresh(commands: Iterable[Command], actions: Mapping[str, QAction]) -> None
     for command in commands:
         action = actions[command.id]
         action.setEnabled(command.enabled())
+        if command.words is not None:
+            action.setText(command.words())
         if command.is_checked is not None:
             action.setChecked(command.is_checked())
 

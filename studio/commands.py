@@ -22,6 +22,7 @@ class Command:
         menu: where it stands: File, Edit, Add, Node, Run, View, Help; submenus with "/".
         shortcuts: as QKeySequence reads them ("Ctrl+Z"); single letters act while the canvas has the focus.
         enabled: asked before it is shown and run.
+        words: what it is called just now ("Undo Add MFCC"), if that changes.
         on_canvas: the shortcuts act only while the canvas has the focus.
     """
 
@@ -35,3 +36,4 @@ class Command:
     about: str = ""
     on_canvas: bool = False
     is_checked: Callable[[], bool] | None = None
+    words: Callable[[], str] | None = None

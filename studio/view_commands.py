@@ -37,6 +37,7 @@ class ViewCommands(QObject):
         """The Add, View and Help menus."""
         specs = sorted(self.document.registry.specs.values(), key=lambda spec: (spec.category, spec.title))
         return [
+            *self._undo_commands(),
             *(self._add_command(spec) for spec in specs),
             Command("view.commands", "Every command…", "View", self.every_command, ("Ctrl+Shift+P",), icon="search"),
             Command("view.theme", "Dark or light", "View", self.swap_ground, ("Ctrl+Alt+T",), icon="moon"),
@@ -46,6 +47,15 @@ class ViewCommands(QObject):
             Command("help.keys", "Keyboard shortcuts", "Help", self.show_keys, ("F1",)),
             Command("help.about", "About Ossicle", "Help", self.about),
         ]
+
+    def _undo_commands(self) -> list[Command]:
+        document = self.document
+        return [
+            Command("edit.undo", "Undo", "Edit", document.undo, ("Ctrl+Z",), lambda: bool(document.undo_text), "undo",
+                    words=lambda: f"Undo {document.undo_text}".strip()),
+            Command("edit.redo", "Redo", "Edit", document.redo, ("Ctrl+Shift+Z", "Ctrl+Y"),
+                    lambda: bool(document.redo_text), "redo", words=lambda: f"Redo {document.redo_text}".strip()),
+        ]  # fmt: skip
 
     def _add_command(self, spec: NodeSpec) -> Command:
         about = spec.about.partition("\n")[0]

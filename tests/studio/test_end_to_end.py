@@ -17,7 +17,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QComboBox, QFileDialog
 
 from engine.registry import load_registry
-from engine.workflow import Link, load
+from engine.workflow import Link, load, to_text
 from studio.look import theme
 from studio.model.edit import positions
 from studio.model.places import WIDTH, port_y
@@ -196,9 +196,10 @@ def undo_and_save(person: Person, file: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_args, **_named: (str(file), ""))
     person.hands.key(person.view, "Ctrl+S")
     assert spin(file.exists, 3)
-    assert load(file) == whole
+    assert file.read_text(encoding="utf-8") == to_text(whole)
     assert person.window.files.open(file)
-    assert person.window.canvas.to_workflow() == whole
+    assert person.window.canvas.to_workflow() == load(file)
+    assert to_text(person.window.canvas.to_workflow()) == to_text(whole)
     person.look()
 
 
