@@ -161,12 +161,21 @@ class Chart(pg.GraphicsLayoutWidget):  # type: ignore[misc]
             pane.show_cursor(None)
 
 
+class _Axis(pg.AxisItem):  # type: ignore[misc]
+    """An axis that shows values as they are."""
+
+    def updateAutoSIPrefix(self) -> None:
+        """No prefixes: 0.14 scales even with enableAutoSIPrefix(False), and sets the label at every change."""
+
+
 class Pane:
     """One plot of a chart: lines by key on a left and, if asked for, a right scale."""
 
     def __init__(self, chart: Chart) -> None:
         self.chart = chart
-        self.plot: Any = pg.PlotItem(enableMenu=False)
+        axes = {side: _Axis(side) for side in ("left", "right", "bottom")}
+        self.plot: Any = pg.PlotItem(enableMenu=False, axisItems=axes)
+        self.plot.hideAxis("right")
         self.plot.hideButtons()
         self.plot.vb.setMouseEnabled(x=True, y=False)
         self.plot.vb.setDefaultPadding(0)
@@ -276,7 +285,6 @@ class Pane:
             )
             axis.label.setFont(theme.font(10.5))
             axis.label.setDefaultTextColor(colour)
-            axis.setSIPrefixEnableRanges(((-1.0, -1.0),))  # 0.14 scales even with enableAutoSIPrefix(False)
         self.plot.getAxis("left").setGrid(150)
         self._cursor.setPen(pg.mkPen(theme.colour("mute", 0.6), width=1))
         for drawn in self.lines.values():

@@ -133,12 +133,26 @@ class LatencyCard(LoadedCard):
         ours, beside = self.timing.ours, self.beside
         self.rows = tuple(rows_of(ours, beside, "slowest" if self.order.value == "slowest" else "network"))
         self.chart.show_rows([_bar(row, beside is not None) for row in self.rows])
-        entries = [Entry("ours", f"{ours.name} {ours.us:,.0f} µs", "rose", "square")]
-        if beside is not None:
-            entries.append(Entry("peer", f"{beside.name} {beside.us:,.0f} µs", "mute", "square"))
-        self.legend.show_entries(entries)
+        self._show_legend()
         self.subtitle.setText("µs · " + ", ".join(profile.name for profile in (ours, beside) if profile is not None))
         self.subtitle.setToolTip(ours.protocol)
+
+    def _show_legend(self) -> None:
+        """Names and totals; a narrow card gives the first words alone."""
+        if self.timing is None:
+            return
+        shown = {"ours": self.timing.ours, "peer": self.beside}
+        names = {key: profile.name for key, profile in shown.items() if profile is not None}
+        if self.width() < WIDE_PX and len({name.split()[0] for name in names.values()}) == len(names):
+            names = {key: name.split()[0] for key, name in names.items()}
+        tokens = {"ours": "rose", "peer": "mute"}
+        self.legend.show_entries(
+            [
+                Entry(key, f"{names[key]} {profile.us:,.0f} µs", tokens[key], "square", tip=profile.name)
+                for key, profile in shown.items()
+                if profile is not None
+            ]
+        )
 
     def pictured(self) -> QWidget:
         """All rows, also those out of sight."""
@@ -160,6 +174,7 @@ class LatencyCard(LoadedCard):
         self.order.setVisible(is_wide)
         self.peer.setVisible(is_wide and self.peer.count() > 1)
         self.facts.setVisible(is_wide and self.height() >= 260)
+        self._show_legend()
 
 
 def _bar(row: Row, is_compared: bool) -> BarRow:

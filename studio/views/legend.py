@@ -15,7 +15,7 @@ from studio.look import theme
 
 Mark = Literal["line", "dash", "pale", "square", "dot"]
 MARK_PX: Final = 16
-MOST_TEXT_PX: Final = 150
+MOST_TEXT_PX: Final = 190
 
 
 @dataclass(frozen=True)

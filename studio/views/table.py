@@ -149,6 +149,7 @@ class Table(QTableView):
         self._ground = theme.ground()
         self.setStyleSheet(
             "QTableView, QHeaderView, QHeaderView::section { background: transparent; }"
+            "QAbstractScrollArea::corner { background: transparent; border: none; }"
             f"QTableView {{ selection-background-color: {theme.colour('line').name()}; }}"
             f"QTableView::item:selected {{ background: {theme.colour('line').name()}; }}"
         )
