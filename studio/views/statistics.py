@@ -1,95 +1,26 @@
-"""What a set of clips is made of: clips per class by subset, per speaker, and lengths; and whether anything leaks."""
+"""The card of a set of clips in numbers: bars per class, speaker or length, each in parts by subset."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QToolTip, QWidget
 
 from engine.artifact import AudioSet
-from engine.audio import table_of
+from engine.audio import SUBSETS
 from studio.look.theme import colour, font
 from studio.views.bars import scrolled
-from studio.views.parts import Choice, LoadedCard
-from studio.views.viewer import Scene, viewer
+from studio.views.data.statistics import Row, Statistics, read_statistics
+from studio.views.parts import Choice, ElidedLabel, LoadedCard
+from studio.views.viewer import viewer
 
-SUBSETS: Final[Mapping[str, str]] = {"training": "teal", "validation": "blue", "testing": "gold"}
+TOKENS: Final[Mapping[str, str]] = dict(zip(SUBSETS, ("teal", "blue", "gold"), strict=True))
 OTHER: Final = "violet"
-MOST: Final = 40
 STEP_PX, LEGEND_PX = 20, 22
-LENGTHS_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 60.0)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One bar: its name and how many clips of each subset."""
-
-    name: str
-    counts: Mapping[str, int]
-
-    @property
-    def total(self) -> int:
-        """All clips."""
-        return sum(self.counts.values())
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Rows by what is counted, and the set in one line."""
-
-    rows: Mapping[str, Sequence[Row]]
-    subsets: tuple[str, ...]
-    about: str
-    shared_speakers: int
-
-
-def read_statistics(audio: Any, _scene: Scene) -> Statistics:
-    """Count the clips of an audio set."""
-    table = table_of(audio)
-    subsets = [name or "all" for name in table.subset.tolist()]
-    seconds = (table.samples / audio.meta.rate_hz).tolist()
-    known = tuple(name for name in (*SUBSETS, *sorted(set(subsets) - SUBSETS.keys())) if name in set(subsets))
-    rows = {
-        "class": _rows(table.label.tolist(), subsets),
-        "speaker": _rows(table.speaker.tolist(), subsets),
-        "length": _rows([_length(value) for value in seconds], subsets, in_order=True),
-    }
-    minutes = sum(seconds) / 60
-    about = f"{len(table):,} clips · {minutes:.1f} min · {len(set(table.speaker.tolist()) - {''}):,} speakers"
-    return Statistics(rows, known, about, _shared(table.speaker.tolist(), subsets))
-
-
-def _rows(names: Sequence[str], subsets: Sequence[str], *, in_order: bool = False) -> list[Row]:
-    found: dict[str, Counter[str]] = {}
-    for name, subset in zip(names, subsets, strict=True):
-        found.setdefault(name or "(none)", Counter())[subset] += 1
-    rows = [Row(name, dict(counts)) for name, counts in found.items()]
-    if in_order:
-        return sorted(rows, key=lambda row: float(row.name.split()[-2]))
-    rows.sort(key=lambda row: (-row.total, row.name))
-    rest: Counter[str] = Counter()
-    for row in rows[MOST:]:
-        rest.update(row.counts)
-    return [*rows[:MOST], *([Row(f"{len(rows) - MOST} more", dict(rest))] if rest else [])]
-
-
-def _length(seconds: float) -> str:
-    limit = next((limit for limit in LENGTHS_S if seconds <= limit), None)
-    return f"up to {limit:g} s" if limit is not None else "over 60 s"
-
-
-def _shared(speakers: Sequence[str], subsets: Sequence[str]) -> int:
-    """Speakers heard both in training and in testing."""
-    heard: dict[str, set[str]] = {}
-    for speaker, subset in zip(speakers, subsets, strict=True):
-        if speaker:
-            heard.setdefault(speaker, set()).add(subset)
-    return sum({"training", "testing"} <= found for found in heard.values())
+WIDE_PX: Final = 420
 
 
 class StackedBars(QWidget):
@@ -134,12 +65,22 @@ class StackedBars(QWidget):
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, f"{row.total:,}")
             self._bar(painter, row, QRectF(left, top + 5, self.width() - left - right, STEP_PX - 10), most)
 
+    def event(self, event: QEvent) -> bool:
+        """Tell the counts of the row under the pointer."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            place = (event.pos().y() - LEGEND_PX) // STEP_PX
+            row = self.rows[place] if 0 <= place < len(self.rows) else None
+            told = [f"{name}: {row.counts.get(name, 0):,}" for name in self.subsets] if row is not None else []
+            QToolTip.showText(event.globalPos(), "\n".join([row.name, *told]) if row is not None else "", self)
+            return True
+        return super().event(event)
+
     def _bar(self, painter: QPainter, row: Row, area: QRectF, most: int) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         x = area.left()
         for subset in self.subsets:
             width = area.width() * row.counts.get(subset, 0) / most
-            painter.setBrush(colour(SUBSETS.get(subset, OTHER)))
+            painter.setBrush(colour(TOKENS.get(subset, OTHER)))
             painter.drawRoundedRect(QRectF(x, area.top(), width, area.height()), 2, 2)
             x += width
 
@@ -149,7 +90,7 @@ class StackedBars(QWidget):
         metrics, x = QFontMetricsF(small), 0.0
         for subset in self.subsets:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour(SUBSETS.get(subset, OTHER)))
+            painter.setBrush(colour(TOKENS.get(subset, OTHER)))
             painter.drawRoundedRect(QRectF(x, 6, 8, 8), 2, 2)
             painter.setPen(colour("mute"))
             painter.drawText(QRectF(x + 12, 0, 200, LEGEND_PX - 2), Qt.AlignmentFlag.AlignVCenter, subset)
@@ -169,29 +110,50 @@ class StatisticsCard(LoadedCard):
         self.bars = StackedBars()
         self.by = Choice("Count by", (("class", "classes"), ("speaker", "speakers"), ("length", "lengths")))
         self.by.changed.connect(self._draw)
-        self.inner.addWidget(self.by, 0, Qt.AlignmentFlag.AlignLeft)
+        self.note = ElidedLabel()
+        self.top = QHBoxLayout()
+        self.top.setSpacing(12)
+        self.top.addWidget(self.by)
+        self.top.addWidget(self.note, 1)
+        self.top.addStretch(0)
+        self.inner.addLayout(self.top)
         self.inner.addWidget(scrolled(self.bars), 1)
+        self.offer(self.by)
 
-    def show_data(self, data: Any) -> None:
+    def show_data(self, data: Statistics) -> None:
         """The clips were counted."""
         self.found = data
-        shared = f" · {data.shared_speakers} speakers in training and testing" if data.shared_speakers else ""
-        self.subtitle.setText(data.about + shared)
+        self.subtitle.setText(data.about)
+        told = "! " + "; ".join(data.warnings) if data.warnings else ""
+        self.note.setText(told or ("✓ no speaker in two subsets" if data.is_apart else ""))
+        self.note.setToolTip("\n".join(data.warnings))
+        self.note.setObjectName("warning" if told else "mute")
+        self.note.style().polish(self.note)
         self._draw()
+        self._arrange()
 
     def _draw(self, *_: object) -> None:
         if self.found is not None:
             self.bars.show_rows(self.found.rows[self.by.value], self.found.subsets)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A small card has its choice in the menu, unless there is something to warn of."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        is_wide, has_note = self.width() >= WIDE_PX, bool(self.note.text())
+        has_warning = self.found is not None and bool(self.found.warnings)
+        self.note.setVisible(has_note and (is_wide or has_warning))
+        self.by.setVisible(is_wide or not has_warning)
+
     def table_rows(self) -> list[list[object]]:
         """What is shown."""
         if self.found is None:
             return []
-        rows = self.found.rows[self.by.value]
-        return [
-            [self.by.value, *self.found.subsets],
-            *([r.name, *(r.counts.get(s, 0) for s in self.found.subsets)] for r in rows),
-        ]
+        rows, subsets = self.found.rows[self.by.value], self.found.subsets
+        lines = ([row.name, *(row.counts.get(name, 0) for name in subsets)] for row in rows)
+        return [[self.by.value, *(f"{name} / clips" for name in subsets)], *(list[object](line) for line in lines)]
 
     def restyle(self) -> None:
         """Take the present colours."""
