@@ -128,7 +128,7 @@ class RealHands:
 
     def key(self, widget: QWidget, keys: str) -> None:
         self.focus(widget.window())
-        self._do("key", "+".join(_KEYSYMS.get(part, part) for part in keys.split("+")))
+        self._do("key", "+".join(_keysym(part) for part in keys.split("+")))
         pause(0.05)
 
     def type(self, widget: QWidget, text: str) -> None:
@@ -138,3 +138,8 @@ class RealHands:
 
 
 _KEYSYMS = {"Ctrl": "ctrl", "Shift": "shift", "Alt": "alt", "Space": "space", ".": "period", "Esc": "Escape"}
+
+
+def _keysym(part: str) -> str:
+    """A capital letter would press Shift, too."""
+    return _KEYSYMS.get(part, part.lower() if len(part) == 1 else part)
