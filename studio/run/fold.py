@@ -220,6 +220,11 @@ def event_of(line: Mapping[str, Any]) -> Event | None:
     """A parsed line as an event; None if it is none."""
     kind, run, node, values = line.get("kind"), line.get("run"), line.get("node"), line.get("values")
     time_s = line.get("time_s")
-    if kind not in _CHANGES or not isinstance(values, dict) or type(time_s) not in (float, int):
+    if (
+        not isinstance(kind, str)
+        or kind not in _CHANGES
+        or not isinstance(values, dict)
+        or type(time_s) not in (float, int)
+    ):
         return None
     return Event(kind, str(run), str(node), values, float(time_s))  # type: ignore[arg-type]

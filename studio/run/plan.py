@@ -101,16 +101,17 @@ def _notes(workflow: Workflow, checked: Checked, bad: Mapping[str, str]) -> dict
     """Nodes that do not run, and why."""
     found: dict[str, NodeState] = {}
     quiet = {name: node.mode for name, node in workflow.nodes.items() if node.mode != "active"}
+    waiting = _with_followers(workflow, bad)
     starved = {outer_of(name, workflow.nodes) for name in checked.skipped}
     for name in workflow.nodes:
         if name in quiet:
             found[name] = NodeState(quiet[name], why=MODES[quiet[name]])
         elif name in bad:
             found[name] = NodeState("attention", why=bad[name])
+        elif name in waiting:
+            found[name] = NodeState("never", why=f"waits for {_near(workflow, name, bad)}")
         elif name in starved:
-            found[name] = NodeState("skipped", why=f"needs {_near(workflow, name, {**quiet, **bad})}")
-    for name in sorted(_with_followers(workflow, bad) - found.keys()):
-        found[name] = NodeState("never", why=f"waits for {_near(workflow, name, bad)}")
+            found[name] = NodeState("skipped", why=f"needs {_near(workflow, name, quiet)}")
     return found
 
 

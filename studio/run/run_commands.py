@@ -34,7 +34,7 @@ def run_commands(session: Session) -> list[Command]:
                 "Stop after the step at hand; finished nodes are kept", on_canvas=True),
         Command("run.stop-at-once", "Stop at once", "Run", session.stop_at_once, ("Ctrl+Shift+.",),
                 lambda: session.is_active, "stop", "End the runner with its run; finished nodes are kept"),
-        Command("run.restart", "Restart the runner", "Run", session.restart_runner, (), is_idle, "rerun",
+        Command("run.restart", "Restart the runner", "Run", session.stop_at_once, (), is_idle, "rerun",
                 "A new process: after a plugin was installed, or to free memory"),
         Command("run.folder", "Open the run's folder", "Run", lambda: open_folder(session), (),
                 lambda: session.run.folder is not None, "folder", "Events, record, log and results of the run shown"),

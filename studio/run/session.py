@@ -140,12 +140,10 @@ class Session(QObject):
     @property
     def run(self) -> RunView:
         """The run as a whole."""
-        is_on = self.is_active and self._has_begun
-        words = self.child.state, SERVER_WORDS.get(self._server, self._server)
-        view = self.board.view(self._phase, is_on)
+        view, child = self.board.view(self._phase, self.is_active and self._has_begun), self.child
         return replace(
-            view, runner_state=words[0], server_state=words[1], rss_bytes=self.child.rss_bytes,
-            cpu_percent=self.child.cpu_percent,
+            view, runner_state=child.state, server_state=SERVER_WORDS.get(self._server, self._server),
+            rss_bytes=child.rss_bytes, cpu_percent=child.cpu_percent,
         )  # fmt: skip
 
     @property
@@ -200,13 +198,9 @@ class Session(QObject):
             self.child.cancel()
 
     def stop_at_once(self) -> None:
-        """End the runner with its run; finished nodes are kept."""
+        """End the runner with its run, if there is one; finished nodes are kept, a new runner starts."""
         if self.is_active:
             self._become("stopping")
-            self.child.kill()
-
-    def restart_runner(self) -> None:
-        """A new runner process in place of the present one; a run that goes on ends with it."""
         self.child.restart()
 
     def _become(self, phase: Phase) -> None:
@@ -269,12 +263,6 @@ class Session(QObject):
         self._server = str(line.get("state", ""))
         self.run_changed.emit()
 
-    def _heard_beat(self, _line: Line) -> None:
-        self.usage_changed.emit()
-
-    def _heard_trouble(self, line: Line) -> None:
-        self.told.emit(notice_of_line(line, "warning"))
-
     def _finish(self) -> None:
         """The run told its end."""
         self._end()
@@ -300,15 +288,8 @@ class Session(QObject):
 
     def _child_changed(self, state: str) -> None:
         if state == "not answering":
-            self.told.emit(notice_of_silence(self.child.silent_s, self.end_runner))
+            self.told.emit(notice_of_silence(self.child.silent_s, self.stop_at_once))
         self.run_changed.emit()
-
-    def end_runner(self) -> None:
-        """End a runner that does not answer, with its run if there is one."""
-        if self.is_active:
-            self.stop_at_once()
-        else:
-            self.restart_runner()
 
     def _died(self, death: Any) -> None:
         found: Death = replace(death, was_busy=self.is_active)
@@ -339,7 +320,7 @@ class Session(QObject):
         """Another document: forget everything, look for its last run."""
         if self.is_active:
             self.child.cancel()
-            self._order, self._is_accepted = "", False
+            self._order, self._is_accepted, self._has_begun = "", False, False
             self._become("idle")
         self._curves.clear()
         self._log.clear()
@@ -410,6 +391,6 @@ _CONTROLS: Final[Mapping[str, Callable[[Session, Line], None]]] = {
     "refused": Session._refused,
     "answered": Session._answered,
     "server": Session._heard_server,
-    "alive": Session._heard_beat,
-    "trouble": Session._heard_trouble,
+    "alive": lambda session, _line: session.usage_changed.emit(),
+    "trouble": lambda session, line: session.told.emit(notice_of_line(line, "warning")),
 }
