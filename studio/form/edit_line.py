@@ -40,7 +40,7 @@ class LineEditor(Editor):
         """Show a value; text that already means it is left as it was typed."""
         self._value, self._is_many = value, False
         self.line.setPlaceholderText(hint)
-        if not (self.line.hasFocus() and self._means(value)):
+        if not (self.line.is_in_use and self._means(value)):
             self.line.put(self.format(value))
 
     def show_many(self) -> None:

@@ -18,7 +18,7 @@ CHIP: Final = 20
 GAP: Final = 4
 EDGE: Final = 4
 CROSS: Final = 16
-LINE_PX: Final = 70
+LINE_PX: Final = 44
 """Least room for the line that takes the next word."""
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import JsonValue
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QResizeEvent, QTextCursor, QTextOption
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QTextCursor, QTextOption
 from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
 from engine.errors import OssicleError
@@ -65,6 +65,7 @@ class LinesEditor(Editor):
         self._value: JsonValue = None
         self._is_shown = False
         self.page.textChanged.connect(self._changed)
+        self.page.document().documentLayout().documentSizeChanged.connect(lambda _size: self._fit())
 
     def parse(self, text: str) -> JsonValue:
         """The value of a text."""
@@ -76,7 +77,7 @@ class LinesEditor(Editor):
 
     def show_value(self, value: JsonValue, hint: str = "") -> None:
         """Show a value; text that already means it is left as it was typed."""
-        if self._is_shown and self.page.hasFocus() and self._means(value):
+        if self._is_shown and self.page.window().focusWidget() is self.page and self._means(value):
             self._value = value
             return
         self._value, self._is_shown = value, True
@@ -119,12 +120,6 @@ class LinesEditor(Editor):
         if height != self._height:
             self._height = height
             self.height_changed.emit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Lines wrap anew."""
-        super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width():
-            self._fit()
 
     def sizeHint(self) -> QSize:
         """Two to eight lines."""

@@ -116,9 +116,12 @@ class Line(QLineEdit):
         at = self.cursorPosition()
         was_end = at == len(self.text())
         self.setText(text)
-        self.setCursorPosition(
-            len(text) if was_end and self.hasFocus() else min(at, len(text)) if self.hasFocus() else 0
-        )
+        self.setCursorPosition(0 if not self.is_in_use else len(text) if was_end else min(at, len(text)))
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether the caret is in it, be its window the active one or not."""
+        return self.window().focusWidget() is self
 
     def event(self, event: QEvent) -> bool:
         """Leave undo and redo to the window."""

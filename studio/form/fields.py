@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeGuard
@@ -67,7 +68,20 @@ class Field:
 def fields_of(schema: Schema) -> tuple[Field, ...]:
     """The parameters of a JSON schema, in its order."""
     required = set(schema.get("required", ()))
-    return tuple(_field(name, entry, schema, name in required) for name, entry in schema.get("properties", {}).items())
+    return _told_apart(
+        [_field(name, entry, schema, name in required) for name, entry in schema.get("properties", {}).items()]
+    )
+
+
+def _told_apart(found: list[Field]) -> tuple[Field, ...]:
+    """Fields whose names differ by their unit alone say what they measure: "Silence share", "Silence length"."""
+    counts = Counter(item.label for item in found)
+    return tuple(
+        replace(item, label=f"{item.label} {MEASURES[item.unit]}")
+        if counts[item.label] > 1 and item.unit in MEASURES
+        else item
+        for item in found
+    )
 
 
 def _field(name: str, entry: Schema, root: Schema, is_required: bool = False) -> Field:
@@ -206,6 +220,10 @@ UNITS: Final[Mapping[str, str]] = {
     "clips": "clips", "frames": "frames",
 }  # fmt: skip
 """Units by the last part of a name; the schema's own unit wins."""
+MEASURES: Final[Mapping[str, str]] = {
+    "ms": "length", "µs": "length", "s": "length", "Hz": "frequency", "dB": "level", "%": "share", "B": "size",
+    "samples": "samples", "clips": "clips", "frames": "frames",
+}  # fmt: skip
 ACRONYMS: Final[Mapping[str, str]] = {
     "fft": "FFT", "mfcc": "MFCC", "mfccs": "MFCCs", "snr": "SNR", "id": "id", "ca": "CA", "mqtt": "MQTT", "url": "URL",
     "sha256": "SHA-256", "json": "JSON", "csv": "CSV", "dct": "DCT", "f": "F", "ram": "RAM", "flops": "FLOPs",

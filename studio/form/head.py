@@ -131,6 +131,7 @@ class Head(QWidget):
         self._rest_column.setContentsMargins(0, 4, 0, 0)
         self._rest_column.setSpacing(6)
         self._spec: NodeSpec | None = None
+        self._port_lines: list[PortLine] = []
         self._first, self._has_more = "", False
         self._lay_out()
 
@@ -193,10 +194,16 @@ class Head(QWidget):
         self.unfold(False)
         self._rest_of(paragraphs[1:], spec)
 
+    @property
+    def port_names(self) -> list[str]:
+        """The ports that the unfolded help lists."""
+        return [line.port.name for line in self._port_lines]
+
     def _rest_of(self, paragraphs: Sequence[str], spec: NodeSpec) -> None:
         while (item := self._rest_column.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.deleteLater()
+        self._port_lines = []
         for text in paragraphs:
             label = QLabel(text)
             label.setObjectName("mute")
@@ -205,7 +212,8 @@ class Head(QWidget):
             self._rest_column.addWidget(label)
         for title, ports in (("in", spec.inputs), ("out", spec.outputs)):
             for port in ports:
-                self._rest_column.addWidget(PortLine(title, port))
+                self._port_lines.append(PortLine(title, port))
+                self._rest_column.addWidget(self._port_lines[-1])
         if spec.needs:
             self._rest_column.addWidget(_mute(f"needs: {', '.join(spec.needs)}"))
         self._rest_column.addWidget(_mute(f"{spec.id} · version {spec.version} · {spec.package}"))
@@ -243,6 +251,7 @@ class PortLine(QWidget):
 
     def __init__(self, direction: str, port: Port) -> None:
         super().__init__()
+        self.port = port
         kind = port.type.kind()
         notes = ["any number"] if port.many else ["optional"] if port.optional else []
         line = QHBoxLayout(self)
