@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from engine.errors import OssicleError
 from engine.lock import Lock, try_lock
@@ -23,7 +25,6 @@ from studio.model.recover import forget as forget
 from studio.model.recover import journal_folder as journal_folder
 from studio.model.recover import lock_of
 from studio.model.recover import lost_work as lost_work
-from studio.work import Background
 
 WAIT_MS = 400
 """An edit is in the journal this long after it at the latest (and the time that writing takes)."""
@@ -39,6 +40,7 @@ class Journal(QObject):
 
     written = Signal()
     failed = Signal(object)
+    _ended = Signal(object)
 
     def __init__(self, document: Document, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -46,7 +48,8 @@ class Journal(QObject):
         self.file = journal_folder() / f"{os.getpid()}-{uuid4().hex[:8]}.json"
         self._lock: Lock | None = None
         self._has_failed = False
-        self._thread = Background(self, threads=1)
+        self._thread: threading.Thread | None = None
+        self._ended.connect(self._hear, Qt.ConnectionType.QueuedConnection)
         self._timer = QTimer(self, singleShot=True, interval=WAIT_MS)
         self._timer.timeout.connect(self._begin)
         document.changed.connect(self._ask)
@@ -61,46 +64,59 @@ class Journal(QObject):
         document = self.document
         if document.is_saved:
             self.write()
-            return
+        elif self._thread is not None and self._thread.is_alive():
+            self._ask()
+        elif self._try(self._take_lock):
+            self._thread = threading.Thread(target=self._work, args=(document.workflow, document.path), daemon=True)
+            self._thread.start()
+
+    def _work(self, workflow: Workflow, path: Path | None) -> None:
+        error: OSError | None = None
         try:
-            self._take_lock()
-        except OSError as error:
+            write_entry(self.file, workflow, path)
+        except OSError as caught:
+            error = caught
+        try:
+            self._ended.emit(error)
+        except RuntimeError:
+            return  # the window was closed meanwhile
+
+    def _hear(self, error: object) -> None:
+        if isinstance(error, OSError):
             self._tell(error)
-            return
-        workflow, path = document.workflow, document.path
-        self._thread.call(
-            "write", lambda: write_entry(self.file, workflow, path), lambda _: self.written.emit(), self._tell_error
-        )
+        else:
+            self.written.emit()
 
     def write(self) -> None:
         """Write what no file holds, or take the journal away if there is nothing to lose; at once."""
         self._timer.stop()
         self._settle()
-        try:
-            if self.document.is_saved:
-                self._remove()
-            else:
-                self._take_lock()
-                write_entry(self.file, self.document.workflow, self.document.path)
-        except OSError as error:
-            self._tell(error)
-        except OssicleError as error:
-            self._tell_error(error)
-        else:
+        if self._try(self._remove if self.document.is_saved else self._write):
             self.written.emit()
 
     def close(self) -> None:
         """A clean end: saved, or given up knowingly."""
         self._timer.stop()
         self._settle()
-        try:
-            self._remove()
-        except OSError:
-            return  # the folder is gone: nothing is left to remove
+        self._has_failed = True  # a folder that is gone needs no tidying: say nothing
+        self._try(self._remove)
 
     def _settle(self) -> None:
-        self._thread.forget("write")
-        self._thread.wait()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _try(self, act: Callable[[], None]) -> bool:
+        """Whether it went well; if not, it is told."""
+        try:
+            act()
+        except OSError as error:
+            self._tell(error)
+            return False
+        return True
+
+    def _write(self) -> None:
+        self._take_lock()
+        write_entry(self.file, self.document.workflow, self.document.path)
 
     def _take_lock(self) -> None:
         if self._lock is None:
@@ -114,30 +130,22 @@ class Journal(QObject):
             self._lock = None
 
     def _tell(self, error: OSError) -> None:
-        self._tell_error(_fault(self.file, error))
-
-    def _tell_error(self, error: OssicleError) -> None:
         if not self._has_failed:
             self._has_failed = True
-            self.failed.emit(error)
+            self.failed.emit(
+                OssicleError(
+                    f"the journal {self.file} cannot be written ({error.strerror or error})",
+                    "a settings folder with room that you may write to",
+                    "Save your work now (Ctrl+S); set OSSICLE_SETTINGS to another folder",
+                )
+            )
 
 
 def write_entry(file: Path, workflow: Workflow, path: Path | None) -> None:
     """Write a journal, atomically.
 
     Raises:
-        OssicleError: the folder cannot be written.
+        OSError: the folder cannot be written.
     """
     entry = {"path": str(path) if path is not None else "", "time_s": time.time(), "workflow": to_json(workflow)}
-    try:
-        write_atomic(file, json.dumps(entry, ensure_ascii=False))
-    except OSError as error:
-        raise _fault(file, error) from error
-
-
-def _fault(file: Path, error: OSError) -> OssicleError:
-    return OssicleError(
-        f"the journal {file} cannot be written ({error.strerror or error})",
-        "a settings folder with room that you may write to",
-        "Save your work now (Ctrl+S); set OSSICLE_SETTINGS to another folder",
-    )
+    write_atomic(file, json.dumps(entry, ensure_ascii=False))

@@ -25,14 +25,14 @@ def small() -> Workflow:
             "variables": {"seed": 3},
             "nodes": {
                 "ingest-1": {"type": "ossicle.ingest", "params": {"source": "clips"}},
-                "mfcc-1": {"type": "ossicle.mfcc", "params": {"n_mels": 32}},
+                "mfcc-1": {"type": "ossicle.mfcc", "params": {"n_mels": 48}},
                 "train-1": {"type": "ossicle.train", "params": {"seed": "{seed}", "epochs": 2}},
                 "benchmark-1": {"type": "ossicle.benchmark"},
             },
             "links": [
                 "ingest-1.audio -> mfcc-1.audio",
-                "mfcc-1.features -> train-1.features",
                 "mfcc-1.features -> benchmark-1.features",
+                "mfcc-1.features -> train-1.features",
                 "train-1.model -> benchmark-1.model",
             ],
             "layout": {
