@@ -53,6 +53,10 @@ class Card(QFrame):
     def restyle(self) -> None:
         """The window became dark or light: set colours that no style sheet sets."""
 
+    def hasHeightForWidth(self) -> bool:
+        """No: a card takes the height it is given, whatever wraps inside it."""
+        return False
+
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change of the window's colours."""
         super().changeEvent(event)
