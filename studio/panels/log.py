@@ -192,6 +192,7 @@ class LogPanel(QWidget):
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._menu)
         bar = self.view.verticalScrollBar()
+        bar.rangeChanged.connect(lambda _least, most: bar.setValue(most) if self.follow.isChecked() else None)
         bar.sliderMoved.connect(lambda _value: self._scrolled())
         bar.actionTriggered.connect(lambda _action: QTimer.singleShot(0, self, self._scrolled))
 
