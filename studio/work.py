@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
 
@@ -48,7 +49,7 @@ class Background(QObject):
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(threads)
-        self._latest: dict[str, _Reply] = {}
+        self._latest: dict[str, tuple[_Reply, Callable[[Any], None], Callable[[OssicleError], None]]] = {}
 
     def call(
         self,
@@ -59,21 +60,18 @@ class Background(QObject):
     ) -> None:
         """Run `function` in a thread, then `then(result)` here (or `otherwise(error)`)."""
         reply = _Reply(self)
-        self._latest[name] = reply
-
-        def deliver(then: Callable[[Any], None]) -> Callable[[Any], None]:
-            def slot(value: Any) -> None:
-                is_latest = self._latest.get(name) is reply
-                reply.deleteLater()
-                if is_latest:
-                    del self._latest[name]
-                    then(value)
-
-            return slot
-
-        reply.done.connect(deliver(then), Qt.ConnectionType.QueuedConnection)
-        reply.failed.connect(deliver(otherwise or _ignore), Qt.ConnectionType.QueuedConnection)
+        self._latest[name] = (reply, then, otherwise or _ignore)
+        reply.done.connect(partial(self._deliver, name, reply, 1), Qt.ConnectionType.QueuedConnection)
+        reply.failed.connect(partial(self._deliver, name, reply, 2), Qt.ConnectionType.QueuedConnection)
         self._pool.start(_Task(function, reply))
+
+    def _deliver(self, name: str, reply: _Reply, which: Literal[1, 2], value: Any) -> None:
+        """Hand an answer on. The reply holds no caller: its end must not be the end of the widget it lies in."""
+        known = self._latest.get(name)
+        reply.deleteLater()
+        if known is not None and known[0] is reply:
+            del self._latest[name]
+            known[which](value)
 
     def forget(self, name: str) -> None:
         """Do not deliver what was asked for under that name."""

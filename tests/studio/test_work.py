@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.errors import OssicleError
@@ -52,3 +53,25 @@ def test_forgotten_answers_are_not_delivered(qtbot: QtBot) -> None:
     background.call("b", lambda: 2, seen.append)
     qtbot.waitUntil(lambda: 2 in seen)
     assert seen == [2]
+
+
+class Asker(QWidget):
+    """A widget that asks, and is gone as soon as nobody holds it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = 0
+        self.background = Background(self)
+        self.background.call("a", lambda: 1, self.take)
+
+    def take(self, answer: int) -> None:
+        self.answer = answer
+
+
+def test_a_widget_may_go_right_after_its_answer(qtbot: QtBot) -> None:
+    for _ in range(3):
+        asker = Asker()
+        qtbot.waitUntil(lambda asker=asker: asker.answer == 1)  # type: ignore[misc]
+        del asker
+        QApplication.sendPostedEvents()
+        QApplication.processEvents()
