@@ -145,9 +145,9 @@ def _spec(name: str, raw: Subgraph, path: Path, find: Find) -> SubgraphSpec:
     """
     specs = {key: find(node.type) for key, node in raw.nodes.items()}
     inside = raw.model_copy(update={"nodes": {key: _present(node, specs[key]) for key, node in raw.nodes.items()}})
-    _check_graph(inside)
+    sequence = _check_graph(inside)
     face = inside.interface
-    titles = ", ".join(dict.fromkeys(spec.title for spec in specs.values() if spec is not None))
+    titles = ", ".join(dict.fromkeys(spec.title for key in sequence if (spec := specs[key]) is not None))
     size = sum(spec.size if isinstance(spec, SubgraphSpec) else 1 for spec in specs.values())
     if size > sg.MOST_NODES:
         _fail(f"it stands for {size:,} nodes", f"at most {sg.MOST_NODES:,}", "Take some of the sub-graphs in it out")
@@ -186,8 +186,9 @@ def _needs(specs: Mapping[str, NodeSpec | None]) -> tuple[Need, ...]:
     return tuple(sorted({need for spec in specs.values() if spec is not None for need in spec.needs}))
 
 
-def _check_graph(inside: Subgraph) -> None:
-    order(inside)
+def _check_graph(inside: Subgraph) -> list[str]:
+    """Its nodes in running order."""
+    sequence = order(inside)
     for name in inside.nodes:
         if SEPARATOR in name:
             _fail(f"the id {name} holds {SEPARATOR}", "ids without it in a sub-graph", "Rename the node")
@@ -200,6 +201,7 @@ def _check_graph(inside: Subgraph) -> None:
             for variable in set(variables_in(value)) - inside.variables.keys():
                 what = f"{name}.{parameter} is {{{variable}}}, a variable that it does not have"
                 _fail(what, f"one of {sorted(inside.variables)}", "Add the variable to it, or expose the parameter")
+    return sequence
 
 
 def _port(where: str, end: str, specs: Mapping[str, NodeSpec | None], *, is_output: bool) -> Port:

@@ -18,7 +18,7 @@ from engine.variables import VARIABLE, fill
 from engine.workflow import SLUG, Link, Node, Workflow, no_such_node, order
 from studio.model.edit import Place, move, new_id, remove
 from studio.model.fragment import NUMBER
-from studio.model.places import shown_positions
+from studio.model.places import GRID, HEIGHT, WIDTH, shown_positions
 
 Sources = dict[str, tuple[str, ...]]
 
@@ -102,15 +102,13 @@ def collapse(
     _check_no_detour(workflow, set(chosen))
     border = _Border(workflow, specs)
     params, values = _exposed(workflow, specs, exposed)
-    inside = _inside(workflow, chosen, Interface(inputs=border.inputs, outputs=border.outputs, params=params))
-    inside = inside.model_copy(update={"name": title or _title(name)})
-    box = new_id(workflow, name.replace("_", "-"))
-    before = shown_positions(workflow)
-    middle = _middle([before[key] for key in chosen])
     rest = remove(workflow, nodes=chosen)
+    box, at = new_id(workflow, name.replace("_", "-")), _free_middle(workflow, chosen)
+    inside = _inside(workflow, chosen, Interface(inputs=border.inputs, outputs=border.outputs, params=params), at)
+    inside = inside.model_copy(update={"name": title or _title(name)})
     placed = {**rest.nodes, box: Node(type=f"{PREFIX}{name}", params=values)}
     after = rest.model_copy(update={"nodes": placed, "links": (*rest.links, *border.links(box))})
-    return Collapsed(move(after, {box: middle}), box, inside)
+    return Collapsed(move(after, {box: at}), box, inside)
 
 
 def check_name(name: str) -> None:
@@ -322,8 +320,8 @@ def _exposed(
     return {name: tuple(found) for name, found in ends.items()}, values
 
 
-def _inside(workflow: Workflow, chosen: Sequence[str], face: Interface) -> Subgraph:
-    """The file: nodes with variables filled in, links among them, positions from their upper left corner."""
+def _inside(workflow: Workflow, chosen: Sequence[str], face: Interface, at: Place) -> Subgraph:
+    """The file: nodes with variables filled in, links among them, positions as seen from the box."""
     nodes = {
         name: workflow.nodes[name].model_copy(
             update={"params": {k: fill(v, workflow.variables) for k, v in workflow.nodes[name].params.items()}}
@@ -332,22 +330,32 @@ def _inside(workflow: Workflow, chosen: Sequence[str], face: Interface) -> Subgr
     }
     links = tuple(link for link in workflow.links if link.source in nodes and link.target in nodes)
     spots = {name: at for name, at in shown_positions(workflow).items() if name in nodes}
-    left, top = min(x for x, _ in spots.values()), min(y for _, y in spots.values())
     inside = Subgraph(nodes=nodes, links=links, requires=dict(workflow.requires), interface=face)
-    placed = move(inside, {name: (x - left, y - top) for name, (x, y) in spots.items()})
+    placed = move(inside, {name: (x - at[0], y - at[1]) for name, (x, y) in spots.items()})
     return Subgraph.model_validate(placed.model_dump())
 
 
-def _middle(places: Sequence[Place]) -> Place:
-    xs, ys = [x for x, _ in places], [y for _, y in places]
-    return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+def _free_middle(workflow: Workflow, chosen: Sequence[str]) -> Place:
+    """The middle of the chosen nodes; where another box is in the way, the place of the one nearest to it."""
+    before = shown_positions(workflow)
+    own = [before[name] for name in chosen]
+    others = [at for name, at in before.items() if name not in chosen]
+    xs, ys = [x for x, _ in own], [y for _, y in own]
+    middle = float(round((min(xs) + max(xs)) / 2)), float(round((min(ys) + max(ys)) / 2))
+    near = sorted(own, key=lambda at: (at[0] - middle[0]) ** 2 + (at[1] - middle[1]) ** 2)
+    free = (at for at in (middle, *near) if not any(_overlap(at, other) for other in others))
+    return next(free, middle)
+
+
+def _overlap(a: Place, b: Place) -> bool:
+    return abs(a[0] - b[0]) < WIDTH + GRID and abs(a[1] - b[1]) < HEIGHT + GRID
 
 
 # ---- drawing out
 
 
 def expand_node(workflow: Workflow, registry: Registry, node: str) -> tuple[Workflow, tuple[str, ...]]:
-    """Replace a box by the nodes it stands for, around its place; the workflow and the new ids.
+    """Replace a box by the nodes it stands for, where they were before, seen from it; the workflow and the new ids.
 
     Raises:
         OssicleError: the node is no sub-graph, or its file cannot be read.
@@ -370,10 +378,8 @@ def expand_node(workflow: Workflow, registry: Registry, node: str) -> tuple[Work
     after = rest.model_copy(
         update={"nodes": nodes, "links": tuple(links), "requires": {**spec.inside.requires, **workflow.requires}}
     )
-    inner_spots = shown_positions(spec.inside)
-    here, middle = shown_positions(workflow)[node], _middle(list(inner_spots.values()) or [(0.0, 0.0)])
-    shift = here[0] - middle[0], here[1] - middle[1]
-    spots = {names[key]: (x + shift[0], y + shift[1]) for key, (x, y) in inner_spots.items()}
+    here = shown_positions(workflow)[node]
+    spots = {names[key]: (x + here[0], y + here[1]) for key, (x, y) in shown_positions(spec.inside).items()}
     return move(after, spots), tuple(names.values())
 
 

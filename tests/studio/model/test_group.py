@@ -291,3 +291,14 @@ def test_a_sub_graph_of_a_real_project_runs_the_same(registry: Registry, tmp_pat
     after, _box, found = with_file(registry, tmp_path, graph, {"partition-1", "mfcc-1", "train-1"})
     before = {step.node: step.params for step in check(graph, registry).steps}
     assert {leaf_of(step.node): step.params for step in check(after, found).steps} == before
+
+
+def test_the_box_lies_on_no_other(small: Workflow, registry: Registry, tmp_path: Path) -> None:
+    graph = edit.move(small, {"mfcc-1": (252, 0), "train-1": (252, 198), "benchmark-1": (300, 130)})
+    after, box, found = with_file(registry, tmp_path, graph, {"mfcc-1", "train-1"})
+    assert positions(after)[box] == (252, 0), "the middle is taken"
+    again, _names = expand_node(after, found, box)
+    assert positions(again) == positions(graph)
+    moved, _names = expand_node(edit.move(after, {box: (1000, 1000)}), found, box)
+    assert positions(moved)["mfcc-1"] == (1000, 1000)
+    assert positions(moved)["train-1"] == (1000, 1198)
