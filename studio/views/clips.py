@@ -14,9 +14,9 @@ from engine.errors import OssicleError
 from studio.look import theme
 from studio.views.data.clips import HEADERS, Clips, Rows, matching, ordered
 from studio.views.data.maps import Sound
+from studio.views.data.source import Source, read_source
 from studio.views.parts import Choice, LoadedCard
 from studio.views.play import Player, shared_player
-from studio.views.sound import Source, read_source
 from studio.views.table import Table
 from studio.views.viewer import Scene, viewer
 

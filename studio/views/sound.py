@@ -3,64 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 
-from engine.artifact import Artifact, AudioSet, FeatureSet
-from engine.audio import SUBSETS, table_of
+from engine.artifact import Artifact
+from engine.audio import SUBSETS
 from engine.errors import OssicleError
 from engine.evidence import sample_row
 from studio.views.chooser import Chooser
-from studio.views.data.clips import Clips, Rows, matching, read_clips
-from studio.views.data.maps import (
-    LONGEST_S,
-    Map,
-    Sound,
-    Spread,
-    clip_seconds,
-    read_map,
-    read_sound,
-    read_spread,
-    spectrogram,
-    title_of,
-)
-from studio.views.parts import Choice, LoadedCard
+from studio.views.data.clips import Rows, matching
+from studio.views.data.maps import LONGEST_S, Map, Sound
+from studio.views.data.source import Source, read_source
+from studio.views.parts import LoadedCard, read_safely, sentence
 from studio.views.play import Player, shared_player
 from studio.views.plotting import SoundChart
-from studio.views.viewer import Scene, viewer
+from studio.views.viewer import Scene
 from studio.work import Background
 
 WIDE_PX: Final = 520
 SEARCH_MS: Final = 120
 SHORT_SUBSETS: Final = dict(zip(SUBSETS, ("train", "validation", "test"), strict=True))
-
-
-@dataclass(frozen=True)
-class Source:
-    """A set to choose clips from.
-
-    Attributes:
-        clips: the set's own table.
-        heard: the clips of the audio it was made from, and the row of every clip there.
-    """
-
-    artifact: AudioSet | FeatureSet
-    clips: Clips
-    heard: Clips | None = None
-    places: Mapping[str, int] = field(default_factory=dict)
-
-    def sound(self, row: int) -> Sound | None:
-        """The samples of a clip; None where the audio is not at hand."""
-        found = self.places.get(str(self.clips.table.clip_id[row]))
-        if self.heard is None or self.heard.audio is None or found is None:
-            return None
-        return read_sound(self.heard.audio, self.heard.table, found)
 
 
 @dataclass(frozen=True)
@@ -70,27 +38,6 @@ class Picture:
     row: int
     sound: Sound | None
     map: Map
-
-
-def read_source(artifact: Artifact, scene: Scene) -> Source:
-    """The clips of a set, and where their sound is.
-
-    Raises:
-        OssicleError: the set cannot be read, or has no clips.
-    """
-    found = scene.find(AudioSet)
-    audio = found if isinstance(found, AudioSet) else None
-    clips = read_clips(artifact, audio)
-    if not len(clips):
-        raise OssicleError("this set has no clips", "at least one", "Look at what its node left out and why")
-    if isinstance(artifact, AudioSet):
-        return Source(artifact, clips, clips, clips.place)
-    assert isinstance(artifact, FeatureSet)
-    try:
-        heard = Clips(table_of(audio), audio, (), np.zeros(0)) if audio is not None else None
-    except OssicleError:
-        heard = None  # without their audio features are still worth seeing
-    return Source(artifact, clips, heard, heard.place if heard is not None else {})
 
 
 class SoundCard(LoadedCard):
@@ -116,7 +63,13 @@ class SoundCard(LoadedCard):
         self._search = QTimer(self, singleShot=True, interval=SEARCH_MS)
         self._search.timeout.connect(self._find)
         self._join()
+        self.trouble = QLabel()
+        self.trouble.setObjectName("mute")
+        self.trouble.setWordWrap(True)
+        self.trouble.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.trouble.hide()
         self.inner.addWidget(self.chart, 1)
+        self.inner.addWidget(self.trouble, 1)
         self.inner.addWidget(self.chooser)
 
     def _join(self) -> None:
@@ -162,7 +115,12 @@ class SoundCard(LoadedCard):
         source, row = self.source, self.row
         if source is not None and row >= 0:
             draw = self.drawer()
-            self.clip_work.call("clip", lambda: Picture(row, *draw(source, row)), self._show, self.refuse)
+
+            def read(_artifact: Artifact, _scene: Scene) -> Picture:
+                return Picture(row, *draw(source, row))
+
+            job = partial(read_safely, read, source.artifact, self.scene)
+            self.clip_work.call("clip", job, self._show, self._refuse_clip)
 
     def drawer(self) -> Any:
         """A function from source and row to sound and map, called in a thread."""
@@ -171,7 +129,7 @@ class SoundCard(LoadedCard):
     def _show(self, picture: Picture) -> None:
         is_new = self.picture is None or self.picture.row != picture.row
         self.picture = picture
-        self.say("")
+        self._tell_trouble("")
         self.chart.show_sound(picture.sound, picture.map, self.span(picture))
         self.chooser.show_span(self.chart.seconds, picture.map.is_timed)
         if is_new:
@@ -180,6 +138,17 @@ class SoundCard(LoadedCard):
             self.chart.move_head(None)
         self._show_player()
         self._tell()
+
+    def _refuse_clip(self, error: OssicleError) -> None:
+        """Tell why this clip is not shown; the way to others stays."""
+        self.picture = None
+        self._tell_trouble(f"{sentence(error.what)}\n{sentence(error.remedy)}")
+        self._show_player()
+
+    def _tell_trouble(self, text: str) -> None:
+        self.trouble.setText(text)
+        self.trouble.setVisible(bool(text))
+        self.chart.setVisible(not text)
 
     def span(self, picture: Picture) -> float:
         """Length of the time axis in s."""
@@ -330,92 +299,3 @@ class SoundCard(LoadedCard):
             [first, *names],
             *([time, *values] for time, values in zip(times, found.values.T.tolist(), strict=True)),
         ]
-
-
-@viewer(AudioSet, "Waveform")
-class WaveformCard(SoundCard):
-    """A waveform above its spectrogram."""
-
-    title = "Waveform"
-
-    def __init__(self, player: Player | None = None) -> None:
-        self.scale = Choice("Frequency", (("mel", "mel"), ("linear", "linear")))
-        super().__init__(player)
-        self.scale.changed.connect(lambda _key: self._read())
-        self.chooser.extras.addWidget(self.scale)
-        self.offer(self.scale)
-        self.arrange()
-
-    def drawer(self) -> Any:
-        """Samples and their spectrogram."""
-        bands = self.scale.value
-
-        def draw(source: Source, row: int) -> tuple[Sound, Map]:
-            sound = source.sound(row)
-            assert sound is not None, "an audio set has the sound of its clips"
-            return sound, spectrogram(sound.samples, sound.rate_hz, bands)
-
-        return draw
-
-    def arrange(self) -> None:
-        """The choice of scale needs room; the menu has it where there is none."""
-        super().arrange()
-        self.scale.setVisible(self.width() >= WIDE_PX)
-
-
-@viewer(FeatureSet, "Features")
-class FeatureCard(SoundCard):
-    """Stored features below the waveform they come from."""
-
-    title = "Features"
-
-    def __init__(self, player: Player | None = None) -> None:
-        self.side = Choice("At the side", (("frame", "frame"), ("spread", "mean ± sd")))
-        super().__init__(player)
-        self.spread: Spread | None = None
-        self.side.changed.connect(lambda _key: self._show_spread())
-        self.chooser.extras.addWidget(self.side)
-        self.offer(self.side)
-        self.arrange()
-
-    def show_data(self, data: Source) -> None:
-        """Another set, named by what its front end makes."""
-        meta = data.artifact.meta
-        self.heading.setText(title_of(getattr(meta, "front_end", {}), getattr(meta, "layout", "")))
-        self.spread = None
-        self.chart.show_spread(None)
-        super().show_data(data)
-        self._show_spread()
-
-    def drawer(self) -> Any:
-        """Stored features, and the samples they come from."""
-
-        def draw(source: Source, row: int) -> tuple[Sound | None, Map]:
-            assert isinstance(source.artifact, FeatureSet)
-            return source.sound(row), read_map(source.artifact, row)
-
-        return draw
-
-    def span(self, picture: Picture) -> float:
-        """What the front end takes of every clip."""
-        front = getattr(self.source.artifact.meta, "front_end", {}) if self.source is not None else {}
-        return (clip_seconds(front) if picture.map.is_timed else 0.0) or picture.map.end_s
-
-    def _show_spread(self) -> None:
-        artifact = self.source.artifact if self.source is not None else None
-        if self.side.value != "spread" or not isinstance(artifact, FeatureSet):
-            self.chart.show_spread(None)
-        elif self.spread is not None:
-            self.chart.show_spread(self.spread)
-        else:
-            self.clip_work.call("spread", lambda: read_spread(artifact), self._take_spread, self.refuse)
-
-    def _take_spread(self, spread: Spread) -> None:
-        self.spread = spread
-        self.side.setToolTip(f"Mean and standard deviation over {spread.clips:,} of {spread.total:,} clips")
-        self._show_spread()
-
-    def arrange(self) -> None:
-        """The choice needs room; the menu has it where there is none."""
-        super().arrange()
-        self.side.setVisible(self.width() >= WIDE_PX)
