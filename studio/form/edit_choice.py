@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QComboBox, QWidget
 
 from studio.form.editor import AUTO, HEIGHT, MANY, Editor
 from studio.form.fields import Field
+from studio.form.style import lifted
 from studio.form.values import same, text_of
 from studio.look.theme import colour, font
 
@@ -117,7 +118,7 @@ class _Segments(QWidget):
         for index, span in enumerate(self.spans()):
             if index == self.current:
                 painter.setPen(QPen(colour("line"), 1))
-                painter.setBrush(colour("raised"))
+                painter.setBrush(lifted())
                 painter.drawRoundedRect(span.adjusted(1.5, 3.5, -1.5, -3.5), 5, 5)
             painter.setFont(font(bold=index == self.current))
             painter.setPen(colour("text" if index == self.current else "mute"))

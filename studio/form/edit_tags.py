@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QCompleter
 
 from studio.form.editor import MANY, Editor, Line
 from studio.form.fields import Field
+from studio.form.style import lifted
 from studio.form.values import split_tags, text_of
 from studio.look.theme import colour
 
@@ -181,7 +182,7 @@ class TagsEditor(Editor):
         metrics = QFontMetrics(self.font())
         for place, (word, spot) in enumerate(zip(self.words, self._spots, strict=True)):
             painter.setPen(QPen(colour("accent" if place == self.at and self.line.hasFocus() else "line"), 1))
-            painter.setBrush(colour("raised"))
+            painter.setBrush(lifted())
             painter.drawRoundedRect(spot.adjusted(0.5, 0.5, -0.5, -0.5), CHIP / 2 - 0.5, CHIP / 2 - 0.5)
             painter.setPen(colour("text"))
             room = spot.adjusted(8, 0, -CROSS, 0)

@@ -109,7 +109,7 @@ class Head(QWidget):
         super().__init__()
         self.shape = Shape()
         self.title = QLabel()
-        self.title.setFont(font(14, bold=True))
+        self.title.setObjectName("title")
         self.name = NameLine("Id of the node")
         self.name.setToolTip("The node's id; click to rename it")
         self.name.named.connect(self.renamed)
@@ -202,6 +202,7 @@ class Head(QWidget):
     def _rest_of(self, paragraphs: Sequence[str], spec: NodeSpec) -> None:
         while (item := self._rest_column.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
+                old.hide()
                 old.deleteLater()
         self._port_lines = []
         for text in paragraphs:

@@ -17,7 +17,7 @@ from studio.form.fields import Field
 from studio.form.form import Heading
 from studio.form.head import MODES, Shape
 from studio.form.row import Shown
-from studio.look.theme import colour, font
+from studio.look.theme import colour
 from studio.model import edit
 from studio.model.document import Document
 from studio.model.marks import COLOURS, marks, set_colour, set_text
@@ -30,7 +30,7 @@ class _Page(QWidget):
         super().__init__()
         self.document = document
         self.title = QLabel()
-        self.title.setFont(font(14, bold=True))
+        self.title.setObjectName("title")
         self.about = QLabel()
         self.about.setObjectName("mute")
         self.about.setWordWrap(True)

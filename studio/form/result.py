@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from engine.errors import sentence
 from engine.theme import state as state_of
+from studio.canvas.facts import TIMED, clock, short_time
 from studio.form.figures import Figure
 from studio.form.form import Heading
-from studio.look.theme import colour, font
+from studio.look.theme import colour
 from studio.run.state import NEVER, NodeState
 
 COLUMNS = 2
@@ -40,7 +41,7 @@ class Tile(QFrame):
         self.label = QLabel()
         self.label.setObjectName("mute")
         self.value = QLabel()
-        self.value.setFont(font(16, bold=True, monospace=True))
+        self.value.setObjectName("figure")
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 7, 8, 7)
         column.setSpacing(1)
@@ -121,7 +122,6 @@ class Result(QWidget):
         super().__init__()
         self.heading = Heading("Result so far")
         self.state = QLabel()
-        self.state.setFont(font(11.5))
         self.heading.bar.addWidget(self.state)
         self.doing = QLabel()
         self.doing.setObjectName("mute")
@@ -137,7 +137,7 @@ class Result(QWidget):
         self._troubles: tuple[Trouble, ...] = ()
         self._state = NEVER
         column_ = QVBoxLayout(self)
-        column_.setContentsMargins(0, 0, 0, 0)
+        column_.setContentsMargins(0, 8, 0, 0)
         column_.setSpacing(8)
         column_.addWidget(self.heading)
         column_.addWidget(self.doing)
@@ -159,8 +159,16 @@ class Result(QWidget):
 
     def _tell_state(self) -> None:
         shown = state_of(self._state.state)
-        self.state.setText(f"{shown.mark} {shown.word}")
+        self.state.setText(f"{shown.mark} {self._word(shown.word)}")
         self.state.setStyleSheet(f"color: {colour(shown.token).name()}")
+
+    def _word(self, word: str) -> str:
+        """How far it is, and how long it will take; or the time it took."""
+        state = self._state
+        if state.state != "running":
+            return f"{word} · {short_time(state.seconds)}" if state.state in TIMED and state.seconds else word
+        share = f"{100 * state.fraction:.0f} %" if state.fraction > 0 else word
+        return f"{share} · {clock(state.left_s)} left" if state.left_s is not None else share
 
     def _show_figures(self, figures: Sequence[Figure]) -> None:
         while len(self.tiles) < len(figures):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -27,6 +27,7 @@ from studio.form.edit_line import SecretEditor
 from studio.form.editor import HEIGHT, Editor
 from studio.form.fields import Field, range_text
 from studio.form.secret import how_to_set
+from studio.form.style import lifted
 from studio.form.values import size_text, text_of
 from studio.look.icons import icon
 from studio.look.theme import colour, font
@@ -170,7 +171,8 @@ class Row(QWidget):
     def show_problems(self, problems: Sequence[tuple[str, Problem]]) -> None:
         """Show the engine's words below the field; those of parts at the part."""
         own = self.editor.show_problems(problems)
-        texts = [_words(path, problem) for path, problem in own]
+        is_missing = self.field.is_required and not self.shown.is_given
+        texts = [_words(path, _missing(problem) if is_missing else problem) for path, problem in own]
         text = "\n".join(texts)
         if text != self._problem_text:
             self._problem_text = text
@@ -202,7 +204,6 @@ class Row(QWidget):
             self._error.setObjectName("error")
             self._error.setWordWrap(True)
             self._error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self._error.setFont(font(11.5))
         self._error.setText(text)
         self._error.setVisible(bool(text))
         self.refit()
@@ -379,7 +380,7 @@ class Row(QWidget):
         width, middle = metrics.horizontalAdvance(BADGE) + 12, self._box.top() + HEIGHT / 2
         badge = QRectF(right - width + 2, middle - 9, width, 18)
         painter.setPen(QPen(colour("line"), 1))
-        painter.setBrush(colour("raised"))
+        painter.setBrush(lifted())
         painter.drawRoundedRect(badge.adjusted(0.5, 0.5, -0.5, -0.5), 8.5, 8.5)
         painter.setPen(colour("mute"))
         painter.drawText(badge, Qt.AlignmentFlag.AlignCenter, BADGE)
@@ -418,6 +419,11 @@ class Row(QWidget):
         self.menu.emit(
             self.field.name, self.mapToGlobal(self._box.bottomLeft().toPoint()) if is_key else event.globalPos()
         )
+
+
+def _missing(problem: Problem) -> Problem:
+    """A required value that is not there: nothing was given, rather than all the other values."""
+    return replace(problem, what="nothing is given", expected="a value", remedy="Fill it in")
 
 
 def _words(path: str, problem: Problem) -> str:

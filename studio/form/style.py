@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from PySide6.QtGui import QColor
+
 from engine.theme import TOKENS
-from studio.look.theme import colour
+from studio.look.theme import colour, ground
 
 _RULES: Final = """
 QLineEdit#inner, QComboBox#inner, QPlainTextEdit#inner { background: transparent; border: none; padding: 0; }
@@ -28,6 +30,11 @@ QToolButton#modeBadge[mode="muted"], QToolButton#modeBadge[mode="bypassed"] {
   color: @amber-text; border-color: @amber-text; }
 QToolButton#badge:hover, QToolButton#modeBadge:hover, QToolButton#badge:focus, QToolButton#modeBadge:focus {
   border-color: @accent; color: @text; }
+QLabel#title { font-size: 14px; font-weight: 600; }
+QLabel#error { font-size: 11.5px; }
+QFrame#tile QLabel#figure { font-size: 17px; font-weight: 600;
+  font-family: "JetBrains Mono", "Noto Sans Mono", "DejaVu Sans Mono", monospace; }
+QFrame#errorBox { background: @tint; border: 1px solid @red; border-radius: 8px; }
 QFrame#warningBox { background: @panel; border: 1px solid @amber-text; border-radius: 8px; }
 QTableWidget#grid { background: transparent; border: none; gridline-color: @line; }
 QTableWidget#grid::item { padding: 1px 6px; }
@@ -37,9 +44,15 @@ QWidget#propertyPages { background: @panel; }
 """
 
 
+def lifted() -> QColor:
+    """The ground of what stands out within a field: chips, the chosen segment, badges."""
+    return colour("raised" if ground() == "dark" else "panel")
+
+
 def style_sheet() -> str:
     """The rules with every @token filled in for the present ground."""
-    text = _RULES
+    red = colour("red")
+    text = _RULES.replace("@tint", f"rgba({red.red()}, {red.green()}, {red.blue()}, 24)")
     for name in sorted(TOKENS, key=len, reverse=True):
         text = text.replace(f"@{name}", colour(name).name())
     return text

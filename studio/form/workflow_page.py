@@ -21,7 +21,6 @@ from studio.form.menus import add, new_menu
 from studio.form.row import Row, Shown
 from studio.form.variable_field import field_of_variable
 from studio.look.icons import icon
-from studio.look.theme import font
 from studio.model import edit
 from studio.model.document import Document
 
@@ -133,7 +132,7 @@ class WorkflowPage(QWidget):
 
     def _lay_out(self) -> None:
         title = QLabel("Workflow")
-        title.setFont(font(14, bold=True))
+        title.setObjectName("title")
         heading = Heading("Variables")
         heading.bar.addWidget(self.add)
         self._list = QVBoxLayout()
