@@ -251,7 +251,7 @@ def _plain(nodes: int, frames: int, rounds: int) -> dict[str, float]:
 
 def _event_rows(app: QApplication, nodes: int, events: int) -> list[Row]:
     """The longest the window does not answer while a runner floods it: canvas, log and status bar listen."""
-    from PySide6.QtCore import QTimer
+    from PySide6.QtCore import QEventLoop, QTimer
 
     from studio.panels.log import LogPanel
     from studio.panels.status import StatusStrip
@@ -267,14 +267,15 @@ def _event_rows(app: QApplication, nodes: int, events: int) -> list[Row]:
         for panel in panels:
             panel.show()
         ticks: list[float] = []
+        loop = QEventLoop()
         tick = QTimer(interval=0)
         tick.timeout.connect(lambda: ticks.append(time.perf_counter()))
-        tick.timeout.connect(lambda: None if session.is_active else app.quit())
+        tick.timeout.connect(lambda: None if session.is_active else loop.quit())
         child.start()
         session.run_all()
         start = time.perf_counter()
         tick.start()
-        app.exec()
+        loop.exec()
         tick.stop()
         seconds = time.perf_counter() - start
         done = sum(state.state == "done" for state in session.states.values())
@@ -294,32 +295,32 @@ def _event_rows(app: QApplication, nodes: int, events: int) -> list[Row]:
 
 
 def _plot_rows(app: QApplication, frames: int) -> list[Row]:
-    """An MFCC picture and two curves, both changed every frame."""
+    """The window's own views: another map and one more row of two curves every frame, both painted."""
     import numpy as np
-    import pyqtgraph as pg
 
-    widget = pg.GraphicsLayoutWidget()
-    widget.resize(900, 300)
-    picture, curves = pg.ImageItem(), []
-    widget.addPlot().addItem(picture)
-    plot = widget.addPlot()
-    for colour in ("y", "c"):
-        curves.append(plot.plot(pen=pg.mkPen(colour, width=1)))
-    widget.show()
-    app.processEvents()
+    from studio.views.curves import CurvesCard
+    from studio.views.data.maps import spectrogram
+    from studio.views.plotting import SoundChart
+
     dice, found = np.random.default_rng(1), []
-    images = dice.random((8, 98, 40))
-    steps = np.arange(200)
+    maps = [spectrogram(dice.standard_normal(16_000).astype(np.float32), 16_000) for _ in range(8)]
+    rows = [{"epoch": float(at), "loss": 1 / (at + 1), "val_accuracy": at / 400} for at in range(200)]
+    chart, card = SoundChart("Map"), CurvesCard()
+    for view in (chart, card):
+        view.resize(440, 300)
+        view.show()
+    card.show_rows("train-1", rows)
+    app.processEvents()
     for turn in range(frames):
         start = time.perf_counter()
-        picture.setImage(images[turn % 8], levels=(0, 1))
-        for curve in curves:
-            curve.setData(steps, images[turn % 8].ravel()[:200])
-        widget.repaint()
+        chart.show_sound(None, maps[turn % 8])
+        rows.append({"epoch": float(len(rows)), "loss": 1 / len(rows), "val_accuracy": 0.5 + turn / 1000})
+        card.show_rows("train-1", rows)
         app.processEvents()
         found.append(time.perf_counter() - start)
-    widget.close()
-    return [at_least("MFCC image and two curves updating", round(1 / statistics.median(found), 1), "fps", 60)]
+    for widget in (chart, card):
+        _close(app, widget)
+    return [at_least("MFCC map and two curves updating", round(1 / statistics.median(found), 1), "fps", 60)]
 
 
 # ---- the whole window

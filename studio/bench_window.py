@@ -52,21 +52,21 @@ def _hour(app: QApplication, window: Window, edits: int) -> dict[str, float]:
     window.document.show(load(project("keyword_spotting.workflow.json")))
     app.processEvents()
     told = {"open_mb": _resident_mb()}
-    _edit(app, window, max(FULL, edits // 2))
+    _edit(window, max(FULL, edits // 2))
     told["half_mb"] = _resident_mb()
-    _edit(app, window, max(1, edits - edits // 2))
+    _edit(window, max(1, edits - edits // 2))
     return told | {"after_mb": _resident_mb()}
 
 
-def _edit(app: QApplication, window: Window, count: int) -> None:
+def _edit(window: Window, count: int) -> None:
     """Edits one after the other in a real event loop, so that what is to be deleted later is deleted."""
-    from PySide6.QtCore import QTimer
+    from PySide6.QtCore import QEventLoop, QTimer
 
-    steps = _steps(window, count)
+    steps, loop = _steps(window, count), QEventLoop()  # not the application's: to quit that asks to save
     timer = QTimer(interval=0)
-    timer.timeout.connect(lambda: app.quit() if next(steps, None) is None else None)
+    timer.timeout.connect(lambda: loop.quit() if next(steps, None) is None else None)
     timer.start()
-    app.exec()
+    loop.exec()
     timer.stop()
 
 
