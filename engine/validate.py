@@ -80,19 +80,25 @@ class Checked:
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 
-def check(workflow: Workflow, registry: Registry) -> Checked:
+Known = tuple[Node, NodeSpec, Mapping[str, JsonValue], "Params | list[Any]"]
+Memo = dict[str, Known]
+"""Parameters by node as they were resolved the last time: whoever checks after every edit keeps one."""
+
+
+def check(workflow: Workflow, registry: Registry, memo: Memo | None = None) -> Checked:
     """Find all problems of a workflow and the steps that would run.
 
     Sub-graphs are drawn out: steps have the ids of inner nodes, problems those of their boxes.
     """
+    memo = memo if memo is not None else {}
     drawn = expansion(workflow, registry)
-    shown = _check(workflow, registry)
+    shown = _check(workflow, registry, memo)
     if drawn.workflow is workflow and not drawn.faults:
         return shown
     if drawn.faults:
         faults = (Problem("sub-graph", box, "", e.what, e.expected, e.remedy) for box, e in drawn.faults)
         return Checked((*shown.problems, *faults), ())
-    inner = _check(drawn.workflow, registry)
+    inner = _check(drawn.workflow, registry, memo)
     known = {(problem.node, problem.field) for problem in shown.problems}
     told = (_at_box(problem, drawn, workflow, registry) for problem in inner.problems)
     more = [problem for problem in told if (problem.node, problem.field) not in known]
@@ -110,7 +116,7 @@ def _at_box(problem: Problem, drawn: Expansion, workflow: Workflow, registry: Re
     return replace(problem, node=box, field=name or f"{inner}.{problem.field}".strip("."), what=what)
 
 
-def _check(workflow: Workflow, registry: Registry) -> Checked:
+def _check(workflow: Workflow, registry: Registry, memo: Memo) -> Checked:
     try:
         sequence = order(workflow)
         cycle: list[Problem] = []
@@ -123,7 +129,7 @@ def _check(workflow: Workflow, registry: Registry) -> Checked:
     params: dict[str, Params] = {}
     problems: list[Problem] = list(_variable_problems(workflow))
     for name in sequence:
-        problems += _node_problems(name, workflow, registry, specs[name], params)
+        problems += _node_problems(name, workflow, registry, specs[name], params, memo)
     wires, link_problems = _check_links(workflow, specs)
     problems += cycle + link_problems
     outside = _outside(workflow)
@@ -147,7 +153,7 @@ def require(checked: Checked) -> tuple[Step, ...]:
 
 
 def _node_problems(
-    name: str, workflow: Workflow, registry: Registry, spec: NodeSpec | None, params: dict[str, Params]
+    name: str, workflow: Workflow, registry: Registry, spec: NodeSpec | None, params: dict[str, Params], memo: Memo
 ) -> list[Problem]:
     node = workflow.nodes[name]
     if spec is None:
@@ -159,11 +165,20 @@ def _node_problems(
                 f"at most version {spec.version}", f"Update {spec.package} or set the node up again",
             )
         ]  # fmt: skip
-    found = resolve(node, spec, workflow.variables)
+    found = _resolved(name, node, spec, workflow.variables, memo)
     if isinstance(found, Params):
         params[name] = found
         return []
     return [_params_problem(name, spec, error) for error in found]
+
+
+def _resolved(
+    name: str, node: Node, spec: NodeSpec, variables: Mapping[str, JsonValue], memo: Memo
+) -> Params | list[Any]:
+    known = memo.get(name)
+    if known is None or known[0] is not node or known[1] is not spec or known[2] != variables:
+        known = memo[name] = (node, spec, variables, resolve(node, spec, variables))
+    return known[3]
 
 
 def resolve(node: Node, spec: NodeSpec, variables: Mapping[str, JsonValue]) -> Params | list[Any]:

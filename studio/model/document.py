@@ -13,7 +13,7 @@ from engine import subgraph
 from engine.errors import OssicleError
 from engine.library import file_of, used, user_folder, with_subgraphs
 from engine.registry import Registry
-from engine.validate import Checked, check
+from engine.validate import Checked, Memo, check
 from engine.workflow import Link, Workflow, load, save
 
 Change = Callable[[Workflow], Workflow]
@@ -91,6 +91,7 @@ class Document(QObject):
         self._saved = self.workflow
         self._history = _History()
         self._checked: tuple[Workflow, Registry, Checked] | None = None
+        self._memo: Memo = {}
 
     @property
     def base(self) -> Path:
@@ -107,7 +108,9 @@ class Document(QObject):
         """All problems and runnable steps of the workflow as it is now."""
         known = self._checked
         if known is None or known[0] is not self.workflow or known[1] is not self.registry:
-            known = self._checked = (self.workflow, self.registry, check(self.workflow, self.registry))
+            known = self._checked = (
+                self.workflow, self.registry, check(self.workflow, self.registry, self._memo),
+            )  # fmt: skip
         return known[2]
 
     # ---- edits
@@ -188,6 +191,7 @@ class Document(QObject):
     def show(self, workflow: Workflow, path: Path | None = None, *, is_saved: bool = True) -> None:
         """Take another workflow in: no undo steps, nothing selected."""
         old, self.workflow, self._history = self.workflow, workflow, _History()
+        self._memo.clear()
         self._saved = workflow if is_saved else Workflow(name="")
         self._set_path(path)
         before, self.registry = self.registry, with_subgraphs(self.registry, self.base)

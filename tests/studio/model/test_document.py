@@ -222,7 +222,7 @@ def test_the_check_is_done_once_per_workflow(
     document.show(small)
     calls: list[Workflow] = []
     real = module.check
-    monkeypatch.setattr(module, "check", lambda w, r: calls.append(w) or real(w, r))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(module, "check", lambda w, r, m: calls.append(w) or real(w, r, m))  # type: ignore[func-returns-value]
     assert document.checked is document.checked
     document.edit("Mute", lambda now: edit.set_mode(now, ["mfcc-1"], "muted"))
     assert document.checked.skipped
@@ -299,3 +299,24 @@ def load_face(path: Path) -> dict[str, object]:
     import json
 
     return {key: value for key, value in json.loads(path.read_text())["interface"].items() if value}
+
+
+def test_what_an_edit_left_alone_is_not_checked_again(
+    document: Document, small: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import validate
+
+    resolved: list[str] = []
+    real = validate.resolve
+    monkeypatch.setattr(validate, "resolve", lambda n, s, v: resolved.append(s.id) or real(n, s, v))  # type: ignore[func-returns-value]
+    document.show(small)
+    before = document.checked
+    document.edit("Move", lambda now: edit.move(now, {"mfcc-1": (3, 3)}))
+    assert document.checked == before
+    assert len(resolved) == 4
+    document.edit("Mels", lambda now: edit.set_params(now, "mfcc-1", {"n_mels": "many"}))
+    assert [problem.node for problem in document.checked.problems if problem.code == "parameter"] == ["mfcc-1"]
+    assert resolved[4:] == ["ossicle.mfcc"]
+    document.edit("Seed", lambda now: edit.set_variable(now, "seed", -5))
+    assert {step.params.seed for step in document.checked.steps if step.node == "train-1"} != {3}  # type: ignore[attr-defined]
+    assert len(resolved) == 9, "a variable may be used anywhere"
