@@ -14,7 +14,8 @@ from engine.validate import Problem
 from studio.form.edit_choice import chooser
 from studio.form.editor import Editor
 from studio.form.fields import Field
-from studio.form.row import Row, Shown
+from studio.form.row import Row
+from studio.form.row_parts import Shown
 from studio.form.values import same, variable_in
 from studio.look.theme import colour
 

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVB
 from engine.validate import Problem
 from studio.form.editors import Base, make_row
 from studio.form.fields import Field, Section
-from studio.form.row import Row, Shown
+from studio.form.row import Row
+from studio.form.row_parts import Shown
 from studio.look.icons import icon
 
 

@@ -16,7 +16,7 @@ from studio.form.editors import make_row
 from studio.form.fields import Field
 from studio.form.form import Heading
 from studio.form.head import MODES, Shape
-from studio.form.row import Shown
+from studio.form.row_parts import Shown
 from studio.look.theme import colour
 from studio.model import edit
 from studio.model.document import Document

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from engine.params import descriptions
 from studio.form.node_page import NodePage
 from studio.form.pages import LinkPage, MarkPage, SeveralPage
 from studio.form.style import style_sheet
 from studio.form.workflow_page import WorkflowPage
 from studio.model.document import Document
+from studio.work import Background
 
 if TYPE_CHECKING:
     from studio.run.session import Session
 
 WIDTH = 330
 LEAST = 260
+AHEAD_MS = 300
 SEE_PX = 24
 """Kept free around a row that is scrolled to."""
 
@@ -53,6 +57,7 @@ class PropertyPanel(QScrollArea):
         self._pages: tuple[QWidget, ...] = (
             self.node_page, self.workflow_page, self.link_page, self.mark_page, self.several_page,
         )  # fmt: skip
+        self._background = Background(self, threads=1)
         self._put_together()
         self._connect()
         self.refresh()
@@ -143,6 +148,20 @@ class PropertyPanel(QScrollArea):
         self.ensureWidgetVisible(row, 0, SEE_PX)
 
     # ---- look
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Once it is seen: read the help of all node types ahead, so that the first form of a type comes at once."""
+        super().showEvent(event)
+        if not self._is_ahead:
+            self._is_ahead = True
+            QTimer.singleShot(AHEAD_MS, self, self._read_ahead)
+
+    _is_ahead = False
+
+    def _read_ahead(self) -> None:
+        """Only the docstrings: they are read from source files. Schemas stay with this thread, as models build once."""
+        classes = [spec.params for spec in self.document.registry.specs.values()]
+        self._background.call("help", lambda: [descriptions(params) for params in classes], lambda _found: None)
 
     def sizeHint(self) -> QSize:
         """As wide as the drawing."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pydantic import JsonValue
 from PySide6.QtCore import QEvent, QObject, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QEnterEvent,
     QFontMetrics,
-    QMouseEvent,
     QPainter,
     QPainterPath,
     QPaintEvent,
@@ -21,11 +18,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolButton, QWidget
 
-from engine.errors import sentence
 from engine.validate import Problem
 from studio.form.edit_line import SecretEditor
 from studio.form.editor import HEIGHT, Editor
-from studio.form.fields import Field, range_text
+from studio.form.fields import Field
+from studio.form.row_parts import ScrubLabel, Shown, help_of, missing, words
 from studio.form.secret import how_to_set
 from studio.form.style import lifted
 from studio.form.values import size_text, text_of
@@ -37,71 +34,7 @@ LABEL_PX: Final = 118
 LABEL_HEIGHT: Final = 21
 MINI: Final = 20
 EDGE: Final = 8
-DRAG_PX: Final = 6
-"""Pixels that the label is dragged per step of a number."""
 BADGE: Final = "variable"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a row shows.
-
-    Attributes:
-        is_given: the file holds a value; otherwise it is the default.
-        is_changed: the value is another than the default.
-        hint: what an empty value stands for.
-        variable: the workflow variable it is linked to, and `variable_text` that one's value.
-    """
-
-    value: JsonValue = None
-    is_many: bool = False
-    is_given: bool = False
-    is_changed: bool = False
-    hint: str = ""
-    variable: str = ""
-    variable_text: str = ""
-
-
-class ScrubLabel(QLabel):
-    """A row's name. Dragging it sideways moves a number; a click goes to the field."""
-
-    scrubbed = Signal(float)
-    clicked = Signal()
-
-    def __init__(self, text: str, can_scrub: bool) -> None:
-        super().__init__()
-        self.whole = text
-        self._start: float | None = None
-        self._done = 0
-        self._can_scrub = can_scrub
-        if can_scrub:
-            self.setCursor(Qt.CursorShape.SizeHorCursor)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Shorten the words to the room."""
-        super().resizeEvent(event)
-        self.setText(QFontMetrics(self.font()).elidedText(self.whole, Qt.TextElideMode.ElideRight, self.width()))
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """A drag may begin."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            self._start, self._done = event.globalPosition().x(), 0
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """One step per few pixels; Shift goes farther."""
-        if self._start is None or not self._can_scrub:
-            return
-        steps = int((event.globalPosition().x() - self._start) / DRAG_PX)
-        if steps != self._done:
-            factor = 10.0 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1.0
-            self.scrubbed.emit((steps - self._done) * factor)
-            self._done = steps
-
-    def mouseReleaseEvent(self, _event: QMouseEvent) -> None:
-        """A drag ends; without one it was a click."""
-        if self._start is not None and self._done == 0:
-            self.clicked.emit()
-        self._start = None
 
 
 class Row(QWidget):
@@ -134,7 +67,7 @@ class Row(QWidget):
         self.label = ScrubLabel(field.label or field.name, field.is_number)
         self.label.setParent(self)
         self.label.setBuddy(editor.inner)
-        self.label.setToolTip(_help(field))
+        self.label.setToolTip(help_of(field))
         self.label.scrubbed.connect(editor.step)
         self.label.clicked.connect(lambda: self.focus_field())
         editor.setParent(self)
@@ -172,7 +105,7 @@ class Row(QWidget):
         """Show the engine's words below the field; those of parts at the part."""
         own = self.editor.show_problems(problems)
         is_missing = self.field.is_required and not self.shown.is_given
-        texts = [_words(path, _missing(problem) if is_missing else problem) for path, problem in own]
+        texts = [words(path, missing(problem) if is_missing else problem) for path, problem in own]
         text = "\n".join(texts)
         if text != self._problem_text:
             self._problem_text = text
@@ -419,27 +352,3 @@ class Row(QWidget):
         self.menu.emit(
             self.field.name, self.mapToGlobal(self._box.bottomLeft().toPoint()) if is_key else event.globalPos()
         )
-
-
-def _missing(problem: Problem) -> Problem:
-    """A required value that is not there: nothing was given, rather than all the other values."""
-    return replace(problem, what="nothing is given", expected="a value", remedy="Fill it in")
-
-
-def _words(path: str, problem: Problem) -> str:
-    what = f"{path}: {problem.what}" if path else problem.what
-    text = " ".join(sentence(part) for part in (what, f"Expected: {problem.expected}", problem.remedy))
-    return text[:1].upper() + text[1:]
-
-
-def _help(field: Field) -> str:
-    """The label's tooltip: what it is, its range and default, its name in files."""
-    range_ = range_text(field)
-    facts = [f"{range_} {field.unit}".strip()] if range_ else []
-    facts += ["required"] if field.is_required else [f"default {text_of(field.default)} {field.unit}".strip()]
-    first = field.about or field.label
-    return f"<p>{_escaped(first)}</p><p>{_escaped(' · '.join(facts))}<br><code>{_escaped(field.name)}</code></p>"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -13,7 +13,7 @@ from engine.validate import Problem
 from engine.workflow import Node, Workflow
 from studio.form.fields import Field
 from studio.form.implied import hints_of
-from studio.form.row import Shown
+from studio.form.row_parts import Shown
 from studio.form.values import same, text_of, variable_in
 
 

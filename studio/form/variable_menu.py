@@ -14,7 +14,7 @@ from studio.form.binding import Binding
 from studio.form.changes import fitting_variables, new_variable_name
 from studio.form.fields import Field
 from studio.form.menus import add, new_menu
-from studio.form.row import Shown
+from studio.form.row_parts import Shown
 from studio.form.values import text_of
 
 MOST: int = 40

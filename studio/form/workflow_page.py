@@ -18,7 +18,8 @@ from studio.form.fields import Field
 from studio.form.form import Heading
 from studio.form.head import NameLine
 from studio.form.menus import add, new_menu
-from studio.form.row import Row, Shown
+from studio.form.row import Row
+from studio.form.row_parts import Shown
 from studio.form.variable_field import field_of_variable
 from studio.look.icons import icon
 from studio.model import edit
