@@ -44,6 +44,21 @@ def file_of(base: Path, name: str) -> Path:
     return base / FOLDER / f"{name}{SUFFIX}"
 
 
+def base_of(path: Path) -> Path:
+    """The folder that a workflow file belongs to; a sub-graph belongs to the folder above its own."""
+    is_part = path.name.endswith(SUFFIX) and path.parent.name == FOLDER
+    return path.parent.parent if is_part else path.parent
+
+
+def load_any(path: Path) -> Workflow:
+    """A workflow file, or a sub-graph's.
+
+    Raises:
+        OssicleError: missing, unreadable or neither.
+    """
+    return sg.load(path) if path.name.endswith(SUFFIX) else wf.load(path)
+
+
 def files(base: Path) -> dict[str, Path]:
     """Sub-graph files by name; one beside the workflow goes before the user's own of the same name."""
     found: dict[str, Path] = {}

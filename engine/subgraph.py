@@ -267,6 +267,22 @@ def inner_ends(node: str, port: str, spec: SubgraphSpec | None, *, is_output: bo
     return [(f"{node}{SEPARATOR}{inner}", name) for inner, name in map(split_end, ends)]
 
 
+def inner_output(spec: NodeSpec | None, port: str, registry: Registry) -> str:
+    """Where an output of a box comes from, seen from the box: "mfcc-1.features", or "tail-1--train-1.model" if nested.
+
+    "" for what is no box, has no such output, or hands it on from a muted or bypassed box in it.
+    """
+    end = spec.inside.interface.outputs.get(port, "") if isinstance(spec, SubgraphSpec) else ""
+    if not isinstance(spec, SubgraphSpec) or not end:
+        return ""
+    node, name = split_end(end)
+    inner = registry.find(spec.inside.nodes[node].type)
+    if not isinstance(inner, SubgraphSpec):
+        return end
+    deeper = inner_output(inner, name, registry) if spec.inside.nodes[node].mode == "active" else ""
+    return f"{node}{SEPARATOR}{deeper}" if deeper else ""
+
+
 def _prefixed(link: Link, box: str) -> Link:
     return Link(f"{box}{SEPARATOR}{link.source}", link.output, f"{box}{SEPARATOR}{link.target}", link.input)
 

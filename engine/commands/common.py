@@ -13,6 +13,7 @@ import typer
 from pydantic import JsonValue
 
 from engine.errors import OssicleError
+from engine.library import base_of, load_any
 from engine.resource import project, projects
 from engine.workflow import SUFFIX, Workflow, load, with_values
 
@@ -58,7 +59,7 @@ def open_workflow(name: str, values: Iterable[str] | None = None) -> Opened:
     """
     for path in (Path(name), Path(name + SUFFIX)):
         if path.is_file():
-            return Opened(with_values(load(path), read_values(values)), path, path.resolve().parent)
+            return Opened(with_values(load_any(path), read_values(values)), path, base_of(path.resolve()))
     if name in projects():
         path = project(name + SUFFIX)
         return Opened(with_values(load(path), read_values(values)), path, Path.cwd())

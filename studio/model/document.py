@@ -11,10 +11,11 @@ from PySide6.QtCore import QObject, Signal
 
 from engine import subgraph
 from engine.errors import OssicleError
-from engine.library import file_of, used, user_folder, with_subgraphs
+from engine.library import base_of, file_of, used, user_folder, with_subgraphs
+from engine.library import load_any as load_any
 from engine.registry import Registry
 from engine.validate import Checked, Memo, check
-from engine.workflow import Link, Workflow, load, save
+from engine.workflow import Link, Workflow, save
 
 Change = Callable[[Workflow], Workflow]
 MOST_STEPS = 1000
@@ -256,26 +257,6 @@ class Document(QObject):
 def most_steps(workflow: Workflow) -> int:
     """How many undo steps are kept of a graph of that size."""
     return max(LEAST_STEPS, min(MOST_STEPS, MOST_KEPT // (len(workflow.nodes) + 1)))
-
-
-def is_subgraph_file(path: Path) -> bool:
-    """Whether a file is a sub-graph's by its name."""
-    return path.name.endswith(subgraph.SUFFIX)
-
-
-def base_of(path: Path) -> Path:
-    """The folder that a workflow file belongs to; a sub-graph belongs to the folder above its own."""
-    is_part = is_subgraph_file(path) and path.parent.name == subgraph.FOLDER
-    return path.parent.parent if is_part else path.parent
-
-
-def load_any(path: Path) -> Workflow:
-    """A workflow file, or a sub-graph's.
-
-    Raises:
-        OssicleError: missing, unreadable or neither.
-    """
-    return subgraph.load(path) if is_subgraph_file(path) else load(path)
 
 
 def bring(workflow: Workflow, registry: Registry, folder: Path) -> None:

@@ -325,6 +325,10 @@ def test_nested_sub_graphs(tmp_path: Path, fakes: Registry, library: Registry, w
         "four-1--p-2--add-1": 7,
     }
     assert sum(link.source == "one-1" for link in flat.links) == 2
+    spec = found.find("subgraph.four")
+    assert sg.inner_output(spec, "number", found) == "p-2--negate-1.number"
+    assert sg.inner_output(found.find("subgraph.pair"), "number", found) == "negate-1.number"
+    assert sg.inner_output(spec, "ghost", found) == sg.inner_output(found.find("fake.add"), "number", found) == ""
     bad = graph.model_copy(
         update={"nodes": {**graph.nodes, "four-1": graph.nodes["four-1"].model_copy(update={"params": {"first": "x"}})}}
     )
@@ -505,8 +509,14 @@ def test_the_command_line_knows_them(fakes_path: Path, tmp_path: Path, library: 
     assert "Adds and turns the sign." in told
     assert "offset = 2" in told
     put(tmp_path, "bad", "{")
+    put(
+        tmp_path, "sign", {"nodes": {"n-1": {"type": "fake.negate"}}, "interface": {"inputs": {"number": "n-1.number"}}}
+    )
     assert "✕ subgraph.bad" in ossicle(tmp_path, "nodes").stdout
     assert json.loads(ossicle(tmp_path, "validate", "boxed", "--json").stdout)["valid"]
+    alone = ossicle(tmp_path, "validate", "subgraphs/sign.subgraph.json")
+    assert alone.returncode == 2
+    assert "a sub-graph does not run by itself" in alone.stderr
     done = ossicle(tmp_path, "run", "boxed", "--json", "--set", "pair-1.offset=1", "--runner", "local")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout.splitlines()[-1])["nodes"]) == {
