@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from engine.artifact import Artifact
 from engine.audio import SUBSETS
@@ -68,8 +68,12 @@ class SoundCard(LoadedCard):
         self.trouble.setWordWrap(True)
         self.trouble.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.trouble.hide()
-        self.inner.addWidget(self.chart, 1)
-        self.inner.addWidget(self.trouble, 1)
+        self.stage = QWidget()
+        column = QVBoxLayout(self.stage)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.chart, 1)
+        column.addWidget(self.trouble, 1)
+        self.inner.addWidget(self.stage, 1)
         self.inner.addWidget(self.chooser)
 
     def _join(self) -> None:
@@ -283,8 +287,8 @@ class SoundCard(LoadedCard):
         self.row = -1
 
     def pictured(self) -> QWidget:
-        """The chart alone."""
-        return self.chart
+        """The chart without the bar below it."""
+        return self.stage
 
     def table_rows(self) -> list[list[object]]:
         """The map as a table: a line per frame, a column per row of the map."""
