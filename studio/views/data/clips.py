@@ -127,7 +127,9 @@ def _clips(table: ClipTable, artifact: AudioSet | FeatureSet, audio: AudioSet | 
     rate = audio.meta.rate_hz if audio is not None else getattr(meta, "front_end", {}).get("rate_hz", 0)
     seconds = table.samples / rate if rate else np.full(len(table), np.nan)
     problems = meta.problems or (audio.meta.problems if audio is not None else ())
-    return Clips(table, audio, tuple(problems), seconds)
+    clips = Clips(table, audio, tuple(problems), seconds)
+    _ = clips.columns, clips.place  # here, in a thread, and not when the window first asks
+    return clips
 
 
 def matching(clips: Clips, text: str) -> Mask:
