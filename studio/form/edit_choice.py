@@ -87,6 +87,8 @@ class _Segments(QWidget):
         super().__init__()
         self.words = words
         self.current = -1
+        self.implied = -1
+        """The word that auto stands for."""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
@@ -119,6 +121,10 @@ class _Segments(QWidget):
             if index == self.current:
                 painter.setPen(QPen(colour("line"), 1))
                 painter.setBrush(lifted())
+                painter.drawRoundedRect(span.adjusted(1.5, 3.5, -1.5, -3.5), 5, 5)
+            elif index == self.implied:
+                painter.setPen(QPen(colour("faint"), 1, Qt.PenStyle.DotLine))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.drawRoundedRect(span.adjusted(1.5, 3.5, -1.5, -3.5), 5, 5)
             painter.setFont(font(bold=index == self.current))
             painter.setPen(colour("text" if index == self.current else "mute"))
@@ -173,6 +179,8 @@ class SegmentsEditor(_Chooser):
 
     def show_value(self, value: JsonValue, hint: str = "") -> None:
         """Show the chosen word; the hint says in the tooltip what auto stands for."""
+        words = self.segments.words
+        self.segments.implied = words.index(hint) if value is None and hint in words[1:] else -1
         self.segments.set_current(self.place_of(value))
         self.segments.setToolTip(f"auto: {hint}" if hint and value is None else "")
 

@@ -36,7 +36,7 @@ class TagsEditor(Editor):
         self.words: list[str] = []
         self.at = -1
         """The chip chosen by keyboard."""
-        self._is_auto = False
+        self._is_auto = self._is_typing = False
         self._spots: list[QRectF] = []
         self._height = CHIP + 2 * EDGE
         self.line = Line()
@@ -101,9 +101,11 @@ class TagsEditor(Editor):
         """Keys of the line that act on chips; what was typed becomes one when the line is left."""
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
             return self._key(event)
-        if event.type() == QEvent.Type.FocusOut:
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self._is_typing = event.type() == QEvent.Type.FocusIn
             self.at = -1
             self._finish()
+            self._arrange()
         return False
 
     def _finish(self) -> bool:
@@ -164,7 +166,7 @@ class TagsEditor(Editor):
                 x, y = 0.0, y + CHIP + GAP
             self._spots.append(QRectF(EDGE + x, EDGE + y, width, CHIP))
             x += width + GAP
-        if x > 0 and x + LINE_PX > room:
+        if x > 0 and x + (LINE_PX if self._is_typing else 8) > room:
             x, y = 0.0, y + CHIP + GAP
         self.line.setGeometry(round(EDGE + x), round(EDGE + y), round(room - x), CHIP)
         height = round(y + CHIP + 2 * EDGE)

@@ -269,12 +269,14 @@ class Section:
 def sections_of(schema: Schema) -> tuple[Section, ...]:
     """Fields by heading.
 
-    The schema's own hints decide: "section" and "advanced" at a property, or "sections" (title -> names) at the schema.
+    The schema's own hints decide: "section" and "advanced" at a property, or "sections" at the schema, a list of
+    [title, names] (a list, because pydantic sorts the keys of objects).
     Without any: required ones and those with a value first, then what comes from a preset or a recipe when empty;
     fields whose help starts with the same words and a colon ("Speech Commands: ...") stand together.
     """
     found = fields_of(schema)
-    named = {name: str(title) for title, names in schema.get("sections", {}).items() for name in names}
+    wished = _wished(schema)
+    named = {name: title for title, names in wished for name in names}
     groups: dict[str, list[Field]] = {}
     rare = [item for item in found if item.is_rare]
     leader = next((item for item in found if item.name in LEADING), None)
@@ -283,9 +285,15 @@ def sections_of(schema: Schema) -> tuple[Section, ...]:
     for item in sorted((item for item in found if not item.is_rare), key=_rank):
         title = item.section or named.get(item.name, "") or ("" if is_hinted else guess(item))
         groups.setdefault(title or MAIN, []).append(item)
-    order = sorted(groups, key=lambda title: _place(title, list(schema.get("sections", {})), list(groups)))
+    order = sorted(groups, key=lambda title: _place(title, [name for name, _ in wished], list(groups)))
     made = [Section(title, tuple(groups[title])) for title in order]
     return (*made, *([Section(MORE, tuple(rare), is_rare=True)] if rare else []))
+
+
+def _wished(schema: Schema) -> list[tuple[str, list[str]]]:
+    raw = schema.get("sections", ())
+    pairs = raw.items() if isinstance(raw, Mapping) else raw
+    return [(str(title), [str(name) for name in names]) for title, names in pairs]
 
 
 MAIN: Final = "Settings"

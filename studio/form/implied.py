@@ -24,6 +24,10 @@ def implied_by(node: Node, spec: NodeSpec, variables: Mapping[str, JsonValue]) -
     if not hasattr(spec.params, "implied"):
         return {}
     found = resolve(node, spec, variables)
+    if not isinstance(found, Params):  # hints do not vanish because of one invalid value
+        wrong = {str(error["loc"][0]) for error in found if error["loc"]}
+        valid = {name: value for name, value in node.params.items() if name not in wrong}
+        found = resolve(node.model_copy(update={"params": valid}), spec, variables)
     if not isinstance(found, Params):
         return {}
     try:

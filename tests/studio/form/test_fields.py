@@ -8,7 +8,7 @@ import pytest
 from pydantic import ConfigDict, Field
 
 from engine import Params
-from engine.params import Milliseconds, schema
+from engine.params import Milliseconds, Percent, Seconds, schema
 from engine.registry import load_registry
 from studio.form.fields import fields_of, label_of, range_text, sections_of
 
@@ -16,7 +16,7 @@ from studio.form.fields import fields_of, label_of, range_text, sections_of
 class Hinted(Params):
     """With hints."""
 
-    model_config = ConfigDict(json_schema_extra={"sections": {"Model": ["width"], "Recipe": ["rate", "preset"]}})
+    model_config = ConfigDict(json_schema_extra={"sections": [["Recipe", ["rate", "preset"]], ["Model", ["width"]]]})
     rate: float = 0.1
     width: int = 1
     preset: Literal["a", "b"] = "a"
@@ -50,22 +50,36 @@ def test_sections_follow_the_schemas_hints() -> None:
     found = sections_of(schema(Hinted))
     assert [(part.title, [field.name for field in part.fields]) for part in found] == [
         ("Settings", ["seed"]),
-        ("Model", ["width"]),
         ("Recipe", ["preset", "rate"]),
+        ("Model", ["width"]),
         ("More settings", ["slow"]),
     ]
     assert [part.is_rare for part in found] == [False, False, False, True]
 
 
-def test_without_hints_what_a_preset_decides_stands_together() -> None:
-    found = sections_of(schema(load_registry().specs["ossicle.mfcc"].params))
-    assert [part.title for part in found] == ["Settings", "From the preset"]
-    assert [field.name for field in found[0].fields] == ["preset"]
+class Plain(Params):
+    """Without hints."""
+
+    preset: Literal["a", "b"] = "a"
+    hop_ms: Annotated[Milliseconds, Field(gt=0)] | None = None
+    silence_percent: Annotated[Percent, Field(ge=0)] = 10.0
+    """Speech Commands: share of silent clips."""
+    silence_s: Seconds = 1.0
+    """Speech Commands: length of a silent clip."""
+    seed: int = 0
 
 
-def test_fields_of_one_topic_stand_together_and_are_told_apart() -> None:
-    found = {part.title: part.fields for part in sections_of(schema(load_registry().specs["ossicle.ingest"].params))}
-    labels = {field.name: field.label for field in found["Speech Commands"]}
+def test_without_hints_what_belongs_together_stands_together() -> None:
+    found = {part.title: [field.name for field in part.fields] for part in sections_of(schema(Plain))}
+    assert found == {
+        "Settings": ["preset", "seed"],
+        "From the preset": ["hop_ms"],
+        "Speech Commands": ["silence_percent", "silence_s"],
+    }
+
+
+def test_fields_that_differ_by_their_unit_alone_are_told_apart() -> None:
+    labels = {field.name: field.label for field in fields_of(schema(Plain))}
     assert labels["silence_percent"] == "Silence share"
     assert labels["silence_s"] == "Silence length"
 

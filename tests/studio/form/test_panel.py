@@ -146,6 +146,8 @@ def test_what_a_preset_implies_is_the_placeholder(make_panel: Make) -> None:
     assert (editor.line.text(), editor.line.placeholderText()) == ("", "10")
     panel.node_page.binding.set_value("preset", "large")
     assert editor.line.placeholderText() == "20"
+    panel.node_page.binding.set_value("count", "wrong")
+    assert editor.line.placeholderText() == "20"
     editor.step(1)
     assert value_of(document, "hop_ms") == 21.0
 
