@@ -182,7 +182,7 @@ class StatusStrip(QWidget):
         own_percent, own_bytes = self._own_percent(), own_rss_bytes()
         self.cpu.show_text(f"{own_percent + view.cpu_percent:.0f} %")
         self.cpu.setToolTip(f"Window {own_percent:.0f} %, runner {view.cpu_percent:.0f} %; 100 % is one core")
-        self.memory.show_text(size(own_bytes + view.rss_bytes) if own_bytes else "")
+        self.memory.show_text(short_size(own_bytes + view.rss_bytes) if own_bytes else "")
         self.memory.setToolTip(f"Window {size(own_bytes)}, runner {size(view.rss_bytes)}")
 
     def _own_percent(self) -> float:
@@ -200,7 +200,7 @@ class StatusStrip(QWidget):
         self._background.call("store", partial(folder_bytes, root), partial(self._tell_store, root))
 
     def _tell_store(self, root: Path, used_bytes: int) -> None:
-        self.store.show_text(size(used_bytes) if used_bytes else "empty")
+        self.store.show_text(short_size(used_bytes) if used_bytes else "empty")
         self.store.setToolTip(f"Results of this project in {root}")
 
 
@@ -224,6 +224,11 @@ def clock(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def short_size(size_bytes: float) -> str:
+    """ "311 MB", "1.2 GB": as much as a glance takes in."""
+    return f"{size_bytes / 1e6:.0f} MB" if 1e6 <= size_bytes < 1e9 else size(size_bytes)
 
 
 def own_rss_bytes() -> int:

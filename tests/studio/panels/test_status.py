@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from studio.look import theme
 from studio.model.document import Document
-from studio.panels.status import HEIGHT, Segment, StatusStrip, clock, folder_bytes, own_rss_bytes, run_words
+from studio.panels.status import HEIGHT, Segment, StatusStrip, clock, folder_bytes, own_rss_bytes, run_words, short_size
 from studio.run.session import Session
 from studio.run.view import RunView
 
@@ -80,7 +80,7 @@ def test_store_is_measured_in_a_thread(strip: StatusStrip, qtbot: QtBot, tmp_pat
     store.mkdir(parents=True)
     (store / "payload").write_bytes(b"x" * 2_000_000)
     strip.session.document.show(flow_of("a"), tmp_path / "a.workflow.json")
-    qtbot.waitUntil(lambda: strip.store.text == "Store 2.0 MB")
+    qtbot.waitUntil(lambda: strip.store.text == "Store 2 MB")
     assert str(tmp_path) in strip.store.toolTip()
 
 
@@ -114,4 +114,5 @@ def test_segments_are_as_wide_as_their_text(qtbot: QtBot, dark: QApplication) ->
 
 
 def test_own_memory() -> None:
+    assert [short_size(n) for n in (512, 311_400_000, 1_200_000_000)] == ["512 B", "311 MB", "1.2 GB"]
     assert own_rss_bytes() > 10_000_000

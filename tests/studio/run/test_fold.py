@@ -50,13 +50,15 @@ def test_lines_that_are_none() -> None:
 
 
 def test_rows_stay_few_and_keep_what_is_rare() -> None:
-    rows = Rows(most=100)
-    for step in range(10_000):
-        rows.add({"step": step, "val": 1.0} if step % 2500 == 0 else {"step": step, "loss": 1.0})
+    rows = Rows(most=1_000)
+    for step in range(20_000):
+        rows.add({"step": step, "val": 1.0} if step % 1_000 == 0 else {"step": step, "loss": 1.0})
     kept = [row["step"] for row in rows.rows]
-    assert len(kept) <= 100 and kept == sorted(kept) and kept[-1] == 9_999
-    assert sum("val" in row for row in rows.rows) == 4
-    assert rows.told == 10_000
+    assert len(kept) <= 1_000 and kept == sorted(kept) and kept[-1] == 19_999
+    assert sum("val" in row for row in rows.rows) == 20
+    gaps = [after - before for before, after in zip(kept, kept[1:], strict=False)]
+    assert max(gaps) < 500, "no stretch is left without rows"
+    assert rows.told == 20_000
 
 
 def test_rows_that_are_all_different_are_bounded_too() -> None:

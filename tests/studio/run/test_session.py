@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from typing import Any
 
 from pytestqt.qtbot import QtBot
 
+from engine.library import with_subgraphs
 from engine.runs import load_run
+from engine.workflow import to_json
 from studio.model.edit import set_params
 from studio.run.child import Child
 from studio.run.session import Session
@@ -247,3 +250,35 @@ def test_what_cannot_run_is_not_sent(
 def sleeper(flow: Callable[..., Any]) -> Any:
     nodes = {"a": ("fake.constant", {}), "s": ("fake.sleep", {"seconds": 20.0}), "z": ("fake.negate", {})}
     return flow(nodes, ("a.number -> s.number", "s.number -> z.number"))
+
+
+def test_a_sub_graph_is_one_box_with_its_own_ports(
+    qtbot: QtBot, child: Child, make_session: Callable[..., Session], flow: Callable[..., Any], tmp_path: Path
+) -> None:
+    inside = flow({"n": ("fake.negate", {}), "s": ("fake.add", {})}, ("n.number -> s.numbers",), "twice")
+    face = {"inputs": {"number": "n.number"}, "outputs": {"sum": "s.number"}, "params": {"offset": "s.offset"}}
+    (tmp_path / "subgraphs").mkdir()
+    text = json.dumps({**to_json(inside), "interface": face})
+    (tmp_path / "subgraphs" / "twice.subgraph.json").write_text(text, encoding="utf-8")
+    nodes = {"a": ("fake.constant", {"value": 3}), "box": ("subgraph.twice", {}), "z": ("fake.negate", {})}
+    session = make_session(child)
+    session.document.set_registry(with_subgraphs(session.document.registry, tmp_path))
+    graph = flow(nodes, ("a.number -> box.number", "box.sum -> z.number"))
+    session.document.show(graph, tmp_path / "test.workflow.json")
+    planned(qtbot, session)
+    assert states(session) == {"a": "never", "box": "never", "z": "never"}
+    run_to_end(qtbot, session)
+    assert states(session) == {"a": "done", "box": "done", "z": "done"}
+    found = session.artifact("box", "sum")
+    assert found is not None and found.meta.value == -3.0  # type: ignore[attr-defined]
+    assert session.rows("box")[0]["count"] == 1
+    planned(qtbot, session)
+    session.document.edit("Offset", lambda w: set_params(w, "box", {"offset": 1.0}))
+    planned(qtbot, session)
+    assert states(session) == {"a": "done", "box": "stale", "z": "stale"}
+    assert session.state("box").why == "s: offset 0.0 -> 1.0"
+    session.rerun("box")
+    assert states(session) == {"a": "done", "box": "queued", "z": "stale"}
+    qtbot.waitUntil(lambda: not session.is_active, timeout=RUN_MS)
+    found = session.artifact("box", "sum")
+    assert found is not None and found.meta.value == -2.0  # type: ignore[attr-defined]
