@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
@@ -43,7 +44,7 @@ class GroupCommands(QObject):
         super().__init__(parent)
         self.document = document
         self.ask: Ask = self._ask
-        self.open_file: Callable[..., object] = document.open
+        self.open_file: Callable[[Path], object] = self._open_file
 
     def commands(self) -> list[Command]:
         """The sub-graph part of the Node menu."""
@@ -125,6 +126,11 @@ class GroupCommands(QObject):
     def open(self) -> None:
         """Open the file of the selected box in this window."""
         self.open_file(self._chosen().path)
+
+    def _open_file(self, path: Path) -> None:
+        if not self.document.is_saved:
+            raise OssicleError("there are edits that no file holds", "a saved workflow", "Save it first (Ctrl+S)")
+        self.document.open(path)
 
     # ---- asking
 

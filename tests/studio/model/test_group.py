@@ -255,6 +255,8 @@ def test_open_the_sub_graph(opened: Document) -> None:
     commands.ask = lambda found, name: Answer("front")
     opened.select(["mfcc-1"])
     commands.collapse()
+    with pytest.raises(OssicleError, match="no file holds"):
+        commands.open()
     opened.save()
     commands.open()
     assert opened.path == file_of(opened.base, "front")
