@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from engine.errors import OssicleError
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QPixmap
+
     from engine.commands.common import Opened
     from studio.look.theme import Ground
     from studio.window import Window
@@ -46,6 +48,16 @@ def take(shot: Shot) -> None:
     from studio.app import make_window
 
     window = make_window(shot.ground)
+    try:
+        saved = _picture(window, shot).save(str(shot.target))
+    finally:
+        window.document.note_saved()
+        window.close()
+    if not saved:
+        raise OssicleError(f"{shot.target} cannot be written", "a writable folder, a .png name", "Choose another name")
+
+
+def _picture(window: Window, shot: Shot) -> QPixmap:
     window.resize(*shot.size)
     window.show()
     window.docks.arrange()
@@ -55,11 +67,7 @@ def take(shot: Shot) -> None:
         _run(window)
     _arrange(window, shot)
     _settle(window)
-    saved = window.grab().save(str(shot.target))
-    window.document.show(window.document.workflow, window.document.path)
-    window.close()
-    if not saved:
-        raise OssicleError(f"{shot.target} cannot be written", "a writable folder, a .png name", "Choose another name")
+    return window.grab()
 
 
 def _arrange(window: Window, shot: Shot) -> None:

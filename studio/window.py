@@ -41,6 +41,7 @@ from studio.panels.topbar import TopBar
 from studio.run.session import Notice, Session
 from studio.thumbnails import Thumbnails
 from studio.view_commands import ViewCommands
+from studio.views.viewer import load_viewers
 from studio.work import Background
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ class Window(QMainWindow):
         views_: tuple[Any, ...] = (self.plots, *self.tabs.values())
         for view in views_:
             view.clip_chosen.connect(self.plots.choose_clip)
-            view.trial_chosen.connect(views.open_trial)
+            view.trial_chosen.connect(self._told(views.open_trial))
+            view.node_chosen.connect(lambda node: document.select([node]))
 
     def _told(self, slot: Callable[..., object]) -> Callable[..., None]:
         """A slot whose errors are shown instead of being lost in the event loop."""
@@ -274,6 +276,12 @@ class Window(QMainWindow):
         if with_runner:
             QTimer.singleShot(0, self.session.begin)
         QTimer.singleShot(0, self.keeping.begin)
+        self.background.call("viewers", _import_heavy, self._load_viewers)
+
+    def _load_viewers(self, _done: None) -> None:
+        """Register the viewers while nobody waits; a plugin's that failed are told."""
+        for name, error in load_viewers().items():
+            self.banner.tell("warning", f"the viewers of {name} did not load ({error})", "", "Update or uninstall it")
 
     def showEvent(self, event: QShowEvent) -> None:
         """Settle the panels once the window has its size."""
@@ -311,3 +319,10 @@ class Window(QMainWindow):
         theme.apply(app, ground)
         self.thumbnails.restyle()
         self.keeping.change(theme=ground)
+
+
+def _import_heavy() -> None:
+    """What the viewers stand on, imported in a thread so that the first one shown does not wait for it."""
+    import h5py  # noqa: F401
+    import numpy  # noqa: F401
+    import pyqtgraph  # noqa: F401

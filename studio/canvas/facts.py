@@ -13,7 +13,7 @@ from engine.node import NodeSpec, Port
 from engine.theme import state as state_of
 from engine.validate import fill
 from engine.workflow import Link, Mode, Node
-from studio.run.state import NodeState
+from studio.run.state import NodeState, reason_of
 
 LINES: Final = 2
 OWN_WORD_LENGTH: Final = 14
@@ -148,7 +148,7 @@ def node_tooltip(name: str, node: Node, spec: NodeSpec | None, state: NodeState,
     about = (spec.about.split("\n", 1)[0] if spec is not None else f"The type {node.type} is not installed. "
              "It is kept as it is and written back unchanged.")  # fmt: skip
     told = [f"{words.title} · {name}", about, f"{words.mark} {words.state}", *words.lines]
-    told += [text for text in (state.text, state.why, words.time) if text and text not in told]
+    told += [text for text in (state.text, reason_of(state), words.time) if text and text not in told]
     return "\n".join([*told, *([str(state.error)] if state.error is not None else [])])
 
 

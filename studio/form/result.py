@@ -149,7 +149,7 @@ class Result(QWidget):
         self._state = state
         has_result = state.state != "never" or bool(figures)
         self.heading.setVisible(has_result)
-        text = state.text if state.state == "running" else state.why
+        text = state.text if state.state == "running" else reason_of(state)
         self.doing.setText(sentence(text))
         self.doing.setVisible(has_result and bool(text))
         self._tell_state()

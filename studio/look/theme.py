@@ -57,7 +57,9 @@ def state_colour(state: str) -> QColor:
 
 
 def apply(app: QApplication, on: Ground) -> None:
-    """Paint the whole application dark or light."""
+    """Paint the whole application dark or light; nothing to do if it is so already (a style sheet costs a moment)."""
+    if app.property("ground") == on and app.styleSheet():
+        return
     app.setProperty("ground", on)
     app.setStyle("Fusion")
     app.setFont(font())

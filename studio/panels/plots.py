@@ -19,6 +19,7 @@ from studio.views.viewer import Scene, Tab, ViewerSpec, load_viewers, viewers_of
 
 CARD_WIDTH = 330
 MOST_CARDS = 12
+LIVE = "live"
 CURVES = "Training"
 """Title of the view of stored curves; live ones take its place."""
 REFRESH_MS = 60
@@ -70,12 +71,14 @@ class PlotsPanel(QWidget):
     """Cards side by side: of the selection first, then the headline views of the graph; live curves while training.
 
     Signals:
-        trial_chosen(object): a trial of a search was clicked; its node id and the trial.
+        trial_chosen(SearchTrial): a trial of a search was clicked.
         clip_chosen(str): a clip was chosen in one of the cards.
+        node_chosen(str): a node was chosen in one of the cards.
     """
 
     trial_chosen = Signal(object)
     clip_chosen = Signal(str)
+    node_chosen = Signal(str)
 
     def __init__(self, document: Document, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -136,10 +139,12 @@ class PlotsPanel(QWidget):
         known = self.lookup.known()
         document = self.lookup.document
         selected = chosen(document.workflow, document.selection, known)
-        first = [Wanted(s, spec) for s in selected for spec in self.lookup.specs(s) if spec.tab == "plots"]
+        found_first = [Wanted(s, spec) for s in selected for spec in self.lookup.specs(s) if spec.tab == "plots"]
+        first = [item for item in found_first if item.spec is not None and item.spec.kind is not Artifact]
+        general = [item for item in found_first if item not in first]
         live = [Wanted(Subject(node, "", document.base), None) for node in self._live_nodes()]
         rest = list(self._headlines(known))
-        shown = (*_without_live(first, live), *live, *_without_live(rest, live))
+        shown = (*_without_live(first, live), *live, *_without_live(rest, live), *general)
         found = {_key(item): item for item in shown}
         fitting = max(3, self.width() // CARD_WIDTH)
         return list(found.values())[: min(max(fitting, len(first)), MOST_CARDS)]
@@ -187,9 +192,7 @@ class PlotsPanel(QWidget):
             card = cast(Card, item.spec.make())
         card.setMinimumSize(260, 120)
         card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        for name in ("trial_chosen", "clip_chosen"):
-            if hasattr(card, name):
-                getattr(card, name).connect(getattr(self, name))
+        _pass_on(card, self)
         return card
 
     def _fill(self, item: Wanted, known: list[Subject]) -> None:
@@ -210,6 +213,7 @@ class PlotsPanel(QWidget):
             card = self._cards.get((node, "", "live"))
             if card is not None:
                 card.show_rows(node, session.rows(node), session.earlier_curves(node))  # type: ignore[attr-defined]
+                card.show_state(session.state(node))  # type: ignore[attr-defined]
             elif len(session.rows(node)) > 1:
                 self.ask_refresh()
 
@@ -225,6 +229,7 @@ class TabPanel(QWidget):
 
     clip_chosen = Signal(str)
     trial_chosen = Signal(object)
+    node_chosen = Signal(str)
 
     def __init__(self, tab: Tab, empty: str, document: Document, session: Session) -> None:
         super().__init__()
@@ -247,6 +252,29 @@ class TabPanel(QWidget):
         self._timer.timeout.connect(self.refresh)
         for signal in (document.changed, document.selection_changed, session.states_changed):
             signal.connect(self.ask_refresh)
+        if tab == "pareto":
+            session.metrics_changed.connect(self._feed)
+
+    def _feed(self, nodes: Any) -> None:
+        """Trials of a search that is running: shown as they come."""
+        session = self.lookup.session
+        for node in nodes:
+            rows = session.rows(node)
+            if session.state(node).state == "running" and rows and "trial" in rows[-1]:
+                from studio.views.pareto import ParetoCard
+
+                view = self._views.get(LIVE)
+                if view is None:
+                    view = self._views[LIVE] = ParetoCard()
+                    self._stack.addWidget(view, 1)
+                    _pass_on(view, self)
+                self._bring(view)
+                view.show_rows(node, rows)  # type: ignore[attr-defined]
+
+    def _bring(self, view: Card) -> None:
+        self._empty.hide()
+        for other in self._views.values():
+            other.setVisible(other is view)
 
     def ask_refresh(self, *_: object) -> None:
         """Refresh soon, if anybody can see it."""
@@ -293,10 +321,8 @@ class TabPanel(QWidget):
         self._empty.show()
 
     def _show(self, subject: Subject, spec: ViewerSpec, known: list[Subject]) -> None:
-        self._empty.hide()
         view = self._views.get(spec.title) or self._make(spec)
-        for other in self._views.values():
-            other.setVisible(other is view)
+        self._bring(view)
         self._choice.setCurrentText(f"{subject.node}.{subject.port}")
         artifact = self.lookup.artifact(subject)
         if artifact is not None and self._shown != (subject, spec.title):
@@ -306,10 +332,15 @@ class TabPanel(QWidget):
     def _make(self, spec: ViewerSpec) -> Card:
         view = self._views[spec.title] = cast(Card, spec.make())
         self._stack.addWidget(view, 1)
-        for name in ("trial_chosen", "clip_chosen"):
-            if hasattr(view, name):
-                getattr(view, name).connect(getattr(self, name))
+        _pass_on(view, self)
         return view
+
+
+def _pass_on(card: Card, panel: QWidget) -> None:
+    """What a card tells of, its panel tells too."""
+    for name in ("trial_chosen", "clip_chosen", "node_chosen"):
+        if hasattr(card, name):
+            getattr(card, name).connect(getattr(panel, name))
 
 
 def _key(item: Wanted) -> tuple[str, str, str]:

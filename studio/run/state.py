@@ -34,3 +34,10 @@ class NodeState:
 
 
 NEVER = NodeState()
+
+
+def reason_of(state: NodeState) -> str:
+    """Why a node is in its state, in words; of a finished one, why it had to be executed."""
+    if state.state not in ("done", "running"):
+        return state.why
+    return f"executed: {state.why}" if state.why and state.why != "never run" else ""
