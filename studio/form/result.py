@@ -15,7 +15,7 @@ from studio.canvas.facts import TIMED, clock, short_time
 from studio.form.figures import Figure
 from studio.form.form import Heading
 from studio.look.theme import colour
-from studio.run.state import NEVER, NodeState
+from studio.run.state import NEVER, NodeState, reason_of
 
 COLUMNS = 2
 
