@@ -204,17 +204,19 @@ class ClipsCard(LoadedCard):
         self.count, self.hint = QLabel(), QLabel()
         self.count.setObjectName("mute")
         self.hint.setObjectName("faint")
+        self.tools = QWidget()
         self._timer = QTimer(self, singleShot=True, interval=FILTER_MS)
         self._timer.timeout.connect(self._keep)
         self.filter.textChanged.connect(lambda _text: self._timer.start())
         self._build()
 
     def _build(self) -> None:
-        top = QHBoxLayout()
+        top = QHBoxLayout(self.tools)
+        top.setContentsMargins(0, 0, 0, 0)
         top.setSpacing(8)
         for widget, stretch in ((self.filter, 1), (self.count, 0), (self.page, 0), (self.hint, 0)):
             top.addWidget(widget, stretch)
-        self.inner.addLayout(top)
+        self.inner.addWidget(self.tools)
         self.inner.addWidget(self.view, 1)
         self.inner.addWidget(self.problems, 1)
         self.offer(self.page)
@@ -315,10 +317,20 @@ class ClipsCard(LoadedCard):
 
     def _arrange(self) -> None:
         is_wide = self.width() >= WIDE_PX
+        if (self.bar.indexOf(self.tools) >= 0) != is_wide:
+            self._move_tools(is_wide)
         has_problems = self.source is not None and bool(self.source.clips.problems)
         self.page.setVisible(is_wide and has_problems)
         self.hint.setVisible(is_wide)
         self._show_hint()
+
+    def _move_tools(self, is_wide: bool) -> None:
+        """Where there is room they stand in the head of the card, so that there is a line more for clips."""
+        (self.inner if is_wide else self.bar).removeWidget(self.tools)
+        if is_wide:
+            self.bar.insertWidget(2, self.tools, 4)
+        else:
+            self.inner.insertWidget(0, self.tools)
 
     def table_rows(self) -> list[list[object]]:
         """What the filter shows, in its order."""

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 
 from engine.artifact import Artifact, AudioSet, Deployment, FeatureSet, Model, Report
 from engine.audio import SUBSETS, ClipTable, table_of
+from engine.console import size
 from engine.evidence import UNREADABLE, facts_of, rows_of_curves, sample_row
 from engine.svg import viridis
 from studio.canvas.thumb import HEIGHT_PX, WIDTH_PX, Thumb
@@ -103,7 +105,16 @@ def _parting(audio: AudioSet, table: ClipTable) -> str:
     return "no speaker shared ✓" if (table.speaker != "").any() else "speakers not known"
 
 
-LINES: Final[Mapping[type[Artifact], Callable[[Any], tuple[str, ...]]]] = {AudioSet: _audio_lines}
+def _model_lines(model: Model) -> tuple[str, ...]:
+    """A compressed network: its precision and size, and what it cost; others say enough themselves."""
+    meta = model.meta
+    after, before = meta.metrics.get("accuracy"), meta.metrics.get("accuracy_float")
+    if meta.precision == "float32" or after is None or before is None:
+        return ()
+    return f"{meta.precision} · {size(meta.size_bytes)}", f"{100 * before:.1f} % → {100 * after:.1f} %"
+
+
+LINES: Final[Mapping[type[Artifact], Callable[[Any], tuple[str, ...]]]] = {AudioSet: _audio_lines, Model: _model_lines}
 
 
 # ---- pictures
@@ -147,13 +158,18 @@ def _features(features: FeatureSet) -> QImage | None:
     table = table_of(features)
     if not len(table):
         return None
-    pixels = read_map(features, sample_row(table)).pixels[::-1]
-    levels = np.ascontiguousarray(pixels)
+    levels = np.ascontiguousarray(trimmed(read_map(features, sample_row(table)).pixels)[::-1])
     drawn = QImage(levels.tobytes(), levels.shape[1], levels.shape[0], levels.shape[1], QImage.Format.Format_Indexed8)
     drawn.setColorTable([QColor(*viridis(step / 255)).rgb() for step in range(256)])
     wide = drawn.convertToFormat(QImage.Format.Format_RGB32)
     size = (WIDTH_PX * SCALE, HEIGHT_PX * SCALE)
     return wide.scaled(*size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
+
+
+def trimmed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Columns without the padding behind a short clip: silence that is the same to the end."""
+    differs = np.flatnonzero((pixels != pixels[:, -1:]).any(axis=0))
+    return pixels[:, : differs[-1] + 2] if len(differs) else pixels
 
 
 def _curves(model: Model) -> QImage | None:

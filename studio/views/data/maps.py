@@ -281,6 +281,7 @@ SCALES: Final[Mapping[str, tuple[Scale, Scale]]] = {"htk": (htk, htk_inverse), "
 def spectrogram(samples: Samples, rate_hz: int, bands: str = "mel") -> Map:
     """Power spectrogram in dB: frames of 25 ms every 10 ms, periodic Hann window, |DFT|^2 over the window's power.
 
+    Frame t is centred on sample t * hop, with zeros beyond the clip's ends, so that the picture spans the whole clip.
     Full scale is a sine of amplitude 1 at 0 dB. Long clips get a longer hop, so that there are at most MOST_FRAMES.
 
     Args:
@@ -299,16 +300,16 @@ def spectrogram(samples: Samples, rate_hz: int, bands: str = "mel") -> Map:
     decibel = 10.0 * np.log10(np.maximum(power.T, FLOOR))
     high = float(decibel.max(initial=-RANGE_DB))
     low = max(high - RANGE_DB, float(np.percentile(decibel, 2)) if decibel.size else high - RANGE_DB)
-    start_s = (window / 2 - hop / 2) / rate_hz
     ticks = hz_ticks(hz)
+    start_s = -hop / 2 / rate_hz
     return Map(decibel, steps(decibel, low, high), low, high, start_s, hop / rate_hz, "band", ticks, hz, "dB")
 
 
 def _framed(samples: Samples, window: int, hop: int) -> NDArray[np.float32]:
-    """Overlapping frames (frames, window) as a view; the last is padded with zeros."""
-    frames = max(1, -(-max(len(samples) - window, 0) // hop) + 1)
+    """Overlapping frames (frames, window) as a view, each centred on a multiple of the hop."""
+    frames = 1 + -(-len(samples) // hop)
     padded = np.zeros((frames - 1) * hop + window, np.float32)
-    padded[: len(samples)] = samples[: len(padded)]
+    padded[window // 2 : window // 2 + len(samples)] = samples
     padded /= 32768.0
     return np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
 
