@@ -9,6 +9,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from engine.params import descriptions
+from studio.commands import Command
 from studio.form.node_page import NodePage
 from studio.form.pages import LinkPage, MarkPage, SeveralPage
 from studio.form.style import style_sheet
@@ -146,6 +147,33 @@ class PropertyPanel(QScrollArea):
         if layout is not None:
             layout.activate()
         self.ensureWidgetVisible(row, 0, SEE_PX)
+
+    # ---- commands
+
+    def commands(self) -> list[Command]:
+        """Find a parameter, put all back, show the workflow's own page."""
+        return [
+            Command("properties.find", "Find a parameter…", "Node", self._find, enabled=self._has_search),
+            Command("properties.help", "Help on the node", "Node", self._help, enabled=self._is_on_node),
+            Command("properties.reset", "Reset all parameters", "Node", self._reset_all, enabled=self._is_on_node),
+            Command("properties.workflow", "Name, about and variables", "Edit", self.document.select),
+        ]
+
+    def _is_on_node(self) -> bool:
+        return self.page is self.node_page and self.node_page.form is not None
+
+    def _has_search(self) -> bool:
+        return self._is_on_node() and not self.node_page.search.isHidden()
+
+    def _find(self) -> None:
+        self.node_page.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _help(self) -> None:
+        self.node_page.head.unfold(True)
+        self.verticalScrollBar().setValue(0)
+
+    def _reset_all(self) -> None:
+        self.node_page.binding.reset_all()
 
     # ---- look
 

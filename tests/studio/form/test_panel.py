@@ -459,6 +459,21 @@ def test_forms_are_kept_by_type_and_made_anew_for_another_registry(make_panel: M
     assert panel.node_page.form is first
 
 
+def test_commands_act_on_what_is_shown(make_panel: Make) -> None:
+    document, panel = make_panel("ossicle.train", {"width": 2.0})
+    commands = {command.id: command for command in panel.commands()}
+    assert all(command.enabled() for command in commands.values())
+    commands["properties.find"].run()
+    assert panel.window().focusWidget() is panel.node_page.search
+    commands["properties.help"].run()
+    assert not panel.node_page.head.rest.isHidden()
+    commands["properties.reset"].run()
+    assert document.workflow.nodes["train-1"].params == {}
+    commands["properties.workflow"].run()
+    assert panel.page is panel.workflow_page
+    assert not commands["properties.reset"].enabled()
+
+
 # ---- result
 
 
