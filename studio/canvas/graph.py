@@ -41,7 +41,7 @@ def _declares(spec: NodeSpec | None, port: str, *, is_output: bool) -> bool:
 
 @dataclass(frozen=True)
 class Difference:
-    """What changed from one workflow to the next: ids of boxes, and links."""
+    """What changed from one workflow to the next: ids of boxes, and links; a wire to a new box is a new wire."""
 
     gone: set[str]
     made: set[str]
@@ -180,7 +180,9 @@ class Graph:
         self._refresh(new, set(new.nodes) if new.variables != old.variables else changed - made)
         if is_rebuilt:
             self._links_become(new)
-        return Difference(gone, made, changed - made, moved, before - set(self.wires), set(self.wires) - before)
+        anew = {wire.link for name in made for wire in self.boxes[name].wires()}
+        after = set(self.wires)
+        return Difference(gone, made, changed - made, moved, before - after, (after - before) | anew)
 
     def _boxes_become(self, new: Workflow, gone: Iterable[str], changed: Iterable[str]) -> set[str]:
         """Take boxes out, make new ones, and those anew that have another type or other ports now."""

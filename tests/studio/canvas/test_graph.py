@@ -8,6 +8,8 @@ import pytest
 import shiboken6
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PySide6.QtCore import QPointF
+from PySide6.QtWidgets import QGraphicsItem
 from pytestqt.qtbot import QtBot
 
 from engine.registry import Registry
@@ -17,6 +19,7 @@ from studio.canvas.canvas import Canvas
 from studio.canvas.ends import PortEnd
 from studio.model import edit
 from studio.model.document import Document
+from studio.model.places import port_y
 
 PROJECTS = sorted(resource("../projects").glob("*.workflow.json"))
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -208,3 +211,20 @@ def test_undoing_everything_leaves_an_empty_canvas(canvas: Canvas, document: Doc
     assert list(canvas.graph.boxes) == ["mfcc-1"] and canvas.zoom == zoom
     document.undo()
     assert canvas.graph.boxes == {} and canvas.is_empty and canvas.to_workflow() == Workflow()
+
+
+def test_a_port_that_comes_or_goes_takes_the_other_wires_along(canvas: Canvas, document: Document) -> None:
+    """An unknown node's ports are sorted by name: a new one moves the others down, in the far view too."""
+    raw = {"nodes": {"m-1": {"type": "ossicle.mfcc"}, "x-1": {"type": "acme.x"}}, "links": ["m-1.features -> x-1.b"]}
+    document.show(parse(raw))
+    canvas.finish()
+    canvas.set_far(True)
+    link, other = Link("m-1", "features", "x-1", "b"), Link("m-1", "features", "x-1", "a")
+    document.edit("Wire", lambda workflow: workflow.model_copy(update={"links": (link, other)}))
+    wire = canvas.graph.wires[link]
+    assert (
+        canvas.far.lines[link][1].p2()
+        == wire.target.middle()
+        == canvas.graph.boxes["x-1"].pos() + QPointF(0, port_y(1))
+    )
+    assert wire.flags() & QGraphicsItem.GraphicsItemFlag.ItemHasNoContents
