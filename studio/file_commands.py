@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from engine.errors import OssicleError
+from engine.library import load_any
 from engine.resource import project, projects
 from engine.workflow import SUFFIX, load
 from studio.commands import Command
@@ -99,7 +100,7 @@ class FileCommands(QObject):
         if path is None:
             return
         try:
-            saved = load(path)
+            saved = load_any(path)
         except OssicleError as error:
             self.failed.emit(error)
             return
@@ -129,6 +130,9 @@ class FileCommands(QObject):
                     "Save under another name; your work is still open and in the journal",
                 )
             )
+            return False
+        except OssicleError as error:
+            self.failed.emit(error)
             return False
         self.opened.emit(path)
         return True

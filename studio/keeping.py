@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from engine.errors import OssicleError
-from engine.workflow import Workflow
 from studio.commands import Command
-from studio.model.journal import Entry, Journal, forget, lost_work
-from studio.model.settings import load_settings, save_settings, with_recent
+from studio.model.journal import Entry, Journal, forget
+from studio.model.settings import save_settings, with_recent
 from studio.model.watch import Watch
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Keeping(QObject):
         super().__init__(window)
         self.window_ = window
         self.document = window.document
-        self.settings = load_settings()
+        self.settings, self._fault = read_settings()
         self.journal = Journal(self.document, self)
         self.watch = Watch(self.document, self)
         self.journal.failed.connect(self.failed)
@@ -43,11 +43,18 @@ class Keeping(QObject):
         self.watch.deleted.connect(self._deleted)
 
     def commands(self) -> list[Command]:
-        """Recover work; open recent files."""
-        return [Command("file.recover", "Recover unsaved work", "File", self.offer, (), lambda: bool(lost_work()))]
+        """Recover work; open the last files."""
+        recent = [
+            Command(f"file.recent.{path}", path.name, "File/Open recent", partial(self.window_.files.open, path),
+                    about=str(path))
+            for path in self.settings.recent
+        ]  # fmt: skip
+        return [*recent, Command("file.recover", "Recover unsaved work", "File", self.offer, (), has_lost_work)]
 
     def begin(self) -> None:
         """At the start: offer what an earlier window could not save."""
+        if self._fault is not None:
+            self.failed.emit(self._fault)
         self.offer()
 
     # ---- settings
@@ -76,14 +83,15 @@ class Keeping(QObject):
 
     def offer(self) -> None:
         """Show the newest work that no window owns and no file holds."""
-        found = lost_work()
-        if not found:
+        found = search()
+        for fault in found.faults:
+            self.failed.emit(fault)
+        if not found.entries:
             return
-        entry = found[0]
-        name = entry.path.name if entry.path is not None else entry.workflow.name
+        entry = found.entries[0]
         minutes = max(1, round((time.time() - entry.time_s) / 60))
         self.window_.banner.tell(
-            "warning", f"{name} has edits that were not saved when the studio ended, {minutes} min ago", "",
+            "warning", f"{entry.name} has edits that were not saved when the studio ended, {minutes} min ago", "",
             "Recover them, or discard them for good",
             (("Recover", lambda: self.recover(entry)), ("Discard", lambda: forget(entry))),
         )  # fmt: skip
@@ -102,13 +110,10 @@ class Keeping(QObject):
         name = path.name if path is not None else ""
         self.window_.banner.tell(
             "warning", f"{name} was changed by another program", "the file as it was opened or saved here",
-            "Take the file's version (undo brings yours back), or keep yours and save over it",
-            (("Take the file's", lambda: self._take(found)), ("Keep mine", lambda: None)),
+            f"It would change: {summary(self.watch.differences(found)) or 'only places and notes'}. Take the file's "
+            "version (undo brings yours back), or keep yours and save over it",
+            (("Take the file's", lambda: self.watch.take(found)), ("Keep mine", lambda: None)),
         )  # fmt: skip
-
-    def _take(self, found: Workflow) -> None:
-        self.document.edit("Take the changed file", lambda _mine: found)
-        self.document.note_saved()
 
     def _deleted(self, path: Any) -> None:
         self.window_.banner.tell(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from studio.window import Window
 
 SETTLE_S = 1.2
+SETTLED_LIMIT_S = 20.0
 RUN_LIMIT_S = 3600.0
 """A run for a picture that takes longer than this is given up."""
 
@@ -94,6 +95,7 @@ def _run(window: Window) -> None:
 
 def _settle(window: Window) -> None:
     """Until threads have delivered and timers have fired."""
+    wait_until(lambda: window.session.is_settled, SETTLED_LIMIT_S)
     end = time.monotonic() + SETTLE_S
     wait_until(lambda: time.monotonic() > end, SETTLE_S * 2)
     window.background.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 
 from engine.errors import OssicleError
-from engine.library import with_subgraphs
 from engine.registry import Registry
 from engine.workflow import Link
 from studio import actions
@@ -59,7 +59,6 @@ class Window(QMainWindow):
 
     def __init__(self, registry: Registry) -> None:
         super().__init__()
-        self._registry = registry
         self.setWindowTitle("Ossicle")
         self.setWindowIcon(icon("ossicle", "accent", 32))
         self.resize(1600, 1000)
@@ -151,7 +150,7 @@ class Window(QMainWindow):
             (self.extras.failed, self.tell),
             (self.extras.settled, self._settle),
             (document.changed, self._choose_page),
-            (document.path_changed, self._follow_file),
+            (document.path_changed, self._choose_page),
             (self.problems.go_to, self.go_to),
             (self.problems.count_changed, lambda count: self.docks.set_count("problems", count)),
             (self.palette_.add_requested, views.add_node),
@@ -243,11 +242,6 @@ class Window(QMainWindow):
         self.docks.set_quiet(False)
         self.canvas.setFocus()
 
-    def _follow_file(self, _path: object) -> None:
-        """Another file: its folder may bring sub-graphs."""
-        self.document.set_registry(with_subgraphs(self._registry, self.document.base))
-        self._choose_page()
-
     def _choose_page(self, *_: object) -> None:
         document = self.document
         is_start = not (document.workflow.nodes or document.path or document.undo_text or document.redo_text)
@@ -280,6 +274,7 @@ class Window(QMainWindow):
 
     def _load_viewers(self, _done: None) -> None:
         """Register the viewers while nobody waits; a plugin's that failed are told."""
+        gc.freeze()  # what lives as long as the window need not be looked through: a collection took 25 ms
         for name, error in load_viewers().items():
             self.banner.tell("warning", f"the viewers of {name} did not load ({error})", "", "Update or uninstall it")
 
