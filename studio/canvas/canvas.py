@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGraphicsItem, QVBoxLayout, QWidget
 
 from engine.workflow import Workflow
 from studio.canvas import far as far_view
+from studio.canvas.areas import marks_in, moved_marks
 from studio.canvas.ends import PortEnd
 from studio.canvas.far import Far
 from studio.canvas.graph import Difference, Graph, extra_ports
@@ -312,14 +313,7 @@ class Canvas(QWidget):
 
     def marks_in(self, area: QRectF) -> frozenset[str]:
         """Notes that an area touches, and frames that lie in it."""
-        found = set()
-        for group in edit.MARKS:
-            entries = self.document.workflow.layout.get(group)
-            for name, value in entries.items() if isinstance(entries, dict) else ():
-                spot = _mark_area(value)
-                if spot is not None and (area.intersects(spot) if group == "notes" else area.contains(spot)):
-                    found.add(name)
-        return frozenset(found)
+        return marks_in(self.document.workflow, area)
 
     def move_boxes(self, places: Mapping[str, QPointF]) -> None:
         """Show boxes elsewhere; the document is not changed yet."""
@@ -377,27 +371,6 @@ class Canvas(QWidget):
             Command("edit.delete", "Delete", "Edit", self.delete_selection, ("Del", "Backspace"), has_selection,
                     on_canvas=True),
         ]  # fmt: skip
-
-
-def moved_marks(workflow: Workflow, marks: Iterable[str], delta: QPointF) -> Workflow:
-    """Move notes and frames."""
-    for group in edit.MARKS:
-        entries = workflow.layout.get(group)
-        for name in sorted(set(marks) & set(entries if isinstance(entries, dict) else ())):
-            spot = _mark_area(entries[name]) if isinstance(entries, dict) else None
-            if spot is not None:
-                place = {"x": round(spot.x() + delta.x()), "y": round(spot.y() + delta.y())}
-                workflow = edit.set_mark(workflow, group, name, place)
-    return workflow
-
-
-def _mark_area(value: object) -> QRectF | None:
-    if not isinstance(value, dict):
-        return None
-    sides = [value.get(key, 0) for key in ("x", "y", "width", "height")]
-    if not all(isinstance(side, int | float) for side in sides):
-        return None
-    return QRectF(*(float(side) for side in sides))
 
 
 __all__ = ["Canvas", "DragFeedback"]

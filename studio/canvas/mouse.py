@@ -18,7 +18,8 @@ from studio.model.document import Selection
 
 if TYPE_CHECKING:
     from studio.canvas.canvas import Canvas
-    from studio.canvas.viewer import Gesture, Viewer
+    from studio.canvas.gesture import Gesture
+    from studio.canvas.viewer import Viewer
 
 SNAP: Final = 11.0
 """Boxes moved by hand stand on this grid: half the distance of the dots."""

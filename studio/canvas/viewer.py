@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import QEvent, QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QLineF, QPoint, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
@@ -14,8 +14,6 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPainter,
-    QPen,
-    QPolygonF,
     QResizeEvent,
     QTransform,
     QWheelEvent,
@@ -23,13 +21,14 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsView, QToolTip
 
 from studio.canvas import ink
+from studio.canvas.backdrop import Dots, draw_port_names
 from studio.canvas.facts import link_tooltip, port_tooltip
+from studio.canvas.gesture import Gesture
 from studio.canvas.items import Box
 from studio.canvas.ngq import NodeViewer
 from studio.canvas.pipes import LiveWire, Wire
 from studio.canvas.ports import Port
 from studio.look.theme import colour
-from studio.model.places import GRID
 
 if TYPE_CHECKING:
     from studio.canvas.canvas import Canvas
@@ -43,19 +42,6 @@ PORT_REACH_PX: Final = 12.0
 Hit = Box | Port | Wire | QGraphicsItem | None
 _STEP: Final = 120 / math.log(1.2)
 """One notch of a wheel (120) is a fifth."""
-
-
-class Gesture(Protocol):
-    """What the mouse is doing between press and release."""
-
-    def move(self, at: QPointF, event: QMouseEvent) -> None:
-        """The pointer moved with the button down."""
-
-    def release(self, at: QPointF, event: QMouseEvent) -> None:
-        """The button was let go."""
-
-    def cancel(self) -> None:
-        """Escape: nothing has happened."""
 
 
 class Viewer(NodeViewer):
@@ -83,7 +69,7 @@ class Viewer(NodeViewer):
         self.space_down = False
         self._is_foreign = False
         self._started = True
-        self._dots: tuple[tuple[QSize, float], QPolygonF] | None = None
+        self._dots = Dots()
         self.live = LiveWire()
         for item in (self._LIVE_PIPE, self._SLICER_PIPE, self._cursor_text):
             self.scene().removeItem(item)
@@ -180,28 +166,11 @@ class Viewer(NodeViewer):
         """The ground with its dots, and the far view."""
         painter.fillRect(rect, colour("canvas"))
         if self._zoom >= DOTS_FROM:
-            self._draw_dots(painter)
+            self._dots.draw(painter, self._scene_range.topLeft(), self.viewport().size(), self._zoom)
         if self.canvas.is_far:
             painter.save()
             self.canvas.far.paint(painter, self.seen(), self._zoom)
             painter.restore()
-
-    def _draw_dots(self, painter: QPainter) -> None:
-        size = self.viewport().size()
-        key = (size, self._zoom)
-        if self._dots is None or self._dots[0] != key:
-            columns, rows = (math.ceil(part / self._zoom / GRID) + 2 for part in (size.width(), size.height()))
-            self._dots = (key, QPolygonF([QPointF(x * GRID, y * GRID) for x in range(columns) for y in range(rows)]))
-        corner = self._scene_range.topLeft()
-        origin = QPointF(math.floor(corner.x() / GRID) * GRID, math.floor(corner.y() / GRID) * GRID)
-        pen = QPen(colour("line"), 1.5 if self._zoom > 0.7 else 1.0)
-        pen.setCosmetic(True)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(pen)
-        painter.translate(origin)
-        painter.drawPoints(self._dots[1])
-        painter.restore()
 
     def drawForeground(self, painter: QPainter, rect: QRectF | QRect) -> None:
         """Names beside the ports of the box under the pointer and of the selected one; the knife."""
@@ -212,20 +181,7 @@ class Viewer(NodeViewer):
             return
         named = {box for box in (self.hovered_box(), self.canvas.single()) if box is not None}
         for box in named:
-            for port in box.ports():
-                self._draw_port_name(painter, port)
-
-    def _draw_port_name(self, painter: QPainter, port: Port) -> None:
-        measure = ink.metrics(ink.FOOT)
-        width, at = measure.horizontalAdvance(port.port_name) + 10, port.middle()
-        left = at.x() + 11 if port.is_output else at.x() - 11 - width
-        area = QRectF(left, at.y() - 9, width, 18)
-        painter.setPen(ink.line_pen(colour("line")))
-        painter.setBrush(colour("raised"))
-        painter.drawRoundedRect(area, 5, 5)
-        painter.setPen(colour("text"))
-        painter.setFont(ink.face(ink.FOOT))
-        painter.drawText(area, Qt.AlignmentFlag.AlignCenter, port.port_name)
+            draw_port_names(painter, box)
 
     # ---- what lies where
 
@@ -433,14 +389,10 @@ class Viewer(NodeViewer):
 
     # ---- what NodeGraphQt's scene calls before our own handling
 
-    def sceneMousePressEvent(self, event: Any) -> None:
-        """Nothing: presses are ours."""
+    def _ignore(self, event: Any) -> None:
+        """Nothing: the mouse is ours."""
 
-    def sceneMouseMoveEvent(self, event: Any) -> None:
-        """Nothing: moves are ours."""
-
-    def sceneMouseReleaseEvent(self, event: Any) -> None:
-        """Nothing: releases are ours."""
+    sceneMousePressEvent = sceneMouseMoveEvent = sceneMouseReleaseEvent = _ignore  # noqa: N815
 
 
 def _apart(a: QPointF, b: QPointF) -> float:
@@ -451,4 +403,4 @@ def _is_alt(event: QMouseEvent) -> bool:
     return bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
 
 
-__all__ = ["Gesture", "Hit", "Viewer"]
+__all__ = ["Hit", "Viewer"]
