@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from engine import AudioSet, Context, FeatureMeta, FeatureSet, Hertz, Milliseconds, OssicleError, Params, Seconds, node
 from nodes.dsp.parameters import FrontEnd, FrontEndError
@@ -25,6 +25,16 @@ BLOCK_SAMPLES = 1 << 23
 
 class FeatureParams(Params):
     """What both feature nodes let you change; a value left empty comes from the preset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "sections": [
+                ["Front end", ["preset"]],
+                ["Time", ["clip_s", "window_ms", "hop_ms", "fft_samples", "centred", "padding", "patch_frames"]],
+                ["Frequency", ["n_mels", "f_min_hz", "f_max_hz", "mel_scale", "mel_triangles", "rate_hz", "n_mfcc"]],
+            ]
+        }
+    )
 
     preset: str
     """Front end of a paper; the values below override it one by one."""
@@ -66,6 +76,17 @@ class FeatureParams(Params):
         """
         base = PRESETS[self.preset]
         return replace(base, **{**self._timing(base), **self._given()})
+
+    def implied(self) -> dict[str, Any]:
+        """The value that each empty parameter takes; forms show it."""
+        found = self.front_end()
+        rate_hz = found.rate_hz
+        times = {
+            "clip_s": found.clip_samples / rate_hz,
+            "window_ms": 1000.0 * found.window_samples / rate_hz,
+            "hop_ms": 1000.0 * found.hop_samples / rate_hz,
+        }
+        return {**asdict(found), **times}
 
     def _given(self) -> dict[str, Any]:
         same = (name for name in type(self).model_fields if name in FrontEnd.__dataclass_fields__)

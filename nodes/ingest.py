@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from engine import AudioSet, Context, FileProblem, OssicleError, Params, Seconds, node
 from engine.audio import AudioWriter, Clip
@@ -26,6 +26,19 @@ TELL_EVERY = 64
 
 class IngestParams(Params):
     """Where recordings are, how their labels are found, and what becomes of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "sections": [
+                ["Source", ["source", "layout", "rate_hz", "licence"]],
+                ["Speech Commands", ["words", "unknown_percent", "silence_percent", "silence_s"]],
+                ["Labels", ["classes", "name_pattern", "table", "class_map", "limit_per_class", "seed"]],
+                ["Checks and limits", [
+                    "strict", "min_classes", "max_clip_s", "sha256", "max_unpacked_bytes", "max_files", "max_ratio",
+                ]],
+            ]
+        }
+    )  # fmt: skip
 
     source: FilePath = ""
     """Folder, CSV table, archive (tar, tar.gz, zip), http(s) address, speech_commands_v0.01 or _v0.02."""

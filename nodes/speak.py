@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from engine import AudioSet, Context, OssicleError, Params, Seconds, node
 from engine.audio import AudioWriter, Clip
@@ -20,6 +20,19 @@ TELL_EVERY = 64
 
 class SpeakParams(Params):
     """The words, the voices, the rooms and the noise."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "sections": [
+                ["Words", ["words", "clips_per_word", "unknown_percent", "other_words", "silence_percent", "clip_s"]],
+                ["Voices", ["voices", "languages", "pitch_spread", "speed_spread"]],
+                ["Room and noise", [
+                    "room_percent", "max_reverb_s", "noise_percent", "min_snr_db", "max_snr_db", "background_s",
+                ]],
+                ["Result", ["rate_hz", "seed"]],
+            ]
+        }
+    )  # fmt: skip
 
     words: Annotated[tuple[str, ...], Field(min_length=1)] = ("yes", "no", "stop", "go")
     """What to say; each is a class."""

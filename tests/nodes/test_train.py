@@ -19,7 +19,8 @@ from engine.event import Event
 from engine.params import schema
 from nodes.features import LogMelParams, MfccParams, log_mel, mfcc
 from nodes.learn import checkpoint
-from nodes.train import CURVES_FILE, TrainParams, train
+from nodes.train import CURVES_FILE, train
+from nodes.train_params import TrainParams
 from nodes.zoo.inference import logits, open_session
 
 RATE_HZ = 8000
