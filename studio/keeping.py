@@ -11,8 +11,10 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.errors import OssicleError
 from studio.commands import Command
-from studio.model.journal import Entry, Journal, forget
-from studio.model.settings import save_settings, with_recent
+from studio.model.graph_diff import summary
+from studio.model.journal import Journal
+from studio.model.recover import Entry, forget, has_lost_work, search
+from studio.model.settings import read_settings, save_settings, with_recent
 from studio.model.watch import Watch
 
 if TYPE_CHECKING:

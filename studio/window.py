@@ -130,7 +130,7 @@ class Window(QMainWindow):
     def _all_commands(self) -> list[Command]:
         parts: tuple[Any, ...] = (
             self.files, self.keeping, self.clipboard, self.groups, self.canvas, self.extras, self.session,
-            self.views, self.docks,
+            self.views, self.properties, self.docks,
         )  # fmt: skip
         return [command for part in parts for command in part.commands()]
 
@@ -154,6 +154,8 @@ class Window(QMainWindow):
             (self.problems.go_to, self.go_to),
             (self.problems.count_changed, lambda count: self.docks.set_count("problems", count)),
             (self.palette_.add_requested, views.add_node),
+            (self.properties.log_requested, lambda _node: self.docks.show("log")),
+            (self.properties.rerun_requested, session.rerun),
             (self.canvas.node_activated, lambda node: self.go_to(node, "")),
             (self.canvas.wire_clicked, self._show_wire),
             (self.canvas.files_dropped, views.take_in),
