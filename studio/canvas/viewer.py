@@ -261,7 +261,8 @@ class Viewer(NodeViewer):
             return
         self.canvas.finish()
         at = self.to_scene(event)
-        is_plain = event.button() == Qt.MouseButton.LeftButton and not self.space_down and not _is_alt(event)
+        is_alt = bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
+        is_plain = event.button() == Qt.MouseButton.LeftButton and not self.space_down and not is_alt
         if is_plain and isinstance(found := self.hit(at), QGraphicsItem) and not isinstance(found, Box | Port | Wire):
             self._is_foreign = True
             QGraphicsView.mousePressEvent(self, event)
@@ -397,10 +398,3 @@ class Viewer(NodeViewer):
 
 def _apart(a: QPointF, b: QPointF) -> float:
     return math.hypot(a.x() - b.x(), a.y() - b.y())
-
-
-def _is_alt(event: QMouseEvent) -> bool:
-    return bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
-
-
-__all__ = ["Hit", "Viewer"]
