@@ -144,7 +144,8 @@ class PlotsPanel(QWidget):
         general = [item for item in found_first if item not in first]
         live = [Wanted(Subject(node, "", document.base), None) for node in self._live_nodes()]
         rest = list(self._headlines(known))
-        shown = (*_without_live(first, live), *live, *_without_live(rest, live), *general)
+        ahead = [item for item in live if item.subject.node in document.selection.nodes]
+        shown = (*ahead, *_without_live(first, live), *live, *_without_live(rest, live), *general)
         found = {_key(item): item for item in shown}
         fitting = max(3, self.width() // CARD_WIDTH)
         return list(found.values())[: min(max(fitting, len(first)), MOST_CARDS)]
@@ -180,7 +181,7 @@ class PlotsPanel(QWidget):
             while self._row.takeAt(0) is not None:
                 pass
             for key in keys:
-                self._row.addWidget(self._cards[key])
+                self._row.addWidget(self._cards[key], 1)
                 self._cards[key].show()
 
     def _make(self, item: Wanted) -> Card:
