@@ -3,95 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QMouseEvent, QPixmap
+from PySide6.QtCore import QEvent, QMimeData, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from engine.registry import Registry
 from engine.resource import project, projects
-from engine.workflow import SUFFIX, Workflow, load
+from engine.workflow import SUFFIX, load
 from studio.look.icons import icon, image
-from studio.look.theme import font
-from studio.panels.graph_picture import picture
-from studio.panels.topbar import Elided
+from studio.look.theme import colour, font
+from studio.model.dropped import label_of, sort_dropped
+from studio.panels.tiles import Known, ProjectTile, RecentTile, look
+from studio.panels.words_field import WordsField, words_in
+from studio.work import Background
 
-PICTURE: Final = QSize(250, 108)
+__all__ = ["StartPage", "words_in"]
+
 MOST_RECENT: Final = 6
 MARGIN: Final = 32
-WIDEST: Final = 1180
+WIDEST: Final = 1240
+TILE_PX: Final = 200
+"""Least width of an example; fewer stand side by side where it is narrow."""
+ARCHIVES: Final = "Archives (*.tar.gz *.tgz *.tar *.zip *.tar.bz2 *.tar.xz);;All files (*)"
+ANYWHERE: Final = "A folder per class, or a tar or zip archive. Drop it anywhere on this page."
 
 
-class Tile(QFrame):
-    """A card that can be clicked, and chosen by Enter."""
+class DropZone(QFrame):
+    """The card for recordings, with a dashed edge; amber while files are over the page."""
 
-    chosen = Signal()
-
-    def __init__(self, name: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("card")
-        self.setAccessibleName(name)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.column = QVBoxLayout(self)
-        self.column.setContentsMargins(14, 12, 14, 12)
-        self.column.setSpacing(4)
+        self.is_hot = False
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """A click chooses."""
-        if self.rect().contains(event.position().toPoint()):
-            self.chosen.emit()
+    def set_hot(self, is_hot: bool) -> None:
+        """Show whether letting go would do something."""
+        self.is_hot = is_hot
+        self.update()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter and space choose."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
-            self.chosen.emit()
-        else:
-            super().keyPressEvent(event)
-
-
-class ProjectTile(Tile):
-    """An example: its picture, name and what it is about."""
-
-    def __init__(self, name: str, workflow: Workflow, registry: Registry) -> None:
-        super().__init__(f"Example {name}")
-        self.workflow, self.registry = workflow, registry
-        self.graph = QLabel()
-        self.graph.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.graph.setFixedHeight(PICTURE.height())
-        title = QLabel(name)
-        title.setFont(font(13, bold=True))
-        about = QLabel(workflow.about)
-        about.setObjectName("mute")
-        about.setWordWrap(True)
-        about.setAlignment(Qt.AlignmentFlag.AlignTop)
-        size = QLabel(f"{len(workflow.nodes)} nodes · {len(workflow.links)} wires")
-        size.setObjectName("faint")
-        for widget in (self.graph, title, about):
-            self.column.addWidget(widget)
-        self.column.addStretch(1)
-        self.column.addWidget(size)
-        self.setMinimumWidth(220)
-        self.restyle()
-
-    def restyle(self) -> None:
-        """Draw the graph in the colours of the present ground."""
-        drawn = picture(self.workflow, self.registry, PICTURE, self.devicePixelRatioF())
-        self.graph.setPixmap(QPixmap.fromImage(drawn))
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """The dashed card."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        pen = QPen(colour("accent" if self.is_hot else "faint"), 1.6 if self.is_hot else 1.2)
+        pen.setDashPattern([4, 4])
+        painter.setPen(pen)
+        painter.setBrush(colour("accent", 0.08) if self.is_hot else colour("canvas"))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 10, 10)
 
 
 class StartPage(QWidget):
@@ -99,7 +79,7 @@ class StartPage(QWidget):
 
     Signals:
         open_file(Path), open_project(str), start_empty(), say_words(list[str]), open_recordings(Path),
-        dropped(list[Path])
+        dropped(list[Path]), forget(Path): a recent file that is gone shall not be listed any more.
     """
 
     open_file = Signal(object)
@@ -108,6 +88,7 @@ class StartPage(QWidget):
     say_words = Signal(object)
     open_recordings = Signal(object)
     dropped = Signal(object)
+    forget = Signal(object)
 
     def __init__(self, recent: Sequence[Path], registry: Registry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -115,29 +96,39 @@ class StartPage(QWidget):
         self.setAcceptDrops(True)
         self.registry = registry
         self.examples: dict[str, ProjectTile] = {}
-        self.recent_tiles: list[Tile] = []
-        inside = QWidget()
-        inside.setMaximumWidth(WIDEST)
-        self._column = QVBoxLayout(inside)
-        self._column.setContentsMargins(MARGIN, 40, MARGIN, 32)
-        self._column.setSpacing(12)
-        self._column.addLayout(self._make_head())
-        self._column.addSpacing(8)
-        self._column.addLayout(self._make_first_row())
-        self._column.addSpacing(8)
-        self._column.addWidget(_section("Examples"))
-        self._column.addLayout(self._make_examples())
-        self._column.addLayout(self._make_empty())
+        self.recent_tiles: list[RecentTile] = []
+        self._work = Background(self, threads=1)
+        self._columns = 0
+        self._inside = QWidget()
+        self._inside.setMaximumWidth(WIDEST)
+        column = QVBoxLayout(self._inside)
+        column.setContentsMargins(MARGIN, 32, MARGIN, 28)
+        column.setSpacing(12)
+        column.addStretch(1)
+        column.addLayout(self._make_head())
+        column.addSpacing(4)
+        column.addLayout(self._make_first_row())
+        column.addSpacing(4)
+        column.addWidget(_section("Open an example"))
+        column.addLayout(self._make_examples())
         self._recent_head = _section("Recent")
-        self._column.addSpacing(8)
-        self._column.addWidget(self._recent_head)
         self._recent = QVBoxLayout()
         self._recent.setSpacing(6)
-        self._column.addLayout(self._recent)
-        self._column.addStretch(1)
-        self._put_in(inside)
+        column.addSpacing(4)
+        column.addWidget(self._recent_head)
+        column.addLayout(self._recent)
+        column.addStretch(2)
+        self._put_in(self._inside)
         self.show_recent(recent)
+        self.setFocusProxy(self.words)
+        self._order_keys()
         self.restyle()
+
+    def _order_keys(self) -> None:
+        """Tab goes from the words to the recordings, the examples, and last to the empty canvas."""
+        chain = [self.words.line, self.make, self.folder, self.archive, *self.examples.values(), self.empty]
+        for first, second in zip(chain, chain[1:], strict=False):
+            self.setTabOrder(first, second)
 
     def _put_in(self, inside: QWidget) -> None:
         middle = QWidget()
@@ -148,6 +139,7 @@ class StartPage(QWidget):
         row.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(middle)
         outer = QVBoxLayout(self)
@@ -168,37 +160,48 @@ class StartPage(QWidget):
         line.setObjectName("mute")
         words.addWidget(title)
         words.addWidget(line)
+        self.empty = QPushButton("Empty canvas")
+        self.empty.setToolTip("Ctrl+N")
+        self.empty.clicked.connect(self.start_empty)
         row.addWidget(self._logo)
         row.addLayout(words, 1)
+        row.addWidget(self.empty)
         return row
 
     def _make_first_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(16)
-        row.addWidget(self._make_words(), 3)
-        row.addWidget(self._make_recordings(), 2)
+        row.addWidget(self._make_words(), 1)
+        row.addWidget(self._make_recordings(), 1)
         return row
 
     def _make_words(self) -> QFrame:
-        card, column = _card("Type a word", "Get a keyword spotter: many voices speak it, a small network learns it.")
-        self.words = QLineEdit()
-        self.words.setPlaceholderText("marvin, sheila …")
+        card = QFrame()
+        card.setObjectName("card")
+        self._word_mark = QLabel()
+        column = _fill(card, self._word_mark, "Type a word", "Many voices speak it, a small network learns to hear it.")
+        self.words = WordsField("marvin, Enter, sheila, Enter …")
         self.words.setAccessibleName("Words to listen for")
         self.make = QPushButton("Make the spotter")
         self.make.setObjectName("accent")
         self.make.setEnabled(False)
-        self.words.textChanged.connect(lambda: self.make.setEnabled(bool(words_in(self.words.text()))))
-        self.words.returnPressed.connect(self._say)
+        self.make.setFixedHeight(self.words.minimumSizeHint().height())
+        self.words.changed.connect(lambda words: self.make.setEnabled(bool(words)))
+        self.words.finished.connect(self._say)
         self.make.clicked.connect(self._say)
         row = QHBoxLayout()
         row.setSpacing(8)
         row.addWidget(self.words, 1)
-        row.addWidget(self.make)
+        row.addWidget(self.make, 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(row)
+        column.addStretch(1)
         return card
 
     def _make_recordings(self) -> QFrame:
-        card, column = _card("Open your recordings", "A folder or an archive: drop it here, or choose it.")
+        self.zone = DropZone()
+        self._wave_mark = QLabel()
+        column = _fill(self.zone, self._wave_mark, "Open your recordings", ANYWHERE)
+        self.zone_words = self.zone.findChildren(QLabel)[-1]
         row = QHBoxLayout()
         row.setSpacing(8)
         self.folder = QPushButton("Folder …")
@@ -209,61 +212,81 @@ class StartPage(QWidget):
         row.addWidget(self.archive)
         row.addStretch(1)
         column.addLayout(row)
-        return card
+        column.addStretch(1)
+        return self.zone
 
     def _make_examples(self) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setSpacing(16)
-        for place, name in enumerate(projects()):
+        self._grid = QGridLayout()
+        self._grid.setSpacing(16)
+        for name in projects():
             tile = ProjectTile(name, load(project(f"{name}{SUFFIX}")), self.registry)
-            tile.chosen.connect(lambda name=name: self.open_project.emit(name))
+            tile.chosen.connect(partial(self.open_project.emit, name))
             self.examples[name] = tile
-            grid.addWidget(tile, place // 4, place % 4)
-            grid.setColumnStretch(place % 4, 1)
-        return grid
+        self._flow(4)
+        return self._grid
 
-    def _make_empty(self) -> QHBoxLayout:
-        self.empty = QPushButton("Empty canvas")
-        self.empty.setObjectName("plain")
-        self.empty.setToolTip("Ctrl+N")
-        self.empty.clicked.connect(self.start_empty)
-        row = QHBoxLayout()
-        row.addWidget(self.empty)
-        row.addStretch(1)
-        return row
+    def _flow(self, columns: int) -> None:
+        """Put the examples side by side, so many in a row."""
+        if columns == self._columns:
+            return
+        for column in range(self._columns):
+            self._grid.setColumnStretch(column, 0)
+        self._columns = columns
+        for place, tile in enumerate(self.examples.values()):
+            self._grid.addWidget(tile, place // columns, place % columns)
+        for column in range(columns):
+            self._grid.setColumnStretch(column, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fewer examples side by side where it is narrow."""
+        super().resizeEvent(event)
+        room = min(self.width(), WIDEST) - 2 * MARGIN
+        most = max(1, min(len(self.examples), room // TILE_PX))
+        self._flow(most if most != 3 else 2 if len(self.examples) == 4 else 3)
+
+    # ---- recent files
 
     def show_recent(self, recent: Sequence[Path]) -> None:
-        """List recent files; those that are gone are greyed."""
+        """List recent files; whether they are still there is looked up in a thread."""
         for old in self.recent_tiles:
+            self._recent.removeWidget(old)
+            old.hide()
             old.deleteLater()
-        self.recent_tiles = [self._recent_tile(path) for path in recent[:MOST_RECENT]]
+        shown = tuple(recent[:MOST_RECENT])
+        self.recent_tiles = [self._recent_tile(path) for path in shown]
         for tile in self.recent_tiles:
             self._recent.addWidget(tile)
         self._recent_head.setVisible(bool(self.recent_tiles))
+        if shown:
+            self._work.call("recent", partial(look, shown), self._tell_recent)
 
-    def _recent_tile(self, path: Path) -> Tile:
-        tile = Tile(f"Recent file {path.name}")
-        row = QHBoxLayout()
-        name = QLabel(path.name)
-        name.setFont(font(bold=True))
-        folder = Elided("mute", Qt.TextElideMode.ElideMiddle)
-        folder.set_whole(str(path.parent))
-        row.addWidget(name)
-        row.addWidget(folder, 1)
-        tile.column.addLayout(row)
-        tile.column.setContentsMargins(14, 7, 14, 7)
-        tile.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        if path.exists():
-            tile.chosen.connect(lambda: self.open_file.emit(path))
-        else:
-            folder.set_whole(f"is not at {path.parent} any more")
-            tile.setEnabled(False)
+    def _recent_tile(self, path: Path) -> RecentTile:
+        tile = RecentTile(path)
+        tile.chosen.connect(partial(self._choose_recent, tile))
+        tile.forgotten.connect(partial(self._forget, tile))
         return tile
+
+    def _tell_recent(self, found: tuple[Known, ...]) -> None:
+        for tile, known in zip(self.recent_tiles, found, strict=False):
+            if tile.path == known.path:
+                tile.tell(known)
+
+    def _choose_recent(self, tile: RecentTile) -> None:
+        if not tile.is_missing:
+            self.open_file.emit(tile.path)
+
+    def _forget(self, tile: RecentTile) -> None:
+        self.recent_tiles.remove(tile)
+        self._recent.removeWidget(tile)
+        tile.hide()
+        tile.deleteLater()
+        self._recent_head.setVisible(bool(self.recent_tiles))
+        self.forget.emit(tile.path)
 
     # ---- what a person does
 
     def _say(self) -> None:
-        words = words_in(self.words.text())
+        words = self.words.words
         if words:
             self.say_words.emit(words)
 
@@ -273,33 +296,46 @@ class StartPage(QWidget):
             self.open_recordings.emit(Path(name))
 
     def _ask_archive(self) -> None:
-        kinds = "Archives (*.tar.gz *.tgz *.tar *.zip *.tar.bz2 *.tar.xz);;All files (*)"
-        name, _ = QFileDialog.getOpenFileName(self, "Archive of recordings", str(Path.home()), kinds)
+        name, _ = QFileDialog.getOpenFileName(self, "Archive of recordings", str(Path.home()), ARCHIVES)
         if name:
             self.open_recordings.emit(Path(name))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Files may be dropped anywhere."""
-        if event.mimeData().hasUrls():
+        """Files may be dropped anywhere; say what would be done with them."""
+        paths = _paths(event.mimeData())
+        if paths:
             event.acceptProposedAction()
+            self.zone.set_hot(True)
+            self.zone_words.setText(label_of(sort_dropped(paths)))
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """They were taken elsewhere."""
+        super().dragLeaveEvent(event)
+        self._cool()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Take files in."""
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        paths = _paths(event.mimeData())
+        self._cool()
         if paths:
             event.acceptProposedAction()
             self.dropped.emit(paths)
 
+    def _cool(self) -> None:
+        self.zone.set_hot(False)
+        self.zone_words.setText(ANYWHERE)
+
     # ---- looks
 
     def restyle(self) -> None:
-        """Pictures in the colours of the present ground."""
-        self._logo.setPixmap(QPixmap.fromImage(image("ossicle", "accent", 44, self.devicePixelRatioF())))
+        """Icons in the colours of the present ground."""
+        scale = self.devicePixelRatioF()
+        self._logo.setPixmap(QPixmap.fromImage(image("ossicle", "accent", 44, scale)))
+        self._word_mark.setPixmap(QPixmap.fromImage(image("word", "teal", 20, scale)))
+        self._wave_mark.setPixmap(QPixmap.fromImage(image("wave", "blue", 20, scale)))
         self.empty.setIcon(icon("new", "text", 14))
         self.folder.setIcon(icon("folder", "text", 14))
         self.archive.setIcon(icon("open", "text", 14))
-        for tile in self.examples.values():
-            tile.restyle()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change of the window's colours."""
@@ -308,11 +344,8 @@ class StartPage(QWidget):
             self.restyle()
 
 
-def words_in(text: str) -> list[str]:
-    """Words a person typed, separated by commas, semicolons or line ends."""
-    import re
-
-    return list(dict.fromkeys(word.strip().casefold() for word in re.split(r"[,;\n]+", text) if word.strip()))
+def _paths(data: QMimeData) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
 
 
 def _section(text: str) -> QLabel:
@@ -321,18 +354,21 @@ def _section(text: str) -> QLabel:
     return label
 
 
-def _card(title: str, about: str) -> tuple[QFrame, QVBoxLayout]:
-    card = QFrame()
-    card.setObjectName("card")
+def _fill(card: QFrame, mark: QLabel, title: str, about: str) -> QVBoxLayout:
+    """Mark, title and one sentence at the top of a card; what follows is added below."""
     column = QVBoxLayout(card)
-    column.setContentsMargins(18, 16, 18, 16)
+    column.setContentsMargins(18, 14, 18, 16)
     column.setSpacing(6)
-    head = QLabel(title)
-    head.setFont(font(15, bold=True))
+    head = QHBoxLayout()
+    head.setSpacing(8)
+    name = QLabel(title)
+    name.setFont(font(15, bold=True))
+    head.addWidget(mark)
+    head.addWidget(name, 1)
     words = QLabel(about)
     words.setObjectName("mute")
     words.setWordWrap(True)
-    column.addWidget(head)
+    column.addLayout(head)
     column.addWidget(words)
-    column.addSpacing(8)
-    return card, column
+    column.addSpacing(6)
+    return column
