@@ -253,6 +253,7 @@ def _event_rows(app: QApplication, nodes: int, events: int) -> list[Row]:
     """The longest the window does not answer while a runner floods it: canvas, log and status bar listen."""
     from PySide6.QtCore import QEventLoop, QTimer
 
+    from studio.collecting import Collecting
     from studio.panels.log import LogPanel
     from studio.panels.status import StatusStrip
     from studio.run.child import Child
@@ -266,6 +267,7 @@ def _event_rows(app: QApplication, nodes: int, events: int) -> list[Row]:
         panels = [LogPanel(session), StatusStrip(session)]
         for panel in panels:
             panel.show()
+        Collecting(lambda: not session.is_active, session)  # as the window does
         ticks: list[float] = []
         loop = QEventLoop()
         tick = QTimer(interval=0)

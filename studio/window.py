@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from studio.canvas.canvas import Canvas
 from studio.canvas.chooser import Chooser
 from studio.canvas.extras import attach
 from studio.canvas.usage import Usage
+from studio.collecting import Collecting
 from studio.commands import Command
 from studio.docks import Docks
 from studio.file_commands import FileCommands
@@ -276,7 +276,7 @@ class Window(QMainWindow):
 
     def _load_viewers(self, _done: None) -> None:
         """Register the viewers while nobody waits; a plugin's that failed are told."""
-        gc.freeze()  # what lives as long as the window need not be looked through: a collection took 25 ms
+        self._collecting = Collecting(lambda: not self.session.is_active, self)
         for name, error in load_viewers().items():
             self.banner.tell("warning", f"the viewers of {name} did not load ({error})", "", "Update or uninstall it")
 
