@@ -258,6 +258,7 @@ def _event_rows(app: QApplication, nodes: int, events: int) -> list[Row]:
     from studio.panels.status import StatusStrip
     from studio.run.child import Child
     from studio.run.session import Session
+    from studio.shot import wait_until
 
     with tempfile.TemporaryDirectory(prefix="ossicle-bench-") as place:
         document, canvas = _window(graph(nodes), Path(place) / "bench.workflow.json")
@@ -274,6 +275,8 @@ def _event_rows(app: QApplication, nodes: int, events: int) -> list[Row]:
         tick.timeout.connect(lambda: ticks.append(time.perf_counter()))
         tick.timeout.connect(lambda: None if session.is_active else loop.quit())
         child.start()
+        if not wait_until(lambda: child.state == "warm" and session.is_settled, 30):
+            raise RuntimeError(f"the benchmark's runner is {child.state}")
         session.run_all()
         start = time.perf_counter()
         tick.start()
