@@ -49,6 +49,8 @@ STAGES: Final = ("Data", "Features", "Train", "Search", "Compress", "Evaluate", 
 """Order of the categories we know; others follow by name, sub-graphs last."""
 SUBGRAPHS: Final = "Sub-graphs"
 ROW_PX, HEAD_PX, BROKEN_PX = 27, 30, 42
+CAP_ROOM_PX: Final = 98
+"""Room for the field's icon and key cap beside its placeholder; where it is less there is no cap."""
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -266,7 +268,8 @@ class _Search(QLineEdit):
     def paintEvent(self, event: QPaintEvent) -> None:
         """The field, and the hint at its right end."""
         super().paintEvent(event)
-        if not self.text():
+        words = self.fontMetrics().horizontalAdvance(self.placeholderText())
+        if not self.text() and self.width() - words > CAP_ROOM_PX:
             painter = QPainter(self)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             draw_caps(painter, QRectF(self.rect()).adjusted(0, 0, -6, 0), "Space")

@@ -128,9 +128,7 @@ def _metrics(artifact: Artifact) -> dict[str, float]:
 def _told(figure: Figure | None) -> str:
     if figure is None:
         return ""
-    if figure.low is None or figure.high is None:
-        return figure.text
-    return f"{figure.text} ({100 * figure.low:.1f} to {100 * figure.high:.1f})"
+    return f"{figure.text} ({figure.interval})" if figure.interval else figure.text
 
 
 def judge(name: str, a: Figure, b: Figure) -> tuple[str, Verdict, str]:

@@ -34,9 +34,12 @@ class Figure:
     high: float | None = None
 
     @property
-    def has_interval(self) -> bool:
-        """Whether both ends are known."""
-        return self.low is not None and self.high is not None
+    def interval(self) -> str:
+        """ "94.1 to 97.6" in the unit of the text; "" if the ends are not known."""
+        if self.low is None or self.high is None:
+            return ""
+        is_share = self.text.endswith("%") and abs(self.value) <= 1
+        return f"{100 * self.low:.1f} to {100 * self.high:.1f}" if is_share else f"{self.low:.4g} to {self.high:.4g}"
 
 
 @dataclass(frozen=True)

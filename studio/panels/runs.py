@@ -8,7 +8,6 @@ from typing import Any, Final
 from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex, QPoint, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -112,13 +111,6 @@ class RunsPanel(QWidget):
         table.setModel(self.order)
         table.setItemDelegate(RunsPaint(self.model))
         table.setAccessibleName("Runs of this project")
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        table.setSortingEnabled(True)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(ROW_PX)
         header = table.horizontalHeader()
@@ -312,8 +304,7 @@ class RunsPanel(QWidget):
         if facts.has_report:
             self.open_report.emit(facts.report)
             return
-        done = partial(self._reported, facts)
-        self._work.call("report", partial(write_report, facts), done, self._failed)
+        self._work.call("report", partial(write_report, facts), partial(self._reported, facts), self._failed)
 
     def _failed(self, error: OssicleError) -> None:
         self.told.emit(Notice("error", error.what, error.expected, error.remedy))

@@ -17,7 +17,7 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QKeyEvent, QPainter, QPen
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
+from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from engine.console import count, duration
 from engine.errors import sentence
@@ -207,9 +207,7 @@ def tip_of(run: Run) -> str:
 
 
 def _interval(figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
-        return ""
-    return f" (95 %: {100 * figure.low:.1f} to {100 * figure.high:.1f} %)"
+    return f" (95 %: {figure.interval})" if figure.interval else ""
 
 
 def _token(run: Run, column: Column) -> Any:
@@ -270,6 +268,13 @@ class KeyTable(QTableView):
     def __init__(self, ask: Callable[[QKeyEvent], bool]) -> None:
         super().__init__()
         self._ask = ask
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setSortingEnabled(True)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Ask, then do what tables do."""

@@ -101,3 +101,15 @@ def test_better_is_only_said_where_it_is_known(name: str, a: Figure, b: Figure, 
     found = judge(name, a, b)
     assert found[:2] == (told, verdict)
     assert bool(found[2]) == (verdict in ("better", "worse", "unclear"))
+
+
+@pytest.mark.parametrize(
+    ("figure", "told"),
+    [
+        (Figure(0.9, "90.00 %", "", 0.88, 0.92), "88.0 to 92.0"),
+        (Figure(1.5, "1.5", "", 1.25, 1.75), "1.25 to 1.75"),
+        (Figure(1.5, "1.5", "", 1.25), ""),
+    ],
+)
+def test_intervals_have_the_unit_of_their_figure(figure: Figure, told: str) -> None:
+    assert figure.interval == told
