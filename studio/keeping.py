@@ -76,6 +76,11 @@ class Keeping(QObject):
         self.change(recent=with_recent(self.settings, path.resolve()).recent)
         self.recent_changed.emit(self.settings.recent)
 
+    def forget(self, path: Any) -> None:
+        """A recent file is gone for good."""
+        self.change(recent=tuple(old for old in self.settings.recent if old != path))
+        self.recent_changed.emit(self.settings.recent)
+
     def close(self, geometry: bytes, docks: bytes) -> None:
         """A clean end."""
         self.change(geometry=geometry, docks=docks)

@@ -7,14 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPoint, QPointF, QUrl
+from PySide6.QtCore import QObject, QPointF, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from engine.node import NodeSpec
 from engine.record import RunRecord
 from engine.workflow import SUFFIX, Workflow, load, parse
-from studio.canvas.chooser import WIDTH as WIDE
-from studio.canvas.chooser import Row
 from studio.commands import Command
 from studio.look.theme import ground
 from studio.model import edit
@@ -130,13 +128,7 @@ class ViewCommands(QObject):
 
     def every_command(self) -> None:
         """The command palette."""
-        self._ask(list(self.window_.commands.values()))
-
-    def _ask(self, commands: Sequence[Command]) -> None:
-        window = self.window_
-        middle = QPoint(max(0, (window.width() - WIDE) // 2), 64)
-        back_to = window.focusWidget() or window.canvas
-        window.command_palette.ask([_row(command) for command in commands], middle, back_to=back_to)
+        self.window_.command_palette.ask(list(self.window_.commands.values()))
 
     def swap_ground(self) -> None:
         """Dark becomes light and light dark."""
@@ -176,20 +168,10 @@ class ViewCommands(QObject):
     def show_keys(self) -> None:
         """All shortcuts, as the command palette lists them."""
         shown = [command for command in self.window_.commands.values() if command.shortcuts]
-        self._ask(shown)
+        self.window_.command_palette.ask(shown)
 
     def about(self) -> None:
         """Version, licence and where the data of this project lies."""
         from importlib.metadata import version
 
         self.window_.banner.tell("info", f"Ossicle {version('ossicle')}", "", "Local, open, reproducible edge-audio AI")
-
-
-def _row(command: Command) -> Row:
-    """A command as a line of the command palette."""
-    keys = "  ".join(command.shortcuts[:2])
-    menu = command.menu.replace("/", " › ")
-    about = command.about or menu
-    return Row(
-        command.id, command.title if command.enabled() else f"{command.title} (not now)", about, keys, "", (menu,)
-    )

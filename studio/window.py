@@ -14,7 +14,6 @@ from engine.registry import Registry
 from engine.workflow import Link
 from studio import actions
 from studio.canvas.canvas import Canvas
-from studio.canvas.chooser import Chooser
 from studio.canvas.extras import attach
 from studio.canvas.usage import Usage
 from studio.collecting import Collecting
@@ -29,6 +28,7 @@ from studio.model.clipboard import ClipboardCommands
 from studio.model.document import Document
 from studio.model.edit import Place
 from studio.model.group import GroupCommands
+from studio.panels.command_palette import CommandPalette
 from studio.panels.log import LogPanel
 from studio.panels.notices import Banner
 from studio.panels.palette import Palette
@@ -111,8 +111,7 @@ class Window(QMainWindow):
         self.log = LogPanel(session)
         self.runs = RunsPanel(document, session)
         self.status = StatusStrip(session)
-        self.command_palette = Chooser(self, "Every command", "Search commands …", act="run")
-        self.command_palette.hide()
+        self.command_palette = CommandPalette(self)
 
     def _put_together(self) -> None:
         self.setMenuWidget(self.topbar)
@@ -130,7 +129,7 @@ class Window(QMainWindow):
     def _all_commands(self) -> list[Command]:
         parts: tuple[Any, ...] = (
             self.files, self.keeping, self.clipboard, self.groups, self.canvas, self.extras, self.session,
-            self.views, self.properties, self.docks,
+            self.views, self.properties, self.palette_, self.problems, self.runs, self.docks,
         )  # fmt: skip
         return [command for part in parts for command in part.commands()]
 
@@ -168,7 +167,10 @@ class Window(QMainWindow):
             (self.runs.restore, views.restore_run),
             (self.runs.replay, session.replay),
             (self.runs.open_report, views.open_report),
-            (self.command_palette.chosen, self._run_command),
+            (self.command_palette.failed, self.tell),
+            (self.runs.told, self._tell_notice),
+            (self.problems.failed, self.tell),
+            (self.start.forget, self.keeping.forget),
         )
         for signal, slot in joined:
             signal.connect(self._told(slot))
@@ -197,9 +199,6 @@ class Window(QMainWindow):
                 self._told(command.run)()
 
         return run
-
-    def _run_command(self, id: str) -> None:
-        self._guarded(self.commands[id])()
 
     # ---- what parts tell each other
 

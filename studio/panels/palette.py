@@ -349,7 +349,7 @@ class Palette(QWidget):
 
     def commands(self) -> list[Command]:
         """Search the palette."""
-        return [Command("add.find", "Find a node type…", "Add", self.ask, ("Ctrl+Shift+A",), icon="search")]
+        return [Command("add.find", "Find a node type…", "Add", self.ask, ("Ctrl+Alt+A",), icon="search")]
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change of the window's colours."""

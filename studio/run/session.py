@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -79,6 +80,7 @@ class Session(QObject):
         self._curves = EarlierCurves(
             document, self._background, lambda node: self.metrics_changed.emit(frozenset({node}))
         )
+        self._flushed_s = 0.0
         self._flush_timer = QTimer(self, singleShot=True, interval=FLUSH_MS)
         self._flush_timer.timeout.connect(self._flush)
         self._tick_timer = QTimer(self, interval=TICK_MS)
@@ -221,7 +223,8 @@ class Session(QObject):
             elif (control := _CONTROLS.get(line["kind"])) is not None:
                 control(self, line)
         if not self._flush_timer.isActive():
-            self._flush_timer.start()
+            since_ms = 1000 * (time.monotonic() - self._flushed_s)  # the first news after a pause is told at once
+            self._flush_timer.start(max(0, round(FLUSH_MS - since_ms)))
 
     def _take(self, line: Line) -> None:
         event = event_of(line)
@@ -378,6 +381,7 @@ class Session(QObject):
 
     def _flush(self) -> None:
         """Tell what has come since the last time."""
+        self._flushed_s = time.monotonic()
         changed, rows = self.board.take_news()
         self._tell_states(changed)
         if rows:

@@ -97,6 +97,7 @@ class SoundChart(Chart):
         for key in ("low", "high", "mean", "frame"):
             side.line(key).item.setClipToView(False)
             side.lines[key].item.setDownsampling(auto=False)
+        self.band = side.add(pg.FillBetweenItem(side.lines["low"].item, side.lines["high"].item))
         self.ci.layout.setColumnStretchFactor(0, 1)
         return side
 
@@ -194,6 +195,7 @@ class SoundChart(Chart):
             is_frame = key == "frame"
             heights = np.asarray(rows[: len(values)], np.float64)
             line.show(values, heights, "accent" if is_frame else "mute", is_pale=key in ("low", "high"))
+        self.band.setVisible("low" in drawn)
         self._fit_side(list(drawn.values()), found)
 
     def _fit_side(self, drawn: Sequence[NDArray[np.float64]], found: Map) -> None:
@@ -257,6 +259,7 @@ class SoundChart(Chart):
         for head in self.heads:
             head.setPen(pg.mkPen(theme.colour("text"), width=1))
         self.heads[1].setPen(pg.mkPen(ON_MAP["head"], width=1))
+        self.band.setBrush(theme.colour("mute", 0.22))
         self.mark.setPen(pg.mkPen(ON_MAP["mark"], width=1, style=Qt.PenStyle.DashLine))
         self.arrange()
 

@@ -22,7 +22,7 @@ def test_the_graph_is_valid_and_has_three_links_for_two_nodes() -> None:
 
 @pytest.fixture(scope="module")
 def result() -> BenchResult:
-    return editor({**SMALL, "plain": "1", "window": "0"})
+    return editor({**SMALL, "plain": "1", "window": "0", "clicks": "0"})
 
 
 def test_it_measures_ours_and_the_plain_one(qapp: object, result: BenchResult) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QImage, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.commands.common import Opened
@@ -205,11 +205,12 @@ def test_the_command_palette_finds_and_runs(make: Make, tmp_path: Path, qtbot: Q
     window.activateWindow()
     window.canvas.setFocus()
     window.commands["view.commands"].run()
-    chooser = window.command_palette
-    qtbot.waitUntil(chooser.isVisible)
+    shown = window.command_palette
+    qtbot.waitUntil(shown.isVisible)
     before = len(window.document.workflow.nodes)
-    QTest.keyClicks(chooser.field, "log-mel")
-    QTest.keyClick(chooser.field, Qt.Key.Key_Return)
+    field = shown.findChild(QLineEdit)
+    QTest.keyClicks(field, "log-mel")
+    QTest.keyClick(field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: len(window.document.workflow.nodes) == before + 1)
     assert "log-mel-1" in window.document.workflow.nodes
 

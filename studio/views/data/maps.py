@@ -176,11 +176,13 @@ def read_spread(features: FeatureSet) -> Spread:
         total = len(data)
         step = max(1, -(-total // SAMPLED_CLIPS))
         values = as_matrix(data[::step]) if total else np.zeros((0, 1, 1))
-    clips = len(values)
-    flat = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)  # (rows, clips * frames)
-    kept = np.ma.masked_invalid(flat)
-    mean, deviation = kept.mean(axis=1).filled(0.0), kept.std(axis=1).filled(0.0)
-    return Spread(np.asarray(mean, float), np.asarray(deviation, float), clips, total)
+    is_finite = np.isfinite(values)
+    if not is_finite.all():
+        values = np.where(is_finite, values, 0.0)
+    count = np.maximum(is_finite.sum(axis=(0, 2)), 1)
+    mean = values.sum(axis=(0, 2)) / count
+    squares = (np.where(is_finite, values - mean[:, None], 0.0) ** 2).sum(axis=(0, 2)) / count
+    return Spread(mean, np.sqrt(squares), len(values), total)
 
 
 def as_matrix(values: NDArray[Any]) -> Floats:
