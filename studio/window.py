@@ -39,6 +39,7 @@ from studio.panels.start import StartPage
 from studio.panels.status import StatusStrip
 from studio.panels.topbar import TopBar
 from studio.run.session import Notice, Session
+from studio.shortcuts import with_shortcuts
 from studio.thumbnails import Thumbnails
 from studio.view_commands import ViewCommands
 from studio.views.viewer import load_viewers
@@ -131,7 +132,7 @@ class Window(QMainWindow):
             self.files, self.keeping, self.clipboard, self.groups, self.canvas, self.extras, self.session,
             self.views, self.properties, self.palette_, self.problems, self.runs, self.docks,
         )  # fmt: skip
-        return [command for part in parts for command in part.commands()]
+        return with_shortcuts(command for part in parts for command in part.commands())
 
     # ---- connections
 

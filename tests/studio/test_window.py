@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QImage, QKeySequence
+from PySide6.QtGui import QDesktopServices, QImage, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.commands.common import Opened
@@ -71,6 +71,7 @@ def test_every_command_has_a_menu_entry_and_no_two_share_a_shortcut(make: Make) 
     assert max(ids.values()) == 1
     texts = [QKeySequence(text).toString() for command in window.commands.values() for text in command.shortcuts]
     assert [text for text, count in Counter(texts).items() if count > 1] == [] and "" not in texts
+    assert [command.id for command in window.commands.values() if not command.shortcuts] == []
     entries = {action.objectName() for action in window.actions_.values()}
     in_menus = {
         action.objectName()
@@ -78,6 +79,36 @@ def test_every_command_has_a_menu_entry_and_no_two_share_a_shortcut(make: Make) 
         for action in menu.actions()
     }
     assert entries == set(window.commands) and entries <= in_menus
+
+
+def test_every_command_can_be_given_and_the_canvas_follows(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in a fresh document with something selected; what asks a person is answered with no."""
+    window = make(demo(tmp_path))
+    whole = window.document.workflow
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, lambda *_args, **_named: ("", ""))
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda _url: True)
+    monkeypatch.setattr(window.groups, "ask", lambda *_: None)
+    monkeypatch.setattr(window.session, "_send", lambda *_args, **_named: None)
+    monkeypatch.setattr(window.session.child, "restart", lambda: None)
+    monkeypatch.setattr(window.session.child, "kill", lambda: None)
+    window.files.ask_unsaved = lambda: "discard"
+    given = 0
+    for command in window.commands.values():
+        window.document.show(whole, tmp_path / "demo.workflow.json")
+        window.document.select(["mfcc-1", "train-1"] if "align" in command.id else ["mfcc-1"])
+        given += command.enabled()
+        window._guarded(command)()
+        QApplication.processEvents()
+        if (popup := QApplication.activePopupWidget()) is not None:
+            popup.close()
+        window.canvas.finish()
+        assert window.canvas.to_workflow() == window.document.workflow, command.id
+        if window.isFullScreen():
+            window.showNormal()
+    assert given > 0.6 * len(window.commands)
 
 
 def test_the_start_page_gives_way_to_what_is_opened(make: Make, tmp_path: Path) -> None:
