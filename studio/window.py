@@ -263,7 +263,7 @@ class Window(QMainWindow):
         """What was given at the start (a shipped project as a copy, to be saved elsewhere), or the start page."""
         if opened is not None:
             is_own = opened.path.resolve().parent == opened.base.resolve()
-            self.document.unsaved_base = opened.base
+            self.document.work_in(opened.base)
             self.document.show(opened.workflow, opened.path.resolve() if is_own else None)
         self._choose_page()
 

@@ -231,6 +231,13 @@ class Document(QObject):
         self.file_agrees.emit()
         self.look_for_subgraphs()
 
+    def work_in(self, folder: Path) -> None:
+        """Where a document without a file works: its relative paths, runs and sub-graphs."""
+        self.unsaved_base = folder
+        if self.path is None:
+            self.path_changed.emit(None)
+            self.look_for_subgraphs()
+
     def note_saved(self) -> None:
         """The file holds what is shown (somebody else wrote it, and it was taken over)."""
         self._saved = self.workflow

@@ -270,6 +270,16 @@ def test_an_earlier_run_is_shown_when_its_file_is_opened_again(
     qtbot.waitUntil(lambda: bool(window.tabs["confusion"]._views), timeout=20_000)
 
 
+def test_a_copy_of_an_example_lists_the_runs_of_its_folder(
+    make: Make, small_run: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make()
+    monkeypatch.delenv("OSSICLE_HOME")
+    window.open_first(Opened(small_run.workflow, Path("elsewhere") / "digits.workflow.json", small_run.file.parent))
+    window.docks.show("runs")
+    qtbot.waitUntil(lambda: [facts.record.id for facts in window.runs.found] == [small_run.record.id], timeout=20_000)
+
+
 def test_a_picture_of_the_graph(make: Make, tmp_path: Path) -> None:
     window = make(demo(tmp_path))
     for name in ("graph.png", "graph.svg"):
