@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
@@ -277,13 +277,6 @@ class SoundCard(LoadedCard):
         super().restyle()
         self.chart.restyle()
         self.chooser.restyle()
-
-    def event(self, event: QEvent) -> bool:
-        """A card that goes lets go of its tables at once: Python may keep the rest of it for a while."""
-        if event.type() == QEvent.Type.DeferredDelete:
-            self._stop()
-            self.source = self.picture = None
-        return super().event(event)
 
     def clear(self) -> None:
         """Nothing to show."""
