@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Open the editor, or take a picture of it.
 
-    Examples: ossicle studio; ossicle studio keyword_spotting; ossicle studio --screenshot demo.png --run demo
+    Examples: ossicle studio; ossicle studio keyword_spotting; ossicle studio --screenshot digits.png spoken_digits
     """
     opened = open_workflow(file, values) if file else None
     if screenshot is None:

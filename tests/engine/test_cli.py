@@ -43,6 +43,8 @@ DEMO = {
         "score-1.report -> pack-1.report",
     ],
 }
+OPENS_A_WINDOW = {"studio"}
+"""Tried in tests/studio/test_command.py."""
 NEEDS_A_REAL_DEPLOYMENT = {"predict"}
 
 
@@ -118,7 +120,10 @@ def test_the_list_of_nodes_imports_nothing_heavy() -> None:
 
 
 def groups() -> list[str]:
-    return ["", *(name for name in cli.entries() if name not in {*cli.HIDDEN, *NEEDS_A_REAL_DEPLOYMENT})]
+    return [
+        "",
+        *(name for name in cli.entries() if name not in {*cli.HIDDEN, *NEEDS_A_REAL_DEPLOYMENT, *OPENS_A_WINDOW}),
+    ]
 
 
 def examples(text: str) -> list[str]:
