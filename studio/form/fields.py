@@ -6,7 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypeGuard
+from typing import Any, Final, Literal
 
 from pydantic import JsonValue
 
@@ -327,8 +327,3 @@ def walk(found: tuple[Field, ...]) -> Iterator[Field]:
     for item in found:
         yield item
         yield from walk(item.parts)
-
-
-def is_scalar(value: object) -> TypeGuard[str | int | float | bool | None]:
-    """Whether a JSON value is neither a list nor an object."""
-    return not isinstance(value, list | dict)

@@ -13,7 +13,6 @@ from engine.workflow import Workflow
 from studio.model import edit
 from studio.model.boxes import Box, around
 from studio.model.edit import Place
-from studio.model.places import GRID
 
 Group = Literal["notes", "frames"]
 COLOURS: Final = ("mute", "blue", "teal", "gold", "rose", "violet")
@@ -162,8 +161,3 @@ def carried(
 def _lies_in(box: Box, frame: Box) -> bool:
     """Whether a mark lies in a frame: its middle does and it is no larger."""
     return frame.holds(box.middle) and box.width * box.height <= frame.width * frame.height
-
-
-def snapped(box: Box) -> Box:
-    """The box on the grid."""
-    return Box(*(round(value / GRID) * GRID for value in box))

@@ -108,8 +108,3 @@ def with_recent(settings: Settings, path: Path) -> Settings:
     """A file was opened: it is the first of the recent ones now."""
     rest = tuple(old for old in settings.recent if old != path)
     return settings.model_copy(update={"recent": (path, *rest)[:MOST_RECENT]})
-
-
-def without_lost(settings: Settings) -> tuple[Path, ...]:
-    """The recent files that are still there."""
-    return tuple(path for path in settings.recent if path.is_file())

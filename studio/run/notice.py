@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.errors import OssicleError
-
 Level = Literal["info", "warning", "error"]
 Action = tuple[str, Callable[[], object]]
 
@@ -27,8 +25,3 @@ class Notice:
     remedy: str = ""
     node: str = ""
     actions: tuple[Action, ...] = ()
-
-
-def notice_of(error: OssicleError) -> Notice:
-    """An error's three parts."""
-    return Notice("error", error.what, error.expected, error.remedy)

@@ -97,11 +97,6 @@ def token_of(metric: str, metrics: Iterable[str]) -> str:
     return TOKENS.get(stem) or (MORE_TOKENS[others.index(stem) % len(MORE_TOKENS)] if stem in others else "mute")
 
 
-def metric_names(rows: Iterable[Row]) -> list[str]:
-    """Names of what was measured, in order of appearance."""
-    return [name for name in dict.fromkeys(key for row in rows for key in row) if name not in PLACES]
-
-
 def place_name(row: Row) -> str:
     """The x axis: epochs if there are any."""
     return next((name for name in ("epoch", "step", "trial") if name in row), "step")

@@ -16,7 +16,6 @@ from studio.model.settings import (
     save_settings,
     settings_folder,
     with_recent,
-    without_lost,
 )
 
 
@@ -68,12 +67,6 @@ def test_recent_files() -> None:
     found = with_recent(found, Path("/5"))
     assert found.recent[:2] == (Path("/5"), Path(f"/{MOST_RECENT + 2}"))
     assert len(found.recent) == len(set(found.recent)) == MOST_RECENT
-
-
-def test_recent_files_that_are_gone(tmp_path: Path) -> None:
-    here = tmp_path / "here"
-    here.touch()
-    assert without_lost(Settings(recent=(tmp_path / "gone", here))) == (here,)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
