@@ -93,6 +93,8 @@ class SoundChart(Chart):
 
     def _make_side(self) -> Pane:
         side = Pane(self)
+        self.addItem(side.plot, row=1, col=1)
+        side.plot.hide()
         side.plot.vb.setMouseEnabled(x=False, y=False)
         for key in ("low", "high", "mean", "frame"):
             side.line(key).item.setClipToView(False)
@@ -179,8 +181,8 @@ class SoundChart(Chart):
         side, found, spread = self.side, self.map, self.spread
         if side is None or found is None:
             return
-        if (side.plot in self.ci.items) != self.has_side:  # a hidden plot would still take its margins
-            (self.addItem if self.has_side else self.removeItem)(side.plot, *((1, 1) if self.has_side else ()))
+        if side.plot.isVisible() != self.has_side:
+            side.plot.setVisible(self.has_side)
             self._set_side_width()
         if not self.has_side:
             return
@@ -234,10 +236,10 @@ class SoundChart(Chart):
 
     def _set_side_width(self) -> None:
         wide = max(LEAST_SIDE_PX, min(MOST_SIDE_PX, SIDE_SHARE * self.width())) if self.has_side else 0.0
-        layout = self.ci.layout
-        layout.setColumnMinimumWidth(1, wide)
-        layout.setColumnMaximumWidth(1, wide)
-        layout.setHorizontalSpacing(8 if wide else 0)
+        if self.side is not None:  # it stays in the scene: a plot outside of one does not survive its collection
+            self.side.plot.setMinimumWidth(wide)
+            self.side.plot.setMaximumWidth(wide)
+        self.ci.layout.setHorizontalSpacing(8 if wide else 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """More room, more axes."""
