@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
 from engine.artifact import Artifact, load
@@ -28,6 +30,23 @@ NAMES = "(?P<label>[0-9])_(?P<speaker>[a-z]+)_[0-9]+"
 def registry() -> Registry:
     """Every installed node type."""
     return load_registry()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def older_objects_are_left_alone() -> None:
+    """What other tests have loaded is not looked through after every test."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def collected_between_tests() -> Iterator[None]:
+    """As in the window: no collection in the middle of a paint or in a thread, where Qt's objects must not die."""
+    gc.disable()
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
