@@ -28,6 +28,9 @@ class Hands(Protocol):
     def hold(self, widget: QWidget, start: QPoint, end: QPoint, look: Callable[[], None]) -> None:
         """A drag with a look at the end, before the button is released."""
 
+    def focus(self, window: QWidget) -> None:
+        """Give a window the keyboard."""
+
     def key(self, widget: QWidget, keys: str) -> None:
         """Press a key or a chord: "Ctrl+Z", "Return", "r"."""
 
@@ -79,11 +82,18 @@ class QtHands:
         QTest.mouseRelease(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, end)
         pause(0.02)
 
+    def focus(self, window: QWidget) -> None:
+        if not window.isActiveWindow():  # a tooltip that went took it along: the platform has no window manager
+            window.activateWindow()
+            spin(window.isActiveWindow, 3)
+
     def key(self, widget: QWidget, keys: str) -> None:
+        self.focus(widget.window())
         QTest.keySequence(QApplication.focusWidget() or widget, keys)
         pause(0.02)
 
     def type(self, widget: QWidget, text: str) -> None:
+        self.focus(widget.window())
         QTest.keyClicks(QApplication.focusWidget() or widget, text)
         pause(0.02)
 
