@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,24 @@ def recordings() -> Path:
 def checkout() -> Path:
     """Root of the checkout under test."""
     return ROOT
+
+
+STATUS = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the result for the end."""
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Everything is told and every fixture is closed: leave at once.
+
+    The interpreter's own end takes modules, threads and widgets apart in any order, and with Qt, torch and Prefect in
+    one process a widget can outlive its application. No process of a user holds all three.
+    """
+    if "PySide6.QtWidgets" in sys.modules and STATUS in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[STATUS])
