@@ -7,15 +7,14 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QWidget
 
 from engine.errors import OssicleError
-from studio.canvas.field import Field
-from studio.canvas.overlay import Overlay
+from studio.canvas.finder import Finder
 from studio.commands import Command
 from studio.look.icons import icon
-from studio.model.rank import Entry, ranked
-from studio.panels.choices import ROW_PX, Choice, ChoiceList
+from studio.model.rank import Entry
+from studio.panels.choices import LOOK, ROW_PX, Choice
 
 WIDTH: Final = 620
 MOST_ROWS: Final = 11
@@ -68,7 +67,7 @@ def choice_of(command: Command) -> Choice:
     )
 
 
-class CommandPalette(Overlay):
+class CommandPalette(Finder[Choice]):
     """A list over the window.
 
     Signals:
@@ -80,43 +79,19 @@ class CommandPalette(Overlay):
     recent_changed = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, "Commands")
+        super().__init__(parent, "Commands", PLACEHOLDER, LOOK, "↵ do it   ↑ ↓ choose   Esc close")
         self.recent: tuple[str, ...] = ()
-        self._entries: list[Entry[Choice]] = []
         self._then: Then = lambda _key: None
         self._noun = ""
-        self._back_to: QWidget | None = None
-        self.field = Field(PLACEHOLDER, self)
         self._glass = QAction(icon("search", "mute", 14), "", self.field)
         self.field.addAction(self._glass, QLineEdit.ActionPosition.LeadingPosition)
-        self.list = ChoiceList("Commands", self)
-        self.none = QLabel()
-        self.none.setObjectName("mute")
         self.none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.none.setFixedHeight(3 * ROW_PX)
-        self.hint = QLabel("↵ do it   ↑ ↓ choose   Esc close")
         self.hint.setObjectName("mute")
         self.count = QLabel()
         self.count.setObjectName("mute")
-        self._put_together()
-        self.field.textChanged.connect(self._search)
-        self.field.pressed.connect(self._key)
-        self.field.left.connect(self.close_)
-        self.list.clicked.connect(lambda _index: self.choose())
+        self._stack((self.field, self.list, self.none), margin=10, spacing=8, at_end=self.count)
         parent.installEventFilter(self)
-
-    def _put_together(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(10, 10, 10, 8)
-        column.setSpacing(8)
-        foot = QHBoxLayout()
-        foot.setContentsMargins(6, 0, 6, 0)
-        foot.addWidget(self.hint)
-        foot.addStretch(1)
-        foot.addWidget(self.count)
-        for widget in (self.field, self.list, self.none):
-            column.addWidget(widget)
-        column.addLayout(foot)
 
     # ---- asking
 
@@ -149,19 +124,13 @@ class CommandPalette(Overlay):
     @property
     def keys(self) -> list[str]:
         """Keys of what is listed, in order."""
-        return [match.item.key for match in self.list.rows.found]
+        return [choice.key for choice in self.list.items]
 
-    def _search(self, *_: object) -> None:
-        text = self.field.text().strip()
+    def _search(self) -> None:
         favour = {key: 1 - place / (MOST_RECENT + 1) for place, key in enumerate(self.recent)}
-        liked = {entry.item: favour.get(entry.item.key, 0.0) for entry in self._entries}
-        found = ranked(text, self._entries, liked)
-        self.list.rows.show(found)
-        self.list.setVisible(bool(found))
-        self.none.setVisible(not found)
+        text = self._list_found({entry.item: favour.get(entry.item.key, 0.0) for entry in self._entries})
         self.none.setText(f"Nothing is called “{text}”.")
-        self.count.setText(f"{len(found):,} of {len(self._entries):,} {_plural(self._noun)}")
-        self.list.mark(0)
+        self.count.setText(f"{len(self.list.items):,} of {len(self._entries):,} {_plural(self._noun)}")
         self._place()
 
     def _place(self) -> None:
@@ -170,7 +139,7 @@ class CommandPalette(Overlay):
         assert parent is not None
         top = max(EDGE, parent.height() // 9)
         room = (parent.height() - top - EDGE - 100) // ROW_PX
-        rows = max(1, min(len(self.list.rows.found), MOST_ROWS, room))
+        rows = max(1, min(len(self.list.items), MOST_ROWS, room))
         self.list.setFixedHeight(rows * ROW_PX + 2)
         self.setFixedWidth(min(WIDTH, parent.width() - 2 * EDGE))
         layout = self.layout()
@@ -180,19 +149,6 @@ class CommandPalette(Overlay):
         self.move(QPoint((parent.width() - self.width()) // 2, top))
 
     # ---- hands
-
-    def _key(self, key: object) -> None:
-        row, last = self.list.currentIndex().row(), len(self.list.rows.found) - 1
-        steps: dict[object, int] = {
-            Qt.Key.Key_Up: row - 1, Qt.Key.Key_Backtab: row - 1, Qt.Key.Key_Down: row + 1, Qt.Key.Key_Tab: row + 1,
-            Qt.Key.Key_PageUp: max(0, row - MOST_ROWS), Qt.Key.Key_PageDown: min(last, row + MOST_ROWS),
-        }  # fmt: skip
-        if key in steps:
-            self.list.mark(steps[key])
-        elif key == Qt.Key.Key_Escape:
-            self.close_()
-        else:
-            self.choose()
 
     def choose(self) -> None:
         """Take the marked line; one that cannot be chosen stays and says why."""
@@ -213,17 +169,6 @@ class CommandPalette(Overlay):
         except OssicleError as error:
             self.failed.emit(error)
 
-    def close_(self) -> None:
-        """Close without a choice."""
-        if self.isVisible():
-            self._leave()
-
-    def _leave(self) -> None:
-        had_focus = self.field.hasFocus()
-        self.hide()
-        if had_focus and self._back_to is not None:
-            self._back_to.setFocus()
-
     # ---- the window around it
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -239,7 +184,6 @@ class CommandPalette(Overlay):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_glass"):
             self._glass.setIcon(icon("search", "mute", 14))
-            self.list.viewport().update()
 
 
 def _plural(noun: str) -> str:

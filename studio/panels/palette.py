@@ -39,10 +39,10 @@ from engine.registry import LoadError, Registry
 from engine.subgraph import PREFIX
 from studio.commands import Command
 from studio.look.icons import icon
+from studio.look.paint import draw_caps, draw_kind, draw_lit, draw_marked, draw_text
 from studio.look.theme import font
 from studio.model.document import Document
 from studio.model.rank import Entry, ranked
-from studio.panels.paint import draw_caps, draw_kind, draw_lit, draw_marked, draw_text
 
 MIME: Final = "application/x-ossicle-node"
 STAGES: Final = ("Data", "Features", "Train", "Search", "Compress", "Evaluate", "Deployment", "Hub")

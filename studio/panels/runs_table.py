@@ -23,9 +23,9 @@ from engine.console import count, duration
 from engine.errors import sentence
 from engine.theme import state as state_look
 from studio.look.icons import icon
+from studio.look.paint import draw_text
 from studio.look.theme import colour, font, state_colour
 from studio.model.graph_diff import Difference, summary
-from studio.panels.paint import draw_text
 from studio.panels.run_facts import Figure, RunFacts
 
 Index = QModelIndex | QPersistentModelIndex

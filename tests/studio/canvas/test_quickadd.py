@@ -111,7 +111,7 @@ def test_a_word_that_is_no_node_is_spoken(empty) -> None:
     assert quick.isVisible() and quick.field.text() == "m"
     QTest.keyClicks(quick.field, "arvin, Sheila")
     assert quick.marked == "say:marvin,sheila"
-    assert quick.rows.found[0].item.title == "Speak the words “marvin”, “sheila”"
+    assert quick.list.items[0].title == "Speak the words “marvin”, “sheila”"
     QTest.keyClick(quick.field, Qt.Key.Key_Return)
     assert empty.document.workflow.nodes["speak-1"].params == {"words": ["marvin", "sheila"]}
     assert not empty.document.checked.errors
@@ -161,7 +161,7 @@ def test_up_from_the_first_row_goes_to_the_last_and_a_click_takes_a_row(bench) -
     QTest.keyClick(quick.field, Qt.Key.Key_Up)
     assert quick.marked == quick.keys[-1]
     keys(bench, "partition")
-    at = quick.list.visualRect(quick.rows.index(0)).center()
+    at = quick.list.visualRect(quick.list.rows.index(0)).center()
     QTest.mouseClick(quick.list.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert "partition-2" in bench.document.workflow.nodes
 
