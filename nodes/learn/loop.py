@@ -70,6 +70,16 @@ class Trial:
     truth: Tensor
 
 
+Objective = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
+"""What is minimised: a network and a batch to the loss (a scalar) and the logits (batch, classes)."""
+
+
+def cross_entropy(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The mean cross-entropy between the network's answers and the batch's targets."""
+    logits: Tensor = network(batch.features)
+    return F.cross_entropy(logits, batch.targets), logits
+
+
 @dataclass(frozen=True)
 class Session:
     """How one training runs, apart from what is learnt.
@@ -113,6 +123,7 @@ def train(
     recipe: Recipe,
     session: Session,
     watch: Callable[[Moment], None] = lambda _moment: None,
+    objective: Objective = cross_entropy,
 ) -> Learnt:
     """Train a network by a recipe. An exception of `watch` stops it, after a checkpoint.
 
@@ -121,7 +132,7 @@ def train(
     """
     if trial is None and (recipe.selection == "best" or recipe.patience):
         raise LearnError("there are no validation clips", "some to choose the best weights by", "Use selection 'last'")
-    return _Training(network, source, trial, recipe, session, watch).run()
+    return _Training(network, source, trial, recipe, session, watch, objective).run()
 
 
 def score(network: nn.Module, trial: Trial) -> Score:
@@ -176,11 +187,12 @@ class _Training:
         recipe: Recipe,
         session: Session,
         watch: Callable[[Moment], None],
+        objective: Objective,
     ) -> None:
         torch.manual_seed(session.seed)
         prepare(network, recipe)
         self.network, self.source, self.trial, self.recipe = network, source, trial, recipe
-        self.session, self.watch = session, watch
+        self.session, self.watch, self.objective = session, watch, objective
         self.average, self.optimizer = Average(network, recipe.average), optimizer_of(network, recipe)
         self.steps = recipe.length(source.steps_per_epoch)
         self.step, self.sums, self.best = 0, _Sums(), _Best()
@@ -207,8 +219,7 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        logits = self.network(batch.features)
-        loss = F.cross_entropy(logits, batch.targets)
+        loss, logits = self.objective(self.network, batch)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

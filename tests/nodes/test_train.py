@@ -19,8 +19,9 @@ from engine.event import Event
 from engine.params import schema
 from nodes.features import LogMelParams, MfccParams, log_mel, mfcc
 from nodes.learn import checkpoint
-from nodes.train import CURVES_FILE, train
+from nodes.train import train
 from nodes.train_params import TrainParams
+from nodes.training.result import CURVES_FILE
 from nodes.zoo.inference import logits, open_session
 
 RATE_HZ = 8000
