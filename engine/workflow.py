@@ -22,6 +22,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from engine.claim import Claim
 from engine.errors import OssicleError
 from engine.migrate import FORMAT, migrate
 
@@ -84,6 +85,10 @@ class Workflow(BaseModel):
     links: tuple[LinkText, ...] = ()
     requires: dict[str, str] = {}
     """Plugin distributions and their versions."""
+    sweep: dict[str, list[JsonValue]] = {}
+    """Values that variables take one after the other: {"seed": [1, 2, 3]}; several variables give every combination."""
+    claims: tuple[Claim, ...] = ()
+    """Printed numbers that this graph checks."""
     layout: dict[str, JsonValue] = {}
     """Positions, notes and groups; never affects a result."""
 
@@ -148,8 +153,13 @@ def read_json(path: Path) -> Any:
 
 
 def to_json(workflow: Workflow) -> dict[str, Any]:
-    """Plain values in the file's stable order: nodes by id, links sorted, parameters by name, layout last."""
-    raw = workflow.model_dump(mode="json")
+    """Plain values in the file's stable order: nodes by id, links sorted, parameters by name, layout last.
+
+    A sweep and claims are written only where there are any.
+    """
+    raw = {
+        key: value for key, value in workflow.model_dump(mode="json").items() if value or key not in ("sweep", "claims")
+    }
     raw["nodes"] = {name: _node_json(raw["nodes"][name]) for name in sorted(raw["nodes"])}
     raw["links"] = sorted(raw["links"])
     for name in ("variables", "requires", "layout"):
