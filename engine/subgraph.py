@@ -74,7 +74,7 @@ class Subgraph(Workflow):
     """A sub-graph as its file holds it."""
 
     model_config = ConfigDict(title="Ossicle sub-graph")
-    interface: Interface = Interface()
+    interface: Interface = Field(default_factory=Interface)
 
 
 @dataclass(frozen=True)
