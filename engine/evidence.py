@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from engine import plot
+from engine import plot, report_plots
 from engine.artifact import (
     Artifact,
     AudioMeta,
@@ -158,7 +158,7 @@ def metric_text(name: str, value: float) -> str:
     for ending, tell in UNITS.items():
         if name.endswith(ending):
             return tell(value)
-    if any(part in name for part in SHARES) and 0 <= value <= 1:
+    if any(part in name for part in SHARES) and -1 <= value <= 1:
         return f"{100 * value:.2f} %"
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
 
@@ -279,6 +279,7 @@ def _report_figures(report: Report) -> Iterator[Figure]:
         yield plot.intervals(rows, "Accuracy", "recall per class, whiskers: 95 %")
     if isinstance(raw.get("layers"), list):
         yield from _layer_errors(raw["layers"])
+    yield from report_plots.figures(raw, report.path)
 
 
 def _intervals(raw: Mapping[str, Any]) -> Iterator[plot.Interval]:

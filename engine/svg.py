@@ -6,14 +6,15 @@ import base64
 import math
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from engine.theme import VIRIDIS, variables
+from engine.theme import SIGNED, VIRIDIS, variables
 
 Value = str | float | int
+Colours = Callable[[float], tuple[int, int, int]]
 Place = tuple[float, float]
 STYLE: Final = (
     "svg text{font:11px system-ui,-apple-system,'Segoe UI',sans-serif;fill:var(--mute)}"
@@ -156,8 +157,11 @@ class Axes:
         return "".join(parts)
 
 
-def pixels(rows: Sequence[Sequence[float]], low: float, high: float) -> str:
-    """A viridis picture as a PNG data address; the first row is at the bottom. NaN is drawn as the lowest value."""
+def pixels(rows: Sequence[Sequence[float]], low: float, high: float, colours: Colours | None = None) -> str:
+    """A picture as a PNG data address, in viridis unless told otherwise; the first row is at the bottom.
+
+    NaN is drawn as the lowest value.
+    """
     height, width = len(rows), len(rows[0]) if rows else 0
     scale = 255 / ((high - low) or 1)
     lines = bytearray()
@@ -167,7 +171,7 @@ def pixels(rows: Sequence[Sequence[float]], low: float, high: float) -> str:
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = [
         (b"IHDR", header),
-        (b"PLTE", bytes(_palette())),
+        (b"PLTE", bytes(_palette(colours or viridis))),
         (b"IDAT", zlib.compress(bytes(lines), 9)),
         (b"IEND", b""),
     ]
@@ -181,15 +185,24 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _palette() -> list[int]:
-    return [channel for step in range(256) for channel in viridis(step / 255)]
+def _palette(colours: Colours) -> list[int]:
+    return [channel for step in range(256) for channel in colours(step / 255)]
 
 
 def viridis(share: float) -> tuple[int, int, int]:
     """Red, green, blue (0 to 255) at `share` (0 to 1) of the colour map."""
-    place = min(max(share, 0.0), 1.0) * (len(VIRIDIS) - 1)
-    first = min(int(place), len(VIRIDIS) - 2)
-    a, b = (bytes.fromhex(VIRIDIS[index][1:]) for index in (first, first + 1))
+    return _between(VIRIDIS, share)
+
+
+def signed(share: float) -> tuple[int, int, int]:
+    """Red, green, blue at `share` of a map for values of both signs: blue below the middle, red above it."""
+    return _between(SIGNED, share)
+
+
+def _between(stops: Sequence[str], share: float) -> tuple[int, int, int]:
+    place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
+    first = min(int(place), len(stops) - 2)
+    a, b = (bytes.fromhex(stops[index][1:]) for index in (first, first + 1))
     red, green, blue = (round(p + (q - p) * (place - first)) for p, q in zip(a, b, strict=True))
     return red, green, blue
 

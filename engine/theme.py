@@ -85,6 +85,9 @@ VIRIDIS: Final = (
 )  # fmt: skip
 """Eleven even steps of matplotlib's viridis (van der Walt and Smith, 2015); colours between are interpolated."""
 
+SIGNED: Final = ("#1b4f9c", "#5b8fd0", "#b9d2ee", "#f4f4f4", "#f6c3b8", "#dd6a5a", "#a81c26")
+"""Seven even steps from blue (below zero) through nearly white to red (above it)."""
+
 
 def kind(name: str) -> Kind:
     """How an artifact type is shown; plugin types get a star."""

@@ -33,19 +33,26 @@ class BenchmarkParams(Params):
     """Clips of classes the model does not know: count them as wrong answers, or leave them out."""
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     """Bootstrap resamples behind the interval of the average recall."""
+    false_alarm_budget: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """False alarm rate allowed at the operating point: share of the decisions that should be rejected."""
+    positive_class: str = ""
+    """With two classes: whose recall is the sensitivity, the other's being the specificity; empty takes the last."""
     batch_clips: Annotated[int, Field(ge=1, le=4096)] = 256
     """Clips per inference call; it changes the speed, not the result."""
 
 
-@node("ossicle.benchmark", version=1, category="Evaluate")
+@node("ossicle.benchmark", version=2, category="Evaluate")
 def benchmark(model: Model, features: FeatureSet, params: BenchmarkParams, ctx: Context) -> Report:
     """Score a model clip by clip.
 
     Prediction against truth for every clip, each exactly once (S0, S4 5.1); accuracy with Wilson's 95 % interval,
-    precision, recall and F1 per class, average recall (UAR) with a bootstrap interval, confusion matrix, and the ROC
-    micro-averaged over classes. Parameters and operations stand beside the accuracy with their counting rule.
+    precision, recall and F1 per class, average recall (UAR) with a bootstrap interval and the chance level, sensitivity
+    and specificity of two classes, confusion matrix, and ROC and DET micro-averaged over classes with the operating
+    point for a false-alarm budget. Clips cut from one recording also vote on it. Parameters and operations stand beside
+    the accuracy with their counting rule. `predictions.csv` lists every clip.
     """
     check_fit(model, features)
+    _check_positive(params.positive_class, model.meta.classes)
     trial = choose(model, features, params)
     if trial.note:
         ctx.log(trial.note, "warning")
@@ -230,6 +237,13 @@ def _logits(
             yield found
 
 
+def _check_positive(name: str, classes: tuple[str, ...]) -> None:
+    if name and name not in classes:
+        raise OssicleError(
+            f"positive_class is {name!r}", f"one of the model's classes: {', '.join(classes)}", "Correct its spelling"
+        )
+
+
 def _report(
     model: Model,
     features: FeatureSet,
@@ -238,16 +252,24 @@ def _report(
     scores: Scores,
     found: NDArray[np.float64],
 ) -> Json:
-    from nodes.learn.scorecard import by_recording, card, predictions
+    from nodes.judge.curves import roc_card, roc_plots
+    from nodes.judge.roc import operate
+    from nodes.judge.vote import by_recording, recordings
+    from nodes.learn.scorecard import card, predictions, two_class
 
     facts = ("architecture", "precision", "sparsity", "parameters", "flops", "size_bytes")
-    clip_ids = trial.table.clip_id.tolist()
+    clip_ids, budget = trial.table.clip_id.tolist(), params.false_alarm_budget
+    voted = recordings(trial.table.source, trial.truth, found)
+    positive = trial.classes.index(params.positive_class or trial.classes[-1])
     return {
         "kind": "benchmark",
         "model": {name: getattr(model.meta, name) for name in facts},
         "data": {"about": features.meta.about, "subset": params.subset, "note": trial.note},
         **card(scores, trial.classes),
-        "by_recording": by_recording(trial.table.source, trial.truth, found),
+        "roc": roc_card(scores.roc, found, trial.truth, trial.classes, budget),
+        "two_class": two_class(scores.confusion, trial.classes, positive),
+        "by_recording": None if voted is None else by_recording(voted, trial.classes, resamples=params.resamples),
+        "plots": roc_plots(scores.roc, found, trial.truth, trial.classes, operate(scores.roc, budget)),
         "predictions": predictions(clip_ids, trial.truth, found, trial.classes),
     }
 
@@ -255,8 +277,14 @@ def _report(
 def _write(folder: Path, report: Json, trial: Trial, scores: Scores, found: NDArray[np.float64]) -> None:
     import numpy as np
 
-    from nodes.learn.scorecard import arrays
+    from nodes.judge.vote import recordings, recordings_csv
+    from nodes.learn.scorecard import arrays, predictions_csv
 
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     np.savez(folder / "arrays.npz", allow_pickle=False, **arrays(scores, trial.truth, found))
+    (folder / "predictions.csv").write_text(predictions_csv(report["predictions"]), encoding="utf-8")
+    voted = recordings(trial.table.source, trial.truth, found)
+    if voted is not None:
+        path = folder / "predictions_by_recording.csv"
+        path.write_text(recordings_csv(voted, trial.classes), encoding="utf-8")

@@ -51,6 +51,21 @@ class Roc:
         """Area under the curve: smaller is better (S1 4.2)."""
         return float(np.trapezoid(self.false_reject, self.false_alarm))
 
+    @property
+    def auc(self) -> float:
+        """Area under the curve of hits over false alarms: 1 is perfect, 0.5 a guess."""
+        return 1.0 - self.area
+
+    @property
+    def equal_error(self) -> float:
+        """The rate at which false alarms and misses are equally frequent, linear between points."""
+        gap = self.false_reject - self.false_alarm  # falls from 1 to -1
+        after = int(np.argmax(gap <= 0))
+        before = max(after - 1, 0)
+        drop = gap[before] - gap[after]
+        part = gap[before] / drop if drop else 0.0
+        return float(self.false_alarm[before] + part * (self.false_alarm[after] - self.false_alarm[before]))
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -155,19 +170,31 @@ def roc(probabilities: Floats, truth: Ints) -> Roc:
 
     The first point rejects everything (false alarm 0, false reject 1), the last accepts everything.
     """
-    target = np.zeros(probabilities.shape, bool)
-    target[np.arange(len(truth)), truth] = True
-    order = np.argsort(-probabilities.ravel(), kind="stable")
-    scores, hits = probabilities.ravel()[order], target.ravel()[order]
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # equal scores fall together
+    return decision_curve(probabilities.ravel(), targets(probabilities.shape[1], truth).ravel())
+
+
+def targets(classes: int, truth: Ints) -> NDArray[np.bool_]:
+    """What should be accepted (clips, classes): of every clip its own class."""
+    result: NDArray[np.bool_] = truth[:, None] == np.arange(classes)
+    return result
+
+
+def decision_curve(scores: Floats, is_target: NDArray[np.bool_]) -> Roc:
+    """ROC of decisions (decisions,): accepted are those whose score reaches the threshold.
+
+    Without a target the false reject rate counts against one, without a non-target likewise the false alarm rate.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], is_target[order]
+    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # equal scores fall together
     accepted = np.cumsum(hits)[ends]
     alarms = ends + 1 - accepted
-    negatives = max(1, target.size - len(truth))
+    positives = int(is_target.sum())
     return _corners(
         Roc(
-            np.concatenate([[0.0], alarms / negatives]),
-            np.concatenate([[1.0], 1 - accepted / len(truth)]),
-            np.concatenate([[np.inf], scores[ends]]),
+            np.concatenate([[0.0], alarms / max(1, len(is_target) - positives)]),
+            np.concatenate([[1.0], 1 - accepted / max(1, positives)]),
+            np.concatenate([[np.inf], ranked[ends]]),
         )
     )
 
@@ -180,8 +207,9 @@ def vertical_average(curves: Sequence[Roc], false_alarm: Floats) -> Floats:
 
 def _reject_at(curve: Roc, false_alarm: Floats) -> Floats:
     """False reject rate at each false alarm rate: the best of a vertical step, linear in between."""
-    last = np.append(np.flatnonzero(np.diff(curve.false_alarm)), len(curve.false_alarm) - 1)
-    result: Floats = np.interp(false_alarm, curve.false_alarm[last], curve.false_reject[last])
+    result: Floats = np.interp(
+        false_alarm, curve.false_alarm, curve.false_reject
+    )  # of equal places numpy takes the last
     return result
 
 

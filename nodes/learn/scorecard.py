@@ -1,14 +1,16 @@
 """Scores as plain JSON values and arrays, in the form every report of ours uses."""
 
+import csv
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.learn.metrics import Floats, Ints, Scores, majority, wilson
+from nodes.learn.metrics import Floats, Ints, Scores, wilson
 
 Json = dict[str, Any]
 
@@ -55,13 +57,33 @@ def predictions(clip_ids: Sequence[str], truth: Ints, probabilities: Floats, cla
     ]
 
 
-def by_recording(sources: NDArray[np.str_], truth: Ints, probabilities: Floats) -> Json | None:
-    """Accuracy by majority vote of the clips of one recording (S2); None where no recording has two clips."""
-    if (sources == "").any() or len(np.unique(sources)) == len(sources):
+def predictions_csv(rows: Sequence[Json]) -> str:
+    """Predictions as CSV text: clip_id, truth, prediction, score."""
+    names = ("clip_id", "truth", "prediction", "score")
+    return csv_text(names, ([row[name] for name in names] for row in rows))
+
+
+def csv_text(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV text with one header line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def two_class(matrix: Ints, classes: Sequence[str], positive: int) -> Json | None:
+    """Sensitivity and specificity with Wilson's intervals (S2 Fig. 3); None unless exactly two classes have clips."""
+    present = np.flatnonzero(matrix.sum(1))
+    if len(classes) != 2 or len(present) != 2:
         return None
-    first, voted = majority(probabilities, sources)
-    accuracy = wilson(int((voted == truth[first]).sum()), len(first))
-    return {"recordings": len(first), "accuracy": {**asdict(accuracy), "interval": "Wilson, 95 %"}}
+    negative = 1 - positive
+    shares = {"sensitivity": positive, "specificity": negative}
+    found = {name: wilson(int(matrix[row, row]), int(matrix[row].sum())) for name, row in shares.items()}
+    return {
+        "positive": classes[positive],
+        **{name: {**asdict(value), "interval": "Wilson, 95 %"} for name, value in found.items()},
+    }
 
 
 def arrays(scores: Scores, truth: Ints, probabilities: Floats) -> Mapping[str, NDArray[Any]]:

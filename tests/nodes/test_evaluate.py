@@ -214,3 +214,37 @@ def test_progress_ends_at_one(digit_model: Model, digit_features: FeatureSet, tm
     events: list[Any] = []
     benchmark(digit_model, digit_features, BenchmarkParams(), Context.for_test(tmp_path, sink=events.append))
     assert [event.values["fraction"] for event in events if event.kind == "progress"][-1] == 1.0
+
+
+def test_the_operating_point_and_the_curves_are_told(
+    digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    report = measure(digit_model, digit_features, tmp_path, false_alarm_budget=0.05)
+    found = report.json("report.json")
+    operating = found["roc"]["operating"]
+    assert operating["budget"] == 0.05 and operating["false_alarm"] <= 0.05
+    with np.load(report.file("arrays.npz")) as arrays:
+        accepted = arrays["probabilities"].astype(float) >= operating["threshold"] - 1e-6
+        target = arrays["truth"][:, None] == np.arange(10)
+    assert (~accepted & target).sum() / 120 == pytest.approx(operating["false_reject"])
+    assert found["roc"]["auc"] == pytest.approx(1 - found["roc"]["area"])
+    assert [row["class"] for row in found["roc"]["per_class"]] == found["classes"]
+    assert [plot["title"] for plot in found["plots"]] == ["ROC", "DET"]
+    assert found["two_class"] is None and found["uar"]["chance"] == 0.1
+
+
+def test_a_positive_class_that_the_model_lacks_is_refused(
+    digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    with pytest.raises(OssicleError) as caught:
+        measure(digit_model, digit_features, tmp_path / "wrong", positive_class="elf")
+    assert "'elf'" in caught.value.what and "zero" in caught.value.expected
+
+
+def test_every_clip_stands_once_in_the_csv(digit_model: Model, digit_features: FeatureSet, tmp_path: Path) -> None:
+    report = measure(digit_model, digit_features, tmp_path, batch_clips=7)
+    lines = report.file("predictions.csv").read_text().splitlines()
+    rows = report.json("report.json")["predictions"]
+    assert lines[0] == "clip_id,truth,prediction,score" and len(lines) == 121
+    assert [line.split(",")[0] for line in lines[1:]] == [row["clip_id"] for row in rows]
+    assert not (report.path / "predictions_by_recording.csv").exists()
