@@ -1,4 +1,5 @@
-"""What any report may ask to be drawn: lines (`plots` of report.json) and maps (`maps`, over arrays of arrays.npz).
+"""What any report may ask to be drawn: lines (`plots` of report.json), maps (`maps`, over arrays of arrays.npz), shares
+with whiskers (`intervals`: see `interval_figure`).
 
 A plot: `{"title", "caption", "x": axis, "y": axis, "lines": [...], "points": [...]}`. An axis is `{"name", "scale"}`,
 its scale linear, log or normal (normal deviates, as on DET plots); a line `{"name", "x", "y"}`, with `low` and `high`
@@ -18,6 +19,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
+from engine import plot
 from engine.svg import (
     Axes,
     Colours,
@@ -55,11 +57,18 @@ def figures(raw: Json, folder: Path) -> Iterator[Figure]:
     Raises:
         KeyError, TypeError, ValueError, OSError: the report is not of the documented form.
     """
-    yield from (line_figure(drawing(plot)) for plot in (raw.get("plots") or ())[:MOST_PLOTS])
+    yield from (interval_figure(entry) for entry in (raw.get("intervals") or ())[:MOST_PLOTS])
+    yield from (line_figure(drawing(entry)) for entry in (raw.get("plots") or ())[:MOST_PLOTS])
     pictures = (raw.get("maps") or ())[:MOST_MAPS]
     if pictures:
         arrays = read_arrays(folder / "arrays.npz", pictures)
         yield from (map_figure(picture, arrays) for picture in pictures)
+
+
+def interval_figure(raw: Json) -> Figure:
+    """Shares with whiskers: `{"title", "caption", "rows": [{"name", "value", "low", "high"}]}`."""
+    rows = [plot.Interval(row["name"], row["value"], row["low"], row["high"]) for row in raw["rows"]]
+    return plot.intervals(rows, str(raw["title"]), str(raw.get("caption", "")))
 
 
 # ---- lines
