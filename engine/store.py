@@ -59,6 +59,8 @@ class Store:
     root: Path
     _known: dict[Inode, str] = field(default_factory=dict, repr=False, compare=False)
     """Digests this process has computed, by file identity: hard links and unchanged files are never read twice."""
+    _listed: dict[Inode, tuple[str, Mapping[str, Digest]]] = field(default_factory=dict, repr=False, compare=False)
+    """Descriptions this process has read, by file identity: content key and files."""
 
     # ---- results
 
@@ -108,7 +110,10 @@ class Store:
 
     def path(self, content_key: str) -> Path:
         """Folder of an artifact, there or not."""
-        return Path(f"{self.root}/objects/{content_key[:2]}/{content_key}")
+        return Path(self._folder(content_key))
+
+    def _folder(self, content_key: str) -> str:
+        return f"{self.root}/objects/{content_key[:2]}/{content_key}"
 
     def content_keys(self) -> list[str]:
         """Content keys of all artifacts, sorted."""
@@ -124,6 +129,18 @@ class Store:
 
     def files(self, content_key: str) -> Mapping[str, Digest] | None:
         """Size and digest of every payload file; None if the description is missing or damaged."""
+        status = _status(f"{self._folder(content_key)}/{DESCRIPTION_FILE}")
+        if status is None:
+            return None
+        key, files = self._listed.get(_inode(status), ("", {}))
+        if key != content_key:
+            found = self._read_files(content_key)
+            if found is None:
+                return None
+            self._listed[_inode(status)] = content_key, (files := found)
+        return files
+
+    def _read_files(self, content_key: str) -> Mapping[str, Digest] | None:
         try:
             raw = (self.path(content_key) / DESCRIPTION_FILE).read_bytes()
         except OSError:
@@ -135,20 +152,20 @@ class Store:
     def is_whole(self, content_key: str) -> bool:
         """Whether the description is intact and every file is there with the right size."""
         files = self.files(content_key)
-        folder = self.path(content_key)
+        folder = self._folder(content_key)
         return files is not None and all(_size(f"{folder}/{name}") == d.size_bytes for name, d in files.items())
 
     def is_unchanged(self, content_key: str) -> bool:
         """Whether every file is still the one that this process has digested."""
-        folder = self.path(content_key)
+        folder = self._folder(content_key)
         found = [_status(f"{folder}/{name}") for name in self.files(content_key) or ()]
         return all(status is not None and _inode(status) in self._known for status in found)
 
     def damage(self, content_key: str) -> Damage | None:
         """Compare every file with its digest. Files this process has digested before are not read again."""
-        files, folder = self.files(content_key), self.path(content_key)
+        files, folder = self.files(content_key), self._folder(content_key)
         if files is None:
-            there = folder.exists()
+            there = _status(folder) is not None
             return Damage(content_key, "its description is damaged" if there else "it is missing")
         for name, wanted in files.items():
             what = self._file_damage(f"{folder}/{name}", wanted)
@@ -192,7 +209,7 @@ class Store:
             repair: evict what is damaged, so that the next run makes it anew.
             on_artifact: called with each content key before it is read.
         """
-        fresh = replace(self, _known={})
+        fresh = replace(self, _known={}, _listed={})
         found: list[Damage] = []
         for key in self.content_keys():
             if on_artifact is not None:
@@ -240,7 +257,7 @@ class Store:
     def _touch(self, content_key: str) -> None:
         """Note the use, for garbage collection by age; a read-only store goes without."""
         try:
-            os.utime(self.path(content_key))
+            os.utime(self._folder(content_key))
         except OSError:
             pass
 
