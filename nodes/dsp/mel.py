@@ -49,17 +49,18 @@ def slaney_inverse(mel: Array) -> Array:
 _SCALES = {"htk": (htk, htk_inverse), "slaney": (slaney, slaney_inverse)}
 
 
-def mel_matrix(front_end: FrontEnd, warp: float = 1.0) -> Array:
+def mel_matrix(front_end: FrontEnd, warp: float = 1.0, pitch: float = 1.0) -> Array:
     """Weights (n_mels, fft_samples // 2 + 1) of the mel bands.
 
     Edges are n_mels + 2 points equally spaced in mel; a band rises from its left neighbour's centre and falls to its
-    right one's. The DC bin carries no weight. A `warp` other than 1 hears another vocal tract (see `warped`).
+    right one's. The DC bin carries no weight. A `warp` other than 1 hears another vocal tract (see `warped`); with a
+    `pitch` every frequency counts as that many times itself, as if the clip were resampled and stretched back.
     """
     to_mel, to_hz = _SCALES[front_end.mel_scale]
     low, high = to_mel(np.array([front_end.f_min_hz, front_end.f_max_hz])).tolist()
     edges_mel = np.linspace(low, high, front_end.n_mels + 2)
     edges_hz = to_hz(edges_mel)
-    bins_hz = warped(np.linspace(0.0, front_end.rate_hz * 0.5, front_end.fft_samples // 2 + 1), warp)
+    bins_hz = pitch * warped(np.linspace(0.0, front_end.rate_hz * 0.5, front_end.fft_samples // 2 + 1), warp)
     over_mel = front_end.mel_triangles == "mel"
     weights = _triangles(edges_mel, to_mel(bins_hz)) if over_mel else _triangles(edges_hz, bins_hz)
     weights[:, 0] = 0.0
@@ -95,13 +96,13 @@ class BandProduct:
     weights: NDArray[np.float32]
 
 
-def band_products(front_end: FrontEnd, warp: float = 1.0) -> Iterator[BandProduct]:
+def band_products(front_end: FrontEnd, warp: float = 1.0, pitch: float = 1.0) -> Iterator[BandProduct]:
     """The mel matrix as a few products over the columns each touches: dense in cache, an eighth of the whole in work.
 
     With power 2 the columns are the squares of real and imaginary parts side by side, each with the bin's weight;
     with power 1 they are magnitudes.
     """
-    weights = np.repeat(mel_matrix(front_end, warp), front_end.power, axis=1)
+    weights = np.repeat(mel_matrix(front_end, warp, pitch), front_end.power, axis=1)
     limits = np.linspace(0, len(weights), min(BAND_GROUPS, len(weights)) + 1).astype(int).tolist()
     for low, high in zip(limits, limits[1:], strict=False):
         used = np.flatnonzero(weights[low:high].any(axis=0))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nodes.learn.errors import LearnError
 
 FILE = "checkpoint.safetensors"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
     fresh = folder / f"{FILE}.new"
     header = {"ossicle": json.dumps({"format": FORMAT, **facts})}
     try:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, fresh, header)
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, fresh, header)
         fresh.replace(folder / FILE)
     except (OSError, SafetensorError) as error:
         fresh.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ and taken up again gives the same bits as one that was not.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,14 +19,25 @@ from torch.nn import functional as F
 
 from nodes.learn import checkpoint
 from nodes.learn.ahead import ahead
+from nodes.learn.compute import CPU, Compute, brought_back, placed, switches
 from nodes.learn.errors import LearnError
+from nodes.learn.objective import Objective, cross_entropy
 from nodes.learn.optimise import Average, optimizer_of, prepare
+from nodes.learn.policy import challenged
 from nodes.learn.recipe import Recipe
 from nodes.learn.source import Batch, Source
+from nodes.learn.step import Ledger, Step, Sums
+from nodes.learn.trouble import is_out_of_memory, no_number, out_of_memory
+
+__all__ = [
+    "Learnt", "Moment", "Objective", "Point", "Score", "Session", "Trial", "cross_entropy", "score", "train",
+]  # fmt: skip
 
 TELL_EVERY_S: Final = 0.5
 TRIAL_BATCH: Final = 256
 BUDGET_WARMUP_STEPS: Final = 20
+SAVE_SHARE: Final = 0.02
+"""Most of the time that checkpoints may take."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +79,9 @@ class Trial:
     features: Tensor
     truth: Tensor
 
-
-Objective = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
-"""What is minimised: a network and a batch to the loss (a scalar) and the logits (batch, classes)."""
-
-
-def cross_entropy(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy between the network's answers and the batch's targets."""
-    logits: Tensor = network(batch.features)
-    return F.cross_entropy(logits, batch.targets), logits
+    def to(self, device: str) -> Trial:
+        """The clips on a device."""
+        return Trial(self.features.to(device), self.truth.to(device))
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Session:
         save_every_s: seconds between checkpoints.
         budget_s: shorten the training so that it ends in about this time; 0 has no limit. The result then depends on
             the machine's speed.
+        compute: the device and the numbers it computes in.
     """
 
     seed: int = 0
@@ -100,6 +105,7 @@ class Session:
     identity: str = ""
     save_every_s: float = 5.0
     budget_s: float = 0.0
+    compute: Compute = CPU
 
 
 @dataclass(frozen=True)
@@ -127,12 +133,16 @@ def train(
 ) -> Learnt:
     """Train a network by a recipe. An exception of `watch` stops it, after a checkpoint.
 
+    Parameters without a gradient stay as they are. The network comes back on the processor.
+
     Raises:
-        LearnError: the loss is no longer a number; or the recipe needs validation clips and there are none.
+        LearnError: the loss is no longer a number; memory does not suffice; every layer is frozen; or the recipe needs
+            validation clips and there are none.
     """
     if trial is None and (recipe.selection == "best" or recipe.patience):
         raise LearnError("there are no validation clips", "some to choose the best weights by", "Use selection 'last'")
-    return _Training(network, source, trial, recipe, session, watch, objective).run()
+    with switches(session.compute):
+        return _Training(network, source, trial, recipe, session, watch, objective).run()
 
 
 def score(network: nn.Module, trial: Trial) -> Score:
@@ -147,21 +157,6 @@ def score(network: nn.Module, trial: Trial) -> Score:
 def _seed_of(seed: int, step: int) -> int:
     """Seed of torch's generator for one step: torch uses 32 bits, so both numbers are hashed into them."""
     return int(np.random.SeedSequence((seed, 2, step)).generate_state(1)[0])
-
-
-@dataclass
-class _Sums:
-    """Running sums since the last point of the curves."""
-
-    loss: float = 0.0
-    hits: int = 0
-    clips: int = 0
-    steps: int = 0
-
-    def add(self, loss: float, hits: int, clips: int) -> None:
-        self.loss, self.hits, self.clips, self.steps = (
-            self.loss + loss, self.hits + hits, self.clips + clips, self.steps + 1
-        )  # fmt: skip
 
 
 @dataclass
@@ -191,64 +186,86 @@ class _Training:
     ) -> None:
         torch.manual_seed(session.seed)
         prepare(network, recipe)
-        self.network, self.source, self.trial, self.recipe = network, source, trial, recipe
-        self.session, self.watch, self.objective = session, watch, objective
-        self.average, self.optimizer = Average(network, recipe.average), optimizer_of(network, recipe)
+        placed(network, session.compute)
+        self.network, self.source, self.recipe, self.session = network, source, recipe, session
+        self.watch, self.objective, self.compute = watch, objective, session.compute
+        self.trial = trial.to(self.compute.device) if trial else None
+        self.average, self.optimizer = (
+            Average(network, recipe.average), optimizer_of(network, recipe, self.compute)
+        )  # fmt: skip
+        self.ledger = Ledger(self.compute.device)
+        self.learn = Step(network, self.optimizer, recipe, objective, self.compute, self.ledger)
         self.steps = recipe.length(source.steps_per_epoch)
-        self.step, self.sums, self.best = 0, _Sums(), _Best()
+        self.step, self.best = 0, _Best()
         self.curves: list[Point] = []
-        self.spent_s, self.resumed_at = 0.0, 0
+        self.spent_s, self.resumed_at, self.saved_step = 0.0, 0, 0
 
     def run(self) -> Learnt:
         self._take_up()
         self.started_s = self.told_s = self.saved_s = time.monotonic()
-        self.first_step = self.step
-        with ahead(self._batch, self.step, self.session.workers) as batches:
-            while self.step < self.steps and not self._is_stale():
-                self._learn(next(batches))
-                self._after_step()
-        return self._result()
+        self.save_took_s, self.first_step = 0.0, self.step
+        self.network.train()
+        try:
+            with ahead(self._batch, self.step, self.session.workers) as batches:
+                while self.step < self.steps and not self._is_stale():
+                    self._learn(next(batches))
+                    self._after_step()
+            return self._result()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise out_of_memory(self.step + 1, self.saved_step, self.recipe.batch, self.compute) from error
 
     def _batch(self, step: int) -> Batch:
-        return self.source.batch(step, is_calm=step >= (1.0 - self.recipe.calm) * self.steps)
+        """The batch of a step, ready to be fetched by the device."""
+        batch = self.source.batch(step, is_calm=step >= (1.0 - self.recipe.calm) * self.steps)
+        return batch.pinned() if self.compute.is_cuda and batch.features.device.type == "cpu" else batch
 
     def _learn(self, batch: Batch) -> None:
         """One step of the optimizer."""
         torch.manual_seed(_seed_of(self.session.seed, self.step))
-        rate = self.recipe.rate_at(self.step, self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.network.train()
-        loss, logits = self.objective(self.network, batch)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        batch = batch.to(self.compute.device)
+        if self.recipe.augmentation.policy == "sap":
+            random = np.random.default_rng((self.session.seed, 3, self.step))
+            batch = challenged(batch, self.network, self._logits, self.recipe.augmentation, random)
+            self.network.train()
+        self.learn(batch, self.recipe.rate_at(self.step, self.steps))
         self.average.update(self.step)
         self.step += 1
-        self.sums.add(loss.item(), int((logits.argmax(1) == batch.truth).sum()), len(batch.truth))
+
+    def _logits(self, network: nn.Module, batch: Batch) -> Tensor:
+        return self.objective(network, batch)[1]
 
     def _after_step(self) -> None:
         now_s = time.monotonic()
         self._keep_to_budget(now_s)
         every = max(self.steps // self.recipe.evaluations, min(self.source.steps_per_epoch, self.steps))
-        if self.step % every == 0 or self.step >= self.steps:
+        is_due = self.step % every == 0 or self.step >= self.steps
+        is_told = is_due or now_s - self.told_s > TELL_EVERY_S
+        is_saved = now_s - self.saved_s > max(self.session.save_every_s, self.save_took_s / SAVE_SHARE)
+        if is_told or is_saved or not self.compute.is_cuda:
+            self._check()
+        if is_due:
             self._evaluate()
-            self._tell(self.curves[-1])
-        elif now_s - self.told_s > TELL_EVERY_S:
-            self._tell(None)
-        if now_s - self.saved_s > self.session.save_every_s:
+        if is_told:
+            self._tell(self.curves[-1] if is_due else None)
+        if is_saved:
             self._save()
+
+    def _check(self) -> None:
+        """Stop if the loss was no number; on a GPU seldom, as asking waits for all that is queued."""
+        ago = self.ledger.bad_steps_ago()
+        if ago is not None:
+            step = self.step - 1 - ago
+            rate = self.recipe.rate_at(step, self.steps)
+            raise no_number(step + 1, rate, self.recipe, self.compute, self.source.batch(step, is_calm=True))
 
     def _evaluate(self) -> None:
         """Add a point to the curves and remember the weights if they are the best so far."""
-        sums, self.sums = self.sums, _Sums()
-        if not math.isfinite(sums.loss):
-            raise LearnError(
-                f"the loss is {sums.loss} after step {self.step}",
-                "a number",
-                "Lower the learning rate; check the clips",
-            )
+        sums = self.ledger.sums
+        self.ledger.restart()
         found = score(self.average.network, self.trial) if self.trial else None
+        self.network.train()
         if found and self.best.is_beaten_by(found):
             weights = checkpoint.named("", self.average.network) if self.recipe.selection == "best" else {}
             self.best = _Best(found, self.step, weights)
@@ -287,7 +304,7 @@ class _Training:
             raise
 
     def _save(self) -> None:
-        self.saved_s = time.monotonic()
+        self.saved_s = start_s = time.monotonic()
         if self.session.folder is None:
             return
         tensors = checkpoint.named("network.", self.network) | checkpoint.optimizer_tensors(
@@ -301,11 +318,13 @@ class _Training:
             "step": self.step,
             "steps": self.steps,
             "spent_s": self.spent_s + self.saved_s - self.started_s,
-            "sums": asdict(self.sums),
+            "sums": asdict(self.ledger.sums),
+            "scaler": self.learn.state,
             "best": {"score": asdict(self.best.score) if self.best.score else None, "step": self.best.step},
             "curves": [asdict(point) for point in self.curves],
         }
         checkpoint.save(self.session.folder, tensors, facts)
+        self.saved_step, self.save_took_s = self.step, time.monotonic() - start_s
 
     def _take_up(self) -> None:
         """Go on from a checkpoint of the same training, if there is one."""
@@ -318,7 +337,9 @@ class _Training:
             self.average.network.load_state_dict(found.part("average."))
         facts, best = found.facts, found.facts["best"]
         self.step, self.steps, self.spent_s = facts["step"], facts["steps"], facts["spent_s"]
-        self.sums, self.resumed_at = _Sums(**facts["sums"]), self.step
+        self.ledger.restart(Sums(**facts["sums"]))
+        self.learn.restore(facts["scaler"])
+        self.saved_step = self.resumed_at = self.step
         self.best = _Best(Score(**best["score"]) if best["score"] else None, best["step"], found.part("best."))
         self.curves = [Point(**point) for point in facts["curves"]]
 
@@ -328,6 +349,6 @@ class _Training:
             network.load_state_dict(self.best.weights)
         is_best = bool(self.best.weights)
         final = self.best.score if is_best or not self.trial else score(network, self.trial)
-        network.eval()
+        brought_back(network.eval())
         chosen = self.best.step if is_best else self.step
         return Learnt(network, final, chosen, self.step, tuple(self.curves), self.resumed_at)

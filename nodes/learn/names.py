@@ -5,10 +5,16 @@ Tests keep them equal to the models of the zoo, the recipes and the augmentation
 
 from typing import Literal
 
-RecipeName = Literal["modern", "s0", "s1", "s1_cnn1", "s1_cnn2", "s1_ds_cnn", "s1_res"]
-AugmentationName = Literal["none", "paper", "modern"]
-Optimizer = Literal["sgd", "adam", "adamw"]
+RecipeName = Literal[
+    "modern", "s0", "s1", "s1_cnn1", "s1_cnn2", "s1_ds_cnn", "s1_res", "s2", "s3", "s4", "s4_ds_kws"
+]  # fmt: skip
+AugmentationName = Literal["none", "paper", "modern", "pitch", "s2", "s2_cutmix", "s2_specaugment"]
+Optimizer = Literal["sgd", "adam", "adamw", "adadelta"]
 Selection = Literal["best", "last"]
+Balance = Literal["none", "repeat", "weights"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
+Compile = Literal["auto", "on", "off"]
 
 ModelName = Literal[
     "tc_resnet8",

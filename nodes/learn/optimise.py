@@ -9,39 +9,57 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from nodes.learn.compute import CPU, Compute
+from nodes.learn.errors import LearnError
 from nodes.learn.recipe import Recipe
 
 Norm = nn.modules.batchnorm._BatchNorm
 Groups = list[dict[str, Any]]
 
 
-def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer; weight decay touches kernels only, never norms and offsets."""
-    kernels = [value for value in network.parameters() if value.ndim > 1]
-    others = [value for value in network.parameters() if value.ndim <= 1]
+def optimizer_of(network: nn.Module, recipe: Recipe, compute: Compute = CPU) -> torch.optim.Optimizer:
+    """The recipe's optimizer for all that may learn; weight decay touches kernels only, never norms and offsets.
+
+    On CUDA the learning rate is a tensor, so that a recorded step can be given another one.
+
+    Raises:
+        LearnError: every parameter is frozen.
+    """
+    learnt = [value for value in network.parameters() if value.requires_grad]
+    if not learnt:
+        raise LearnError("every layer is frozen", "at least one that may learn", "Freeze fewer layers")
     groups: Groups = [
-        {"params": kernels, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [value for value in learnt if value.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [value for value in learnt if value.ndim <= 1], "weight_decay": 0.0},
     ]
-    return _OPTIMIZERS[recipe.optimizer](groups, recipe)
+    rate = torch.tensor(recipe.rates[0], device=compute.device) if compute.is_cuda else recipe.rates[0]
+    return _OPTIMIZERS[recipe.optimizer](groups, recipe, rate, compute.is_cuda)
 
 
-def _sgd(groups: Groups, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=recipe.rates[0], momentum=recipe.momentum, nesterov=recipe.nesterov)
+def _sgd(groups: Groups, recipe: Recipe, rate: float | Tensor, is_cuda: bool) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=is_cuda or None
+    )  # fmt: skip
 
 
-def _adam(groups: Groups, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=recipe.rates[0], fused=True)
+def _adam(groups: Groups, _recipe: Recipe, rate: float | Tensor, is_cuda: bool) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=rate, fused=True, capturable=is_cuda)
 
 
-def _adamw(groups: Groups, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=recipe.rates[0], fused=True)
+def _adamw(groups: Groups, _recipe: Recipe, rate: float | Tensor, is_cuda: bool) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=is_cuda)
 
 
-_OPTIMIZERS: Final[Mapping[str, Callable[[Groups, Recipe], torch.optim.Optimizer]]] = {
+def _adadelta(groups: Groups, _recipe: Recipe, rate: float | Tensor, is_cuda: bool) -> torch.optim.Optimizer:
+    """With the constants of Keras, which S2's repository trains with."""
+    return torch.optim.Adadelta(groups, lr=rate, rho=0.95, eps=1e-7, foreach=True, capturable=is_cuda)
+
+
+_OPTIMIZERS: Final[Mapping[str, Callable[[Groups, Recipe, float | Tensor, bool], torch.optim.Optimizer]]] = {
     "sgd": _sgd,
     "adam": _adam,
     "adamw": _adamw,
+    "adadelta": _adadelta,
 }
 
 

@@ -2,19 +2,24 @@
 
 The first cepstral coefficients vary tens of times more than the last, so one learning rate does not suit them all.
 During training features are multiplied by a scale; afterwards the scale goes into the first kernel, exactly. No mean is
-taken away: a mean could not go into a kernel at the zero-padded edges.
+taken away: a mean could not go into a kernel at the zero-padded edges. A network in which the scale cannot go into one
+kernel (a norm or a picture comes first, or a shortcut passes the kernel by) learns from plain features.
 """
 
 from __future__ import annotations
+
+import copy
 
 import torch
 from torch import Tensor, nn
 
 from nodes.zoo.network import Network
 
+TRIED_CLIPS = 4
+
 
 class Scaled(nn.Module):
-    """A network that sees its features (batch, coefficients, frames) times `scale`."""
+    """A network that sees its features (batch, *shape) times `scale`."""
 
     scale: Tensor
 
@@ -33,8 +38,6 @@ class Scaled(nn.Module):
 def folded(trained: nn.Module) -> Network:
     """The network inside, doing to plain features what it did to scaled ones; a network without scale comes back.
 
-    The first kernel (out, in, ...) takes the scale.
-
     Raises:
         TypeError: there is no zoo network inside.
     """
@@ -43,21 +46,64 @@ def folded(trained: nn.Module) -> Network:
         raise TypeError(f"{type(network).__name__} is no network of the zoo. Expected: one made by build().")
     if isinstance(trained, Scaled):
         kernel = first_kernel(network)
-        kernel *= trained.scale if kernel.ndim == 3 else trained.scale.mean()
+        kernel *= _factor(network, trained.scale)
     return network
 
 
+@torch.no_grad()
+def unfolded(network: Network, scale: Tensor) -> Scaled:
+    """A trained network that does to scaled features what it did to plain ones: the opposite of `folded`, in place."""
+    kernel = first_kernel(network)
+    kernel /= _factor(network, scale)
+    return Scaled(network, scale)
+
+
 def scale_of(network: nn.Module, features: Tensor) -> Tensor:
-    """One over the spread of features (clips, coefficients, frames).
+    """One over the spread of features (clips, *shape), or ones where the network could not be `folded` again.
 
     Per coefficient (coefficients, 1) where these are the channels of the first convolution; elsewhere one number
     (1, 1), as a kernel that slides over coefficients cannot treat them differently.
     """
-    is_temporal = first_kernel(network).ndim == 3
+    first = _first_layer(network)
+    is_temporal = isinstance(first, nn.Conv1d) and features.shape[1] == first.in_channels
     spread = features.std(dim=(0, 2), correction=0)[:, None] if is_temporal else features.std().view(1, 1)
-    return 1.0 / spread.clamp(min=1e-3 * float(spread.max()) + 1e-12)
+    scale = 1.0 / spread.clamp(min=1e-3 * float(spread.max()) + 1e-12)
+    return scale if _folds(network, scale, features[:TRIED_CLIPS]) else torch.ones_like(scale)
 
 
 def first_kernel(network: nn.Module) -> Tensor:
     """The kernel that the features meet first."""
-    return next(module.weight for module in network.modules() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear))
+    first = _first_layer(network)
+    kernel = getattr(first, "weight_ih", None)
+    kernel = first.weight if kernel is None else kernel
+    assert isinstance(kernel, Tensor)
+    return kernel
+
+
+def _first_layer(network: nn.Module) -> nn.Module:
+    """The layer with weights that the features meet first."""
+    return next(module for module in network.modules() if any(True for _ in module.parameters(recurse=False)))
+
+
+def _factor(network: nn.Module, scale: Tensor) -> Tensor:
+    """What to multiply the first kernel (out, in / groups, ...) by."""
+    first = _first_layer(network)
+    if scale.numel() == 1 or not isinstance(first, nn.Conv1d):
+        return scale.mean()
+    per_group = scale.view(first.groups, 1, -1, 1)  # every group of channels reads coefficients of its own
+    return per_group.expand(-1, first.out_channels // first.groups, -1, -1).flatten(0, 1)
+
+
+@torch.no_grad()
+def _folds(network: nn.Module, scale: Tensor, examples: Tensor) -> bool:
+    """Whether a network whose first kernel takes the scale does to these clips what it did to scaled ones."""
+    if first_kernel(network).ndim < 2:
+        return False
+    trial = copy.deepcopy(network).eval()
+    for norm in (module for module in trial.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)):
+        assert norm.running_mean is not None  # a fresh norm does nothing; one in front of the kernel must show
+        norm.running_mean.fill_(0.5)
+    wanted = trial(examples * scale)
+    kernel = first_kernel(trial)
+    kernel *= _factor(trial, scale)
+    return torch.allclose(trial(examples), wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from nodes.learn.augmentation import AUGMENTATIONS, Augmentation
-from nodes.learn.names import Optimizer, RecipeName, Selection
+from nodes.learn.names import Balance, Optimizer, RecipeName, Selection
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Recipe:
     weight_decay: float = 0.0
     """Of kernels only. L2 in the loss for sgd and adam, decoupled for adamw (Loshchilov and Hutter 2019)."""
     label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    """Largest norm of all gradients together; longer ones are shortened (Pascanu et al. 2013). 0 leaves them."""
     average: float = 0.0
     """Decay per step of a running mean of the weights, which is what the model becomes; 0 keeps the weights."""
     norm_decay: float = 0.9
@@ -47,6 +49,9 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     calm: float = 0.0
     """Share at the end of the training without mixup."""
+    balance: Balance = "none"
+    """Classes with fewer clips: shown again until all are as large as the largest (`repeat`), or their clips count more
+    in the loss (`weights`)."""
     selection: Selection = "best"
     """Keep the weights with the best validation accuracy of all evaluations, or the last ones."""
     evaluations: int = 40
@@ -69,6 +74,13 @@ class Recipe:
 
 
 _PAPER = AUGMENTATIONS["paper"]
+_BONSEYES = Recipe(
+    optimizer="adam",
+    steps=40_000,
+    rates=(5e-3, 1.5e-3, 4.5e-4, 1.35e-4),
+    cuts=(0.25, 0.5, 0.75),
+    evaluations=80,
+)
 
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
@@ -86,13 +98,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
             augmentation=AUGMENTATIONS["modern"],
             calm=0.1,
         ),
-        "s0": Recipe(
-            optimizer="adam",
-            steps=40_000,
-            rates=(5e-3, 1.5e-3, 4.5e-4, 1.35e-4),
-            cuts=(0.25, 0.5, 0.75),
-            evaluations=80,
-        ),
+        "s0": _BONSEYES,
         "s1": Recipe(
             optimizer="sgd",
             steps=30_000,
@@ -142,7 +148,32 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
             augmentation=_PAPER,
             evaluations=18,
         ),
+        "s2": Recipe(
+            optimizer="adadelta",
+            batch=32,
+            epochs=40,
+            rates=(1e-3,),
+            dropout=0.25,
+            augmentation=AUGMENTATIONS["s2"],
+            balance="repeat",
+        ),
+        "s3": Recipe(
+            optimizer="adam",
+            batch=32,
+            epochs=60,
+            rates=(1e-3,),
+            cosine=True,
+            warmup=0.05,
+            clip_norm=1.0,
+            augmentation=AUGMENTATIONS["pitch"],
+        ),
+        "s4": _BONSEYES,
+        "s4_ds_kws": replace(_BONSEYES, steps=300_000, evaluations=300),
     }
 )
-"""By name. s0: the seed CNN and DS_CNN of S0 and S4. s1 and s1_*: S1 and its repository, scored every 500 steps there;
-a training of another length keeps the proportions of its schedule."""
+"""By name; a training of another length keeps the proportions of its schedule.
+
+s0 and s4: the CNN and DS_CNN of S0 and S4. s4_ds_kws: ds_kws1, 3 and 9; how the rates are spread over their 300,000
+iterations is not printed (slip 13), we stretch s0's. s1 and s1_*: S1 and its repository, scored every 500 steps there.
+s2: phase 1 of S2 (section 3.2, table 2: rates, epochs, dropout and units differ by data set; phase 2 is fine_tune).
+s3: the paper prints the pitch changes alone (slip 41); optimizer, rates, batch, length and clipping are ours."""

@@ -1,11 +1,12 @@
-"""Features of changed waveforms: the front end with a tempo, a vocal tract and masks of its own for every batch.
+"""Features of changed waveforms: the front end with tempos, voices and masks of its own for every batch.
 
-Tempo comes from the distance between frames and the vocal tract from the mel bands, so neither needs resampling: that
+Tempo comes from the distance between frames, vocal tract and pitch from the mel bands, so none needs resampling: that
 makes full augmentation cost little more than the features themselves. Without changes the numbers are the front end's.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 from nodes.dsp.mel import band_products, dct_matrix, hann
 from nodes.dsp.parameters import FrontEnd
 from nodes.learn.augmentation import Augmentation
+from nodes.learn.mask import masked
 
 Floats = NDArray[np.float32]
 Bands = list[tuple[slice, Tensor]]
@@ -24,7 +26,7 @@ Bands = list[tuple[slice, Tensor]]
 WARPS: Final = 21
 """Vocal tracts to choose from."""
 BLOCK_CLIPS: Final = 5
-"""Clips that share one vocal tract: their frames stay in a core's cache."""
+"""Clips that share one voice (vocal tract and pitch): their frames stay in a core's cache."""
 
 
 class Renderer:
@@ -37,7 +39,8 @@ class Renderer:
         self._window = np.zeros(front_end.fft_samples, np.float32)
         self._window[: front_end.window_samples] = hann(front_end.window_samples)
         self._dct = torch.tensor(dct_matrix(front_end).T.copy(), dtype=torch.float32) if front_end.n_mfcc else None
-        self._tracts = [_bands(front_end, warp) for warp in _warps(augmentation.vocal_tract)]
+        voices = product(_warps(augmentation.vocal_tract), _pitches(augmentation.pitch_semitones))
+        self._voices = [_bands(front_end, warp, pitch) for warp, pitch in voices]
 
     @property
     def margin(self) -> int:
@@ -46,13 +49,13 @@ class Renderer:
 
     @torch.no_grad()
     def render(self, buffer: Floats, random: np.random.Generator) -> Tensor:
-        """Features of a batch, each clip with its own tempo and masks, each block of clips with its own vocal tract."""
+        """Features of a batch, each clip with its own tempo and masks, each block of clips with its own voice."""
         starts = self._starts(len(buffer), random)
-        tracts = random.integers(0, len(self._tracts), -(-len(buffer) // BLOCK_CLIPS))
+        voices = random.integers(0, len(self._voices), -(-len(buffer) // BLOCK_CLIPS))
         padded = self._padded(buffer)
         parts = [
-            self._logs(padded[first : first + BLOCK_CLIPS], starts[first : first + BLOCK_CLIPS], self._tracts[tract])
-            for first, tract in zip(range(0, len(buffer), BLOCK_CLIPS), tracts.tolist(), strict=True)
+            self._logs(padded[first : first + BLOCK_CLIPS], starts[first : first + BLOCK_CLIPS], self._voices[voice])
+            for first, voice in zip(range(0, len(buffer), BLOCK_CLIPS), voices.tolist(), strict=True)
         ]
         logs = masked(torch.cat(parts), self.augmentation, random)
         return self._arranged(logs if self._dct is None else logs @ self._dct)
@@ -105,29 +108,15 @@ class Renderer:
         return rows[:, : patches * size].reshape(len(rows), patches, size, -1).transpose(2, 3).contiguous()
 
 
-def masked(logs: Tensor, augmentation: Augmentation, random: np.random.Generator) -> Tensor:
-    """Replace random stretches of frames and bands of maps (batch, frames, bands) by each map's mean (SpecAugment)."""
-    if not augmentation.time_masks and not augmentation.band_masks:
-        return logs
-    clips, frames, bands = logs.shape
-    hidden_frames = _stretches(clips, frames, augmentation.time_masks, augmentation.time_mask, random)
-    hidden_bands = _stretches(clips, bands, augmentation.band_masks, augmentation.band_mask, random)
-    hidden = torch.from_numpy(hidden_frames)[:, :, None] | torch.from_numpy(hidden_bands)[:, None, :]
-    return torch.where(hidden, logs.mean(dim=(1, 2), keepdim=True), logs)
-
-
-def _stretches(clips: int, size: int, count: int, widest: float, random: np.random.Generator) -> NDArray[np.bool_]:
-    """Which of `size` places (clips, size) lie in one of `count` stretches of at most `widest` * size places."""
-    widths = random.uniform(0.0, widest * size, (clips, count, 1))
-    starts = random.random((clips, count, 1)) * (size - widths)
-    places = np.arange(size) + 0.5
-    hidden: NDArray[np.bool_] = np.any((places >= starts) & (places < starts + widths), axis=1)
-    return hidden
-
-
 def _warps(reach: float) -> NDArray[np.float64]:
     return np.linspace(1.0 - reach, 1.0 + reach, WARPS) if reach else np.ones(1)
 
 
-def _bands(front_end: FrontEnd, warp: float) -> Bands:
-    return [(product.source, torch.from_numpy(product.weights)) for product in band_products(front_end, warp)]
+def _pitches(semitones: tuple[float, ...]) -> NDArray[np.float64]:
+    """Factors on every frequency."""
+    factors: NDArray[np.float64] = 2.0 ** (np.array(semitones or (0.0,)) / 12.0)
+    return factors
+
+
+def _bands(front_end: FrontEnd, warp: float, pitch: float) -> Bands:
+    return [(part.source, torch.from_numpy(part.weights)) for part in band_products(front_end, warp, pitch)]
