@@ -9,6 +9,7 @@ import typer
 
 from engine.errors import OssicleError
 from nodes.zoo import Description, Entry, Printed, ZooError, architecture, describe, find, models
+from nodes.zoo.printed import Figure, figures
 
 Row = dict[str, Any]
 
@@ -16,12 +17,15 @@ Row = dict[str, Any]
 def command(
     name: Annotated[str, typer.Argument(help="Show this model layer by layer.", show_default=False)] = "",
     width: Annotated[float, typer.Option(help="Width multiplier of the model NAME.")] = 1.0,
-    input_shape: Annotated[str, typer.Option("--input", help="COEFFICIENTSxFRAMES, default the paper's.")] = "",
+    input_shape: Annotated[
+        str, typer.Option("--input", help="COEFFICIENTSxFRAMES or PATCHESxBANDSxFRAMES, default the paper's.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document for a program to read.")] = False,
 ) -> None:
-    """List the networks with parameters, operations and bytes.
+    """List the networks with parameters, operations, bytes and memory for activations (buffers).
 
     Operations are given as they are (2 x multiply-adds) and as the paper prints them, with its counting rule named.
+    Buffers hold 8-bit activations: two used in turn where every layer reads the one before, else what lives at once.
 
     Examples: ossicle models --json; ossicle models tc_resnet8 --width 1.5; ossicle models kws9 --input 40x44
     """
@@ -36,10 +40,10 @@ def command(
         typer.echo(layer_table(rows[0]) if name else model_table(rows))
 
 
-def all_rows(shape: tuple[int, int] | None = None) -> Iterator[Row]:
-    """One row per model and printed width, at the paper's input or at (coefficients, frames) where that is enough."""
+def all_rows(shape: tuple[int, ...] | None = None) -> Iterator[Row]:
+    """One row per model and printed width, at the paper's input or at `shape` where the model takes that."""
     for entry in models().values():
-        for width in entry.printed:
+        for width in entry.printed or (1.0,):
             try:
                 yield row(entry, width, shape or entry.input_shape)
             except ZooError:
@@ -47,7 +51,7 @@ def all_rows(shape: tuple[int, int] | None = None) -> Iterator[Row]:
                     raise
 
 
-def one_row(name: str, width: float = 1.0, shape: tuple[int, int] | None = None) -> Row:
+def one_row(name: str, width: float = 1.0, shape: tuple[int, ...] | None = None) -> Row:
     """The row of one model, with its block strings and per-layer table.
 
     Raises:
@@ -59,8 +63,8 @@ def one_row(name: str, width: float = 1.0, shape: tuple[int, int] | None = None)
     return {**row(entry, width, shape or entry.input_shape), "blocks": made["blocks"], "layers": layers}
 
 
-def row(entry: Entry, width: float, shape: tuple[int, int]) -> Row:
-    """What the list says about one model at one width and input (coefficients, frames)."""
+def row(entry: Entry, width: float, shape: tuple[int, ...]) -> Row:
+    """What the list says about one model at one width and input shape."""
     found = describe(architecture(entry.name, width=width, input_shape=shape, classes=entry.classes))
     printed = entry.printed.get(width) if shape == entry.input_shape else None
     return {
@@ -74,13 +78,19 @@ def row(entry: Entry, width: float, shape: tuple[int, int]) -> Row:
         "params_trainable": found.params_trainable,
         "flops": {"true": found.flops["true"], **_printed_flops(printed, found), "by_rule": dict(found.flops)},
         "bytes": found.bytes,
+        "buffer_bytes": dict(found.buffer_bytes),
         "printed": printed and _other_prints(printed, found),
+        "figures": [_figure(figure) for figure in figures(entry, width)] if printed else [],
     }
+
+
+def _figure(figure: Figure) -> Row:
+    return {**asdict(figure), "agrees": figure.agrees}
 
 
 def _printed_flops(printed: Printed | None, found: Description) -> Row:
     """The paper's operations, the rule it counts by, and what that rule gives here."""
-    if printed is None:
+    if printed is None or printed.flops is None:
         return {"printed": None, "rule": None, "computed": None}
     return {"printed": printed.flops, "rule": printed.rule, "computed": found.flops[printed.rule]}
 
@@ -88,21 +98,36 @@ def _printed_flops(printed: Printed | None, found: Description) -> Row:
 def _other_prints(printed: Printed, found: Description) -> Row:
     size = {} if printed.size_kb is None else {"kilobytes": printed.size_kb, "file_bytes_computed": found.file_bytes_s4}
     quoted = {"params": printed.params or None, "accuracy_percent": printed.accuracy_percent, "note": printed.note}
-    return {**quoted, **size}
+    buffer = {"buffer_bytes": printed.buffer_bytes} if printed.buffer_bytes else {}
+    return {**quoted, "slips": list(printed.slips), **size, **buffer}
 
 
-def _shape(text: str) -> tuple[int, int] | None:
+def _shape(text: str) -> tuple[int, ...] | None:
     if not text:
         return None
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise ZooError(f"The input is '{text}'.", "COEFFICIENTSxFRAMES", "Write it as 40x98.")
-    return int(parts[0]), int(parts[1])
+    if len(parts) not in (2, 3) or not all(part.isdecimal() for part in parts):
+        raise ZooError(
+            f"The input is '{text}'.", "COEFFICIENTSxFRAMES or PATCHESxBANDSxFRAMES", "Write it as 40x98 or 4x64x96."
+        )
+    return tuple(int(part) for part in parts)
 
 
 def model_table(rows: Sequence[Row]) -> str:
     """The list as aligned text."""
-    head = ("model", "width", "input", "classes", "params", "FLOPs true", "FLOPs printed", "rule", "computed", "bytes")
+    head = (
+        "model",
+        "width",
+        "input",
+        "classes",
+        "params",
+        "FLOPs true",
+        "FLOPs printed",
+        "rule",
+        "computed",
+        "bytes",
+        "buffers",
+    )
     return _aligned([head, *(_cells(row) for row in rows)])
 
 
@@ -122,7 +147,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     flops = row["flops"]
     printed = (_mega(flops["printed"], 1), flops["rule"] or "", _mega(flops["computed"], 2))
     size = (f"{row['width']:g}", _by(row["input_shape"]), str(row["classes"]), f"{row['params']:,}")
-    return (row["name"], *size, _mega(flops["true"], 2), *printed, f"{row['bytes']:,}")
+    buffer = row["buffer_bytes"].get("s3", row["buffer_bytes"]["live"])
+    return (row["name"], *size, _mega(flops["true"], 2), *printed, f"{row['bytes']:,}", f"{buffer:,}")
 
 
 def _mega(value: float | None, digits: int) -> str:

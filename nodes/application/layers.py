@@ -63,7 +63,7 @@ def map_layers(model: onnx.ModelProto) -> LayerMap:
     writers = {tensor: node for node in graph.node for tensor in node.output}
     initializers = {tensor.name for tensor in graph.initializer}
     weights = {node.name: _layer_of_weight(node, writers, initializers) for node in graph.node}
-    named = {node.name: weights[node.name] or _own_name(node) for node in graph.node if _stands_alone(node)}
+    named = {node.name: weights[node.name] or _own_name(node) for node in graph.node if _stands_alone(node, weights)}
     order: list[str] = []
     tensors: dict[str, str] = {}
     nodes: dict[str, str] = {}
@@ -81,8 +81,9 @@ def map_layers(model: onnx.ModelProto) -> LayerMap:
     return LayerMap(tuple(order), operators, nodes, tensors, read)
 
 
-def _stands_alone(node: onnx.NodeProto) -> bool:
-    return node.op_type not in _FOLLOWING
+def _stands_alone(node: onnx.NodeProto, names: Iterable[str]) -> bool:
+    """Whether a node is a layer of its own and not a part of another, as `conv1.silu` is of `conv1`."""
+    return node.op_type not in _FOLLOWING and node.name.rpartition(".")[0] not in names
 
 
 def _own_name(node: onnx.NodeProto) -> str:

@@ -42,4 +42,5 @@ ModelName = Literal[
     "ds_cnn_l",
     "cnn_1",
     "cnn_2",
+    "bc_resnet",
 ]

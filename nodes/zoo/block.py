@@ -5,22 +5,35 @@ A block string is a kind followed by options, joined by ``_``; every option is o
 ====== ============================================= ===========================================
 kind   what it stands for                            options (default)
 ====== ============================================= ===========================================
-conv   convolution, norm, activation                 k kernel, s stride (1), p padding (same),
-                                                     c channels, n norm (bn), a activation (relu),
-                                                     b bias (0)
+conv   convolution, norm, activation                 k kernel, s stride (1), d dilation (1),
+                                                     p padding (same), c channels, n norm (bn),
+                                                     a activation (relu), b bias (0),
+                                                     f first of norm and activation (norm)
 ds     depthwise k x k, then pointwise 1x1 to c      as conv; norm and activation after both
+sep    the same, norm and activation only at the end as conv
 res    residual pair of TC-ResNet (S1, figure 2)     k, s, p, c
+pair   residual pair of Res8 and Res15: twice        k, c, d dilation (1) of the first, e of the
+       convolution and ReLU, norm between, add, norm second convolution (1), n norm (stats)
+tcs    residual block of MatchboxNet: m times sep,   k, d, c, m repeats (1)
+       a 1x1 shortcut
+bc     broadcasted residual block of BC-ResNet       k (3), s over frequency, d over time, c,
+                                                     r rate of the channel dropout (0.1)
 avg    average pool                                  k, s (k), p (valid)
-max    maximum pool                                  k, s (k), p (valid)
+max    maximum pool                                  k, s (k), p (valid, same, half or odd3)
 gap    average over the whole map                    none
 drop   dropout                                       r rate
+gru    the last state of a gated recurrent unit      c units, n norm of what it reads (none),
+lstm   of a long short-term memory                   b bias (1)
+rnn    of a vanilla recurrent unit with tanh
 fc     dense layer; the last one is the output and   c units (number of classes), n (none),
        takes the number of classes                   a (none), b (0)
 ====== ============================================= ===========================================
 
-Kernel and stride are ``9`` (every axis) or ``4x10`` (height x width of the map). Padding is ``same``
-(TensorFlow's rule, possibly asymmetric), ``valid``, ``half`` (k div 2 on both sides) or ``2x5``.
-Norm is ``bn``, ``beta`` (batch norm with offset but no scale) or ``none``.
+Kernel, stride and dilation are ``9`` (every axis) or ``4x10`` (height x width of the map). Padding is ``same``
+(TensorFlow's rule, possibly asymmetric), ``valid``, ``half`` (k div 2 on both sides) or ``2x5``; ``odd3`` makes a pool
+3x3 with half padding where a side of the map is odd (S3's firmware).
+Norm is ``bn``, ``beta`` (batch norm with offset but no scale), ``stats`` (with neither), ``ssn`` (sub-spectral: a
+batch norm for each of five bands of the first axis) or ``none``; activation is ``relu``, ``silu`` or ``none``.
 Example: ``conv_k4x10_s1x2_phalf_c100``.
 """
 
@@ -30,12 +43,16 @@ from typing import Final, Literal, cast, get_args
 
 from nodes.zoo.errors import ZooError
 
-Kind = Literal["conv", "ds", "res", "avg", "max", "gap", "drop", "fc"]
-Norm = Literal["bn", "beta", "none"]
-Activation = Literal["relu", "none"]
-Padding = Literal["same", "valid", "half"] | tuple[int, ...]
+Kind = Literal[
+    "conv", "ds", "sep", "res", "pair", "tcs", "bc", "avg", "max", "gap", "drop", "gru", "lstm", "rnn", "fc"
+]  # fmt: skip
+Norm = Literal["bn", "beta", "stats", "ssn", "none"]
+Activation = Literal["relu", "silu", "none"]
+Padding = Literal["same", "valid", "half", "odd3"] | tuple[int, ...]
+First = Literal["norm", "act"]
 
 KINDS: Final = get_args(Kind)
+RECURRENT: Final[tuple[Kind, ...]] = ("gru", "lstm", "rnn")
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,11 @@ class Block:
     activation: Activation = "relu"
     bias: bool = False
     rate: float = 0.0
+    dilation: tuple[int, ...] = (1,)
+    dilation_second: tuple[int, ...] = (1,)
+    repeats: int = 1
+    first: First = "norm"
+    """What comes first after the convolution, norm or activation."""
 
 
 def decode(text: str) -> Block:
@@ -64,7 +86,7 @@ def decode(text: str) -> Block:
     if kind not in KINDS:
         raise _problem(text, f"the kind '{kind}' is unknown", f"one of {', '.join(KINDS)}")
     values = dict(_option(text, option) for option in options)
-    missing = [name for name in _NEEDED[cast(Kind, kind)] if name not in values]
+    missing = [name for name in _NEEDED.get(cast(Kind, kind), ()) if name not in values]
     if missing:
         raise _problem(text, f"{missing[0]} is missing", f"the option '{_LETTER[missing[0]]}'")
     defaults = _defaults(cast(Kind, kind), values)
@@ -75,7 +97,7 @@ def encode(block: Block) -> str:
     """Write a block as its shortest string; ``decode(encode(block)) == block``."""
     given = {field.name: getattr(block, field.name) for field in fields(Block)}
     kind = given.pop("kind")
-    needed = {name: given[name] for name in _NEEDED[block.kind]}
+    needed = {name: given[name] for name in _NEEDED.get(block.kind, ())}
     default = {field.name: field.default for field in fields(Block)} | _defaults(block.kind, needed)
     parts = [
         letter + _text(given[name])
@@ -93,7 +115,7 @@ def _size(text: str) -> tuple[int, ...]:
 
 
 def _padding(text: str) -> object:
-    if text in ("same", "valid", "half"):
+    if text in ("same", "valid", "half", "odd3"):
         return text
     pads = tuple(int(part) for part in text.split("x"))
     if not 1 <= len(pads) <= 2 or min(pads) < 0:
@@ -120,30 +142,38 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], object]:
 _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "k": ("kernel", _size),
     "s": ("stride", _size),
+    "d": ("dilation", _size),
+    "e": ("dilation_second", _size),
     "p": ("padding", _padding),
     "c": ("channels", _count),
+    "m": ("repeats", _count),
     "n": ("norm", _one_of(get_args(Norm))),
     "a": ("activation", _one_of(get_args(Activation))),
+    "f": ("first", _one_of(get_args(First))),
     "b": ("bias", lambda text: bool(("0", "1").index(text))),
     "r": ("rate", _rate),
 }
 _LETTER: Final = {name: letter for letter, (name, _) in _OPTIONS.items()}
+_SIZED: Final = ("kernel", "channels")
 _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "conv": ("kernel", "channels"),
-    "ds": ("kernel", "channels"),
-    "res": ("kernel", "channels"),
-    "avg": ("kernel",),
-    "max": ("kernel",),
-    "gap": (),
+    **dict.fromkeys(("conv", "ds", "sep", "res", "pair", "tcs"), _SIZED),
+    **dict.fromkeys(("bc", *RECURRENT), ("channels",)),
+    **dict.fromkeys(("avg", "max"), ("kernel",)),
     "drop": ("rate",),
-    "fc": (),
+}
+_DEFAULTS: Final[Mapping[Kind, Mapping[str, object]]] = {
+    **dict.fromkeys(("avg", "max"), {"padding": "valid"}),
+    **dict.fromkeys(RECURRENT, {"norm": "none", "activation": "none", "bias": True}),
+    "pair": {"norm": "stats"},
+    "bc": {"kernel": (3,), "padding": "half", "rate": 0.1},
+    "fc": {"norm": "none", "activation": "none"},
 }
 
 
 def _defaults(kind: Kind, values: Mapping[str, object]) -> dict[str, object]:
-    if kind in ("avg", "max"):
-        return {"padding": "valid", "stride": values["kernel"]}
-    return {"norm": "none", "activation": "none"} if kind == "fc" else {}
+    """Defaults of a kind where they differ from the fields' own; a pool's stride is its kernel."""
+    stride = {"stride": values["kernel"]} if kind in ("avg", "max") else {}
+    return {**_DEFAULTS.get(kind, {}), **stride}
 
 
 def _option(text: str, option: str) -> tuple[str, object]:

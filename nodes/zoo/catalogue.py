@@ -8,24 +8,33 @@ from typing import Literal
 from nodes.zoo.errors import ZooError
 from nodes.zoo.plan import Architecture, View
 
-Rule = Literal["true", "kws", "kws-ds", "tf"]
-Blocks = Callable[[float, tuple[int, int]], list[str]]
+Rule = Literal["true", "tf", "kws", "kws-ds", "s3", "s3-table-3", "kim"]
+Blocks = Callable[[float, tuple[int, ...]], list[str]]
+"""From width and input shape to block strings."""
 
 
 @dataclass(frozen=True)
 class Printed:
     """What a paper prints about one model: words and rounding as there."""
 
-    flops: float
-    """Floating-point operations, as printed (3.0e6 for "3.0M")."""
-    rule: Rule
+    flops: float | None = None
+    """Floating-point operations, as printed (3.0e6 for "3.0M"); None where the paper gives none."""
+    rule: Rule = "true"
     """The counting convention that reproduces the print."""
     params: str = ""
     """As printed, "66K"; empty where the paper gives none."""
+    params_rule: Literal["all", "trainable"] = "all"
+    """Whether the moving statistics of norms are among them."""
     size_kb: float | None = None
     """File size in units of 1000 bytes (S0, S4)."""
     accuracy_percent: float | None = None
     note: str = ""
+    flops_unit: float = 1e5
+    """One step of the last digit of `flops`."""
+    buffer_bytes: str = ""
+    """Memory for activations, as printed: "34.3k" (S3)."""
+    slips: tuple[int, ...] = ()
+    """Numbers of the papers' known slips (rows of the project's list) that concern these figures."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,8 @@ class Entry:
     about: str
     source: str
     view: View
-    input_shape: tuple[int, int]
-    """(coefficients, frames) in the paper."""
+    input_shape: tuple[int, ...]
+    """(coefficients, frames) in the paper; (patches, bands, frames) of nets that read patches."""
     classes: int
     """Number of classes in the paper."""
     blocks: Blocks = field(repr=False)
@@ -47,9 +56,9 @@ class Entry:
 
 def models() -> Mapping[str, Entry]:
     """Every model of the zoo by name."""
-    from nodes.zoo import bonseyes, ds_cnn, tc_resnet
+    from nodes.zoo import bc_resnet, bonseyes, ds_cnn, tc_resnet
 
-    families = (tc_resnet.ENTRIES, bonseyes.ENTRIES, ds_cnn.ENTRIES)
+    families = (tc_resnet.ENTRIES, bonseyes.ENTRIES, ds_cnn.ENTRIES, bc_resnet.ENTRIES)
     return MappingProxyType({entry.name: entry for family in families for entry in family})
 
 
@@ -64,27 +73,28 @@ def find(name: str) -> Entry:
     return entry
 
 
-def architecture(name: str, *, width: float = 1.0, input_shape: tuple[int, int], classes: int) -> Architecture:
-    """The named model for an input of (coefficients, frames), as JSON-able data.
+def architecture(name: str, *, width: float = 1.0, input_shape: tuple[int, ...], classes: int) -> Architecture:
+    """The named model for an input of (coefficients, frames) or (patches, bands, frames), as JSON-able data.
 
     Every channel count c of the paper becomes int(width * c) (S1 2.2); the blocks may then be edited freely.
 
     Raises:
         ZooError: no such model, a width that leaves a layer without channels, or an input too small for it.
     """
-    from nodes.zoo.plan import plan
+    from nodes.zoo.plan import check_shape, plan
 
     entry = find(name)
     if not 0 < width <= 64:
         raise ZooError(f"The width is {width}.", "a factor above 0, at most 64", "Use 1.0 for the paper's model.")
-    coefficients, frames = (int(size) for size in input_shape)
+    check_shape(entry.view, input_shape)
+    shape = tuple(int(size) for size in input_shape)
     made: Architecture = {
         "name": name,
         "width": float(width),
         "view": entry.view,
-        "input_shape": [coefficients, frames],
+        "input_shape": list(shape),
         "classes": int(classes),
-        "blocks": entry.blocks(width, (coefficients, frames)),
+        "blocks": entry.blocks(width, shape),
     }
     plan(made)
     return made

@@ -2,43 +2,37 @@
 
 Torch's exporter names nodes after its own graph and turns TensorFlow's asymmetric SAME padding into separate Pad nodes;
 here the padding is an attribute of the convolution and every norm is folded into the layer before it, so profilers,
-quantizers and code generators see the layers of the table and nothing else. The same network gives the same bytes.
+quantizers and code generators see the layers of the table and nothing else. What belongs to a layer besides its node is
+named after it: `conv1.relu`, `b1.add.norm`. The same network gives the same bytes.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import onnx
-import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from nodes.zoo.block import RECURRENT
+from nodes.zoo.export_weights import Tensors, is_folded, tensors_of
+from nodes.zoo.layer import Layer
 from nodes.zoo.network import Network
-from nodes.zoo.plan import Layer, Plan, plan
+from nodes.zoo.plan import Plan, plan
 
 INPUT: Final = "features"
 OUTPUT: Final = "logits"
 OPSET: Final = 17
 IR_VERSION: Final = 8
 
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """Kernel and offset of one layer after folding its norm."""
-
-    kernel: Array
-    offset: Array | None
+Nodes = Iterator[onnx.NodeProto]
 
 
 def export_onnx(network: Network, path: Path) -> None:
     """Write the network in inference form to `path`.
 
-    Input `features` float32 (batch, coefficients, frames), output `logits` float32 (batch, classes), free batch.
+    Input `features` float32 (batch, coefficients, frames) or (batch, patches, bands, frames), output `logits` float32
+    (batch, classes), free batch.
     """
     onnx.save(to_onnx(network), str(path))
 
@@ -46,15 +40,19 @@ def export_onnx(network: Network, path: Path) -> None:
 def to_onnx(network: Network) -> onnx.ModelProto:
     """Make the ONNX model of a network in inference form."""
     planned = plan(network.architecture)
-    folded = {layer.name: _fold(network.get_submodule(layer.name)) for layer in planned.layers if _has_weights(layer)}
+    tensors = {layer.name: tensors_of(layer, network.get_submodule(layer.name)) for layer in planned.layers}
     names = _tensor_names(planned)
     graph = helper.make_graph(
-        [*_view(planned), *(node for layer in planned.layers for node in _nodes(layer, names, folded))],
+        [*_view(planned), *(node for layer in planned.layers for node in _nodes(layer, names, tensors[layer.name]))],
         str(network.architecture["name"]),
         [_value(INPUT, planned.input_shape)],
         [_value(OUTPUT, (planned.classes,))],
-        [tensor for name, weights in folded.items() for tensor in _tensors(name, weights)],
-        value_info=[_value(names[layer.name], layer.out_shape) for layer in planned.layers[:-1] if layer.op != "drop"],
+        [numpy_helper.from_array(value, name) for group in tensors.values() for name, value in group.items()],
+        value_info=[
+            _value(names[layer.name], layer.out_shape, _runs(planned, layer))
+            for layer in planned.layers[:-1]
+            if layer.op != "drop"
+        ],
     )
     model = helper.make_model(graph, producer_name="ossicle", opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = IR_VERSION
@@ -62,26 +60,10 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     return model
 
 
-def _has_weights(layer: Layer) -> bool:
-    return layer.op in ("conv", "dense")
-
-
-def _fold(unit: torch.nn.Module) -> _Weights:
-    """Fold norm(w x + b) = w s x + (b - mean) s + offset, s = scale / sqrt(variance + eps), in double precision."""
-    parts = dict(unit.named_children())
-    product = parts["conv"] if "conv" in parts else parts["dense"]
-    kernel, bias = _double(product.weight), None if product.bias is None else _double(product.bias)
-    if "norm" in parts:
-        norm = parts["norm"]
-        scale = _double(norm.weight) / np.sqrt(_double(norm.running_var) + cast(float, norm.eps))
-        bias = ((0.0 if bias is None else bias) - _double(norm.running_mean)) * scale + _double(norm.bias)
-        kernel = kernel * scale.reshape(-1, *[1] * (kernel.ndim - 1))
-    return _Weights(kernel.astype(np.float32), None if bias is None else bias.astype(np.float32))
-
-
-def _double(value: torch.Tensor | torch.nn.Module) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = cast(torch.Tensor, value).detach().cpu().double().numpy()
-    return array
+def _runs(planned: Plan, layer: Layer) -> str:
+    """Name of the first axis: clips, or the patches of all clips."""
+    is_patch = planned.view == "patches" and layer.steps > 1 and layer.op not in RECURRENT
+    return "patches" if is_patch else "batch"
 
 
 def _tensor_names(planned: Plan) -> Mapping[str, str]:
@@ -92,32 +74,59 @@ def _tensor_names(planned: Plan) -> Mapping[str, str]:
     return names | {planned.layers[-1].name: OUTPUT}
 
 
-def _view(planned: Plan) -> Iterator[onnx.NodeProto]:
-    """Nodes that turn (batch, coefficients, frames) into the map of the first layer."""
+def _view(planned: Plan) -> Nodes:
+    """Nodes that turn features into the map of the first layer."""
     if planned.view == "temporal":
+        return
+    if planned.view == "patches":
+        _, bands, frames = planned.input_shape
+        yield from _reshape(INPUT, "view.patches", (-1, 1, bands, frames))
+        yield helper.make_node("Transpose", ["view.patches"], ["view"], "view", perm=[0, 1, 3, 2])
         return
     source = INPUT
     if planned.view == "time_frequency":
         source = "view.transpose"
         yield helper.make_node("Transpose", [INPUT], [source], "view.transpose", perm=[0, 2, 1])
-    axes = numpy_helper.from_array(np.array([1], np.int64))
-    yield helper.make_node("Constant", [], ["view.axes"], "view.axes", value=axes)
+    yield _constant("view.axes", (1,))
     yield helper.make_node("Unsqueeze", [source, "view.axes"], ["view"], "view")
 
 
-def _nodes(layer: Layer, names: Mapping[str, str], folded: Mapping[str, _Weights]) -> Iterator[onnx.NodeProto]:
+def _nodes(layer: Layer, names: Mapping[str, str], tensors: Tensors) -> Nodes:
+    """The layer's own node, what prepares its input, and norm and activation where they are nodes of their own."""
     if layer.op == "drop":
         return
-    last = names[layer.name]
-    made = f"{layer.name}.linear" if layer.relu else last
-    source = names[layer.source]
+    inputs = [names[layer.source], *([names[layer.other]] if layer.op == "add" else [])]
+    end = list(_end(layer))
+    made = [layer.name + suffix for suffix, _ in end]  # `conv1.linear` before `conv1.relu`
+    outputs = [*made, names[layer.name]]
+    yield from _operation(layer, inputs, outputs[0], tensors)
+    for (_, write), source, target in zip(end, outputs, outputs[1:], strict=False):
+        yield from write(layer, source, target)
+
+
+_Write = Callable[[Layer, str, str], Nodes]
+
+
+def _end(layer: Layer) -> Iterator[tuple[str, _Write]]:
+    """What follows the operation: the suffix of the tensor it reads, and how it is written."""
+    steps: list[tuple[str, _Write]] = []
+    if layer.norm != "none" and not is_folded(layer):
+        steps.append((".plain", _banded_norm if layer.norm == "ssn" and len(layer.out_shape) == 3 else _norm))
+    if layer.activation != "none":
+        steps.append((".linear", _ACTIVATIONS[layer.activation]))
+    yield from steps if layer.first == "norm" else reversed(steps)
+
+
+def _operation(layer: Layer, inputs: list[str], output: str, tensors: Tensors) -> Nodes:
+    if layer.op in RECURRENT:
+        yield from _recurrent(layer, inputs[0], output, tensors)
+        return
     if layer.op == "dense" and len(layer.in_shape) > 1:
-        source = f"{layer.name}.flat"
-        yield helper.make_node("Flatten", [names[layer.source]], [source], f"{layer.name}.flatten", axis=1)
-    inputs = [source, *_operands(layer, names, folded)]
-    yield helper.make_node(_operator(layer), inputs, [made], layer.name, **_attributes(layer))
-    if layer.relu:
-        yield helper.make_node("Relu", [made], [last], f"{layer.name}.relu")
+        flat = f"{layer.name}.flat"
+        yield helper.make_node("Flatten", inputs, [flat], f"{layer.name}.flatten", axis=1)
+        inputs = [flat]
+    own = [name for name in (f"{layer.name}.weight", f"{layer.name}.bias") if name in tensors]
+    yield helper.make_node(_operator(layer), [*inputs, *own], [output], layer.name, **_attributes(layer))
 
 
 _OPERATORS: Final = {"conv": "Conv", "dense": "Gemm", "add": "Add", "avg": "AveragePool", "max": "MaxPool"}
@@ -127,36 +136,80 @@ def _operator(layer: Layer) -> str:
     return "GlobalAveragePool" if _is_global(layer) else _OPERATORS[layer.op]
 
 
-def _operands(layer: Layer, names: Mapping[str, str], folded: Mapping[str, _Weights]) -> list[str]:
-    if layer.op == "add":
-        return [names[layer.other]]
-    if not _has_weights(layer):
-        return []
-    offset = [] if folded[layer.name].offset is None else [f"{layer.name}.bias"]
-    return [f"{layer.name}.weight", *offset]
-
-
 def _attributes(layer: Layer) -> dict[str, Any]:
     if layer.op == "dense":
         return {"transB": 1}
     if layer.op == "add" or _is_global(layer):
         return {}
-    window = {"kernel_shape": list(layer.kernel), "strides": list(layer.stride)}
-    if layer.op != "conv":
-        return window
+    window: dict[str, Any] = {"kernel_shape": list(layer.kernel), "strides": list(layer.stride)}
     before, after = zip(*layer.pads, strict=True)
-    return {**window, "pads": [*before, *after], "group": layer.groups}
+    if layer.op == "conv" or any(before) or any(after):
+        window["pads"] = [*before, *after]
+    if max(layer.dilation, default=1) > 1:
+        window["dilations"] = list(layer.dilation)
+    return {**window, "group": layer.groups} if layer.op == "conv" else window
 
 
 def _is_global(layer: Layer) -> bool:
     return layer.op == "avg" and layer.kernel == layer.in_shape[1:]
 
 
-def _tensors(name: str, weights: _Weights) -> Iterator[onnx.TensorProto]:
-    yield numpy_helper.from_array(weights.kernel, f"{name}.weight")
-    if weights.offset is not None:
-        yield numpy_helper.from_array(weights.offset, f"{name}.bias")
+def _relu(layer: Layer, source: str, target: str) -> Nodes:
+    yield helper.make_node("Relu", [source], [target], f"{layer.name}.relu")
 
 
-def _value(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+def _silu(layer: Layer, source: str, target: str) -> Nodes:
+    gate = f"{layer.name}.gate"
+    yield helper.make_node("Sigmoid", [source], [gate], f"{layer.name}.sigmoid")
+    yield helper.make_node("Mul", [source, gate], [target], f"{layer.name}.silu")
+
+
+_ACTIVATIONS: Final[Mapping[str, _Write]] = {"relu": _relu, "silu": _silu}
+
+
+def _norm(layer: Layer, source: str, target: str) -> Nodes:
+    parts = [f"{layer.name}.norm.{part}" for part in ("scale", "offset", "mean", "variance")]
+    yield helper.make_node("BatchNormalization", [source, *parts], [target], f"{layer.name}.norm", epsilon=0.0)
+
+
+def _banded_norm(layer: Layer, source: str, target: str) -> Nodes:
+    """Bands of rows as channels, the norm, and back: the batch stays free, as a size of 0 copies it."""
+    channels, rows, columns = layer.out_shape
+    banded, normed = f"{layer.name}.banded", f"{layer.name}.normed"
+    yield from _reshape(source, banded, (0, channels * layer.bands, rows // layer.bands, columns))
+    yield from _norm(layer, banded, normed)
+    yield from _reshape(normed, target, (0, channels, rows, columns), f"{layer.name}.unbanded")
+
+
+def _recurrent(layer: Layer, source: str, output: str, tensors: Tensors) -> Nodes:
+    """The operator wants (steps, batch, inputs) and gives the last state as (1, batch, units)."""
+    order, stacked = [2, 0, 1], f"{layer.name}.sequence"
+    if len(layer.in_shape) == 1:  # vectors of patches, those of one clip after the other
+        clips = f"{layer.name}.clips"
+        yield from _reshape(source, clips, (-1, layer.steps, layer.in_shape[0]))
+        order, source = [1, 0, 2], clips
+    yield helper.make_node("Transpose", [source], [stacked], f"{layer.name}.transpose", perm=order)
+    state = f"{layer.name}.state"
+    own = [f"{layer.name}.{part}" for part in ("weight", "recurrent", "bias") if f"{layer.name}.{part}" in tensors]
+    kind: dict[str, Any] = {"linear_before_reset": 1} if layer.op == "gru" else {}
+    inputs = [stacked, *own]
+    yield helper.make_node(
+        layer.op.upper(), inputs, ["", state], layer.name, hidden_size=layer.out_shape[0], **kind
+    )  # fmt: skip
+    yield _constant(f"{layer.name}.axes", (0,))
+    yield helper.make_node("Squeeze", [state, f"{layer.name}.axes"], [output], f"{layer.name}.squeeze")
+
+
+def _reshape(source: str, target: str, shape: tuple[int, ...], name: str = "") -> Nodes:
+    name = name or target
+    yield _constant(f"{name}.shape", shape)
+    yield helper.make_node("Reshape", [source, f"{name}.shape"], [target], name)
+
+
+def _constant(name: str, values: tuple[int, ...]) -> onnx.NodeProto:
+    value = numpy_helper.from_array(np.array(values, np.int64))
+    return helper.make_node("Constant", [], [name], name, value=value)
+
+
+def _value(name: str, shape: tuple[int, ...], first: str = "batch") -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [first, *shape])

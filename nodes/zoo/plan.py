@@ -1,17 +1,18 @@
 """From an architecture (data) to its layers with real sizes, without torch: what building and counting both read."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypedDict, cast
 
-from nodes.zoo.block import Block, Kind, Norm, decode
+from nodes.zoo.block import RECURRENT, Block, Kind, decode
 from nodes.zoo.errors import ZooError
+from nodes.zoo.kinds import LAY
+from nodes.zoo.layer import Layer, Place, Size, Stage
 
-View = Literal["temporal", "time_frequency", "frequency_time"]
-Op = Literal["conv", "avg", "max", "drop", "dense", "add"]
-Size = tuple[int, ...]
+__all__ = ["Architecture", "Layer", "Plan", "Size", "Stage", "View", "axes_of", "check_shape", "plan"]
+
+View = Literal["temporal", "time_frequency", "frequency_time", "patches"]
 
 
 class Architecture(TypedDict):
@@ -19,7 +20,8 @@ class Architecture(TypedDict):
 
     `view` says how the feature map (coefficients, frames) is read: `temporal` takes the coefficients as channels of a
     one-dimensional map (S1 2.1); `time_frequency` as a one-channel map of frames x coefficients (S1's two-dimensional
-    nets); `frequency_time` as a one-channel map of coefficients x frames (S0, S4).
+    nets); `frequency_time` as a one-channel map of coefficients x frames (S0, S4). `patches` reads a sequence of maps
+    (patches, bands, frames), each as a one-channel map of frames x bands (S3), joined by a recurrent block.
     """
 
     name: str
@@ -31,44 +33,14 @@ class Architecture(TypedDict):
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One operation at its real size. Shapes are (channels, *map); `source` "" is the network's input."""
-
-    name: str
-    op: Op
-    source: str
-    in_shape: Size
-    out_shape: Size
-    kernel: Size = ()
-    stride: Size = ()
-    pads: tuple[tuple[int, int], ...] = ()
-    groups: int = 1
-    bias: bool = False
-    norm: Norm = "none"
-    relu: bool = False
-    rate: float = 0.0
-    other: str = ""
-    """The second operand of an addition: a layer's name, or "" for the network's input."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The layers of one block."""
-
-    name: str
-    kind: Kind
-    layers: tuple[Layer, ...]
-
-
-@dataclass(frozen=True)
 class Plan:
     """All stages of a network, in order."""
 
     view: View
     input_shape: Size
-    """(coefficients, frames)"""
+    """(coefficients, frames) or (patches, bands, frames)"""
     map_shape: Size
-    """The input as the first layer sees it: (channels, *map)."""
+    """The input as the first layer sees it: (channels, *map); of one patch."""
     classes: int
     stages: tuple[Stage, ...]
 
@@ -77,12 +49,33 @@ class Plan:
         """Every layer of every stage."""
         return tuple(layer for stage in self.stages for layer in stage.layers)
 
+    @property
+    def patches(self) -> int:
+        """Maps per clip: 1 unless the view is patches."""
+        return self.input_shape[0] if self.view == "patches" else 1
 
-VIEWS: Final[Mapping[View, Callable[[int, int], Size]]] = {
-    "temporal": lambda coefficients, frames: (coefficients, frames),
-    "time_frequency": lambda coefficients, frames: (1, frames, coefficients),
-    "frequency_time": lambda coefficients, frames: (1, coefficients, frames),
+    @property
+    def embedding(self) -> str:
+        """The stage whose output is the clip's embedding: before the recurrent block, or before the last dense one."""
+        kinds = [stage.kind for stage in self.stages]
+        head = next((index for index, kind in enumerate(kinds) if kind in RECURRENT), len(kinds) - 1)
+        if self.view != "patches":
+            head = len(kinds) - 1
+        before = [stage for stage in self.stages[:head] if stage.kind != "drop"]
+        return before[-1].name if before else ""
+
+
+VIEWS: Final[Mapping[View, Callable[[Size], Size]]] = {
+    "temporal": lambda shape: shape,
+    "time_frequency": lambda shape: (1, shape[1], shape[0]),
+    "frequency_time": lambda shape: (1, *shape),
+    "patches": lambda shape: (1, shape[2], shape[1]),
 }
+
+
+def axes_of(view: View) -> tuple[str, ...]:
+    """Names of the axes of the features that a view reads."""
+    return ("patches", "bands", "frames") if view == "patches" else ("coefficients", "frames")
 
 
 def plan(architecture: Mapping[str, Any]) -> Plan:
@@ -92,17 +85,35 @@ def plan(architecture: Mapping[str, Any]) -> Plan:
         ZooError: the data are incomplete, a block string is wrong, or the map becomes too small for a kernel.
     """
     checked = _checked(architecture)
-    coefficients, frames = checked["input_shape"]
-    map_shape = VIEWS[checked["view"]](coefficients, frames)
+    shape: Size = tuple(checked["input_shape"])
+    map_shape = VIEWS[checked["view"]](shape)
+    place = Place("", "", map_shape, shape[0] if checked["view"] == "patches" else 0)
     blocks = [decode(text) for text in checked["blocks"]]
     stages: list[Stage] = []
-    shape, source = map_shape, ""
     for name, block in zip(_names(blocks), blocks, strict=True):
-        if name == "fc":
-            block = Block(**{**vars(block), "channels": checked["classes"]})
-        stages.append(Stage(name, block.kind, tuple(_LAYERS[block.kind](name, source, shape, block))))
-        shape, source = stages[-1].layers[-1].out_shape, stages[-1].layers[-1].name
-    return Plan(checked["view"], (coefficients, frames), map_shape, checked["classes"], tuple(stages))
+        made = replace(block, channels=checked["classes"]) if name == "fc" else block
+        stages.append(_stage(replace(place, name=name), made))
+        place = place.after(stages[-1].layers[-1])
+        place = replace(place, patches=0) if block.kind in RECURRENT else place
+    _check_joined(place)
+    return Plan(checked["view"], shape, map_shape, checked["classes"], tuple(stages))
+
+
+def _stage(place: Place, block: Block) -> Stage:
+    """The layers of one block; before the patches are joined each layer runs once for every patch."""
+    layers = tuple(LAY[block.kind](place, block))
+    if place.patches:
+        layers = tuple(replace(layer, steps=place.patches) for layer in layers)
+    return Stage(place.name, block.kind, layers)
+
+
+def _check_joined(place: Place) -> None:
+    if place.patches:
+        raise ZooError(
+            "No recurrent block joins the patches of a clip.",
+            f"one of {', '.join(RECURRENT)} before the last fc",
+            "Add a block such as gru_c20_nbn.",
+        )
 
 
 def _checked(architecture: Mapping[str, Any]) -> Architecture:
@@ -111,14 +122,32 @@ def _checked(architecture: Mapping[str, Any]) -> Architecture:
         raise _bad(f"The architecture has no '{missing[0]}'.", ", ".join(sorted(Architecture.__required_keys__)))
     if architecture["view"] not in VIEWS:
         raise _bad(f"The view is '{architecture['view']}'.", f"one of {', '.join(VIEWS)}")
-    shape, classes, blocks = architecture["input_shape"], architecture["classes"], architecture["blocks"]
-    if not (isinstance(shape, list | tuple) and len(shape) == 2 and all(_positive(size) for size in shape)):
-        raise _bad(f"The input shape is {shape!r}.", "[coefficients, frames], both whole numbers above 0")
+    check_shape(architecture["view"], architecture["input_shape"])
+    classes, blocks = architecture["classes"], architecture["blocks"]
     if not _positive(classes):
         raise _bad(f"The number of classes is {classes!r}.", "a whole number above 0")
     if not blocks or str(blocks[-1]).split("_")[0] != "fc":
         raise _bad(f"The blocks are {blocks!r}.", "a list of block strings that ends with an fc block")
     return cast(Architecture, architecture)
+
+
+def check_shape(view: View, shape: object) -> None:
+    """Refuse an input shape that is not the view's.
+
+    Raises:
+        ZooError: other axes, or sizes that are no whole numbers above 0.
+    """
+    if not (isinstance(shape, list | tuple) and shape and all(_positive(size) for size in shape)):
+        given = list(shape) if isinstance(shape, tuple) else shape
+        raise _bad(f"The input shape is {given!r}.", f"[{', '.join(axes_of(view))}], whole numbers above 0")
+    if len(shape) != len(axes_of(view)):
+        raise ZooError(
+            f"The input shape is {list(shape)!r}.",
+            " x ".join(axes_of(view)),
+            "Use MFCC, or set patch_frames to 0 in the feature node."
+            if view != "patches"
+            else "Use a feature node with the preset s3-96x64, or set patch_frames.",
+        )
 
 
 def _positive(value: object) -> bool:
@@ -130,7 +159,7 @@ def _bad(what: str, expected: str) -> ZooError:
 
 
 def _names(blocks: list[Block]) -> Iterator[str]:
-    """conv1, conv2, b1, pool1, drop1, fc1 ...; the whole-map pool is `pool`, the last dense layer `fc`."""
+    """conv1, conv2, b1, pool1, drop1, gru1, fc1 ...; the whole-map pool is `pool`, the last dense layer `fc`."""
     seen: Counter[str] = Counter()
     for block in blocks[:-1]:
         stem = _STEMS[block.kind]
@@ -140,128 +169,6 @@ def _names(blocks: list[Block]) -> Iterator[str]:
 
 
 _STEMS: Final[Mapping[Kind, str]] = {
-    "conv": "conv", "ds": "b", "res": "b", "avg": "pool", "max": "pool", "gap": "pool", "drop": "drop", "fc": "fc",
+    "conv": "conv", "ds": "b", "sep": "b", "res": "b", "pair": "b", "tcs": "b", "bc": "b",
+    "avg": "pool", "max": "pool", "gap": "pool", "drop": "drop", "gru": "gru", "lstm": "lstm", "rnn": "rnn", "fc": "fc",
 }  # fmt: skip
-
-
-def _conv(name: str, source: str, shape: Size, block: Block) -> Iterator[Layer]:
-    yield _convolve(name, source, shape, block)
-
-
-def _separable(name: str, source: str, shape: Size, block: Block) -> Iterator[Layer]:
-    depthwise = _convolve(f"{name}.dw", source, shape, Block(**{**vars(block), "channels": shape[0]}), groups=shape[0])
-    yield depthwise
-    point = Block(**{**vars(block), "kernel": (1,), "stride": (1,), "padding": "valid"})
-    yield _convolve(f"{name}.pw", depthwise.name, depthwise.out_shape, point)
-
-
-def _residual(name: str, source: str, shape: Size, block: Block) -> Iterator[Layer]:
-    first = _convolve(f"{name}.conv1", source, shape, block)
-    straight = Block(**{**vars(block), "stride": (1,), "activation": "none"})
-    second = _convolve(f"{name}.conv2", first.name, first.out_shape, straight)
-    yield first
-    yield second
-    other = source
-    if first.out_shape != shape:  # S1 figure 2(c): the shortcut of a strided block is conv 1x1, norm, ReLU
-        short = _convolve(f"{name}.short", source, shape, Block(**{**vars(block), "kernel": (1,)}))
-        other = short.name
-        yield short
-    yield Layer(f"{name}.add", "add", second.name, second.out_shape, second.out_shape, relu=True, other=other)
-
-
-def _convolve(name: str, source: str, shape: Size, block: Block, groups: int = 1) -> Layer:
-    geometry = _geometry(name, shape[1:], block)
-    return Layer(
-        name, "conv", source, shape, (block.channels, *geometry.out),
-        geometry.kernel, geometry.stride, geometry.pads,
-        groups, block.bias, block.norm, block.activation == "relu",
-    )  # fmt: skip
-
-
-def _pool(name: str, source: str, shape: Size, block: Block) -> Iterator[Layer]:
-    if block.padding != "valid":
-        raise ZooError(f"The pool '{name}' has the padding {block.padding!r}.", "a pool without padding", "Drop its p.")
-    geometry = _geometry(name, shape[1:], block)
-    op: Op = "avg" if block.kind == "avg" else "max"
-    yield Layer(
-        name, op, source, shape, (shape[0], *geometry.out), geometry.kernel, geometry.stride, geometry.pads
-    )  # fmt: skip
-
-
-def _global_pool(name: str, source: str, shape: Size, block: Block) -> Iterator[Layer]:
-    whole = shape[1:]
-    if not whole:
-        raise ZooError(f"'{name}' follows a dense layer.", "a map to average", "Put gap before the first fc.")
-    yield Layer(name, "avg", source, shape, (shape[0], *(1 for _ in whole)), whole, whole, ((0, 0),) * len(whole))
-
-
-def _dropout(name: str, source: str, shape: Size, block: Block) -> Iterator[Layer]:
-    yield Layer(name, "drop", source, shape, shape, rate=block.rate)
-
-
-def _dense(name: str, source: str, shape: Size, block: Block) -> Iterator[Layer]:
-    if block.channels < 1:
-        raise ZooError(f"The dense layer '{name}' has no size.", "the option c, as in fc_c128", "Add it to the block.")
-    yield Layer(
-        name, "dense", source, shape, (block.channels,),
-        bias=block.bias, norm=block.norm, relu=block.activation == "relu",
-    )  # fmt: skip
-
-
-_LAYERS: Final[Mapping[Kind, Callable[[str, str, Size, Block], Iterator[Layer]]]] = {
-    "conv": _conv,
-    "ds": _separable,
-    "res": _residual,
-    "avg": _pool,
-    "max": _pool,
-    "gap": _global_pool,
-    "drop": _dropout,
-    "fc": _dense,
-}
-
-
-@dataclass(frozen=True)
-class _Geometry:
-    kernel: Size
-    stride: Size
-    pads: tuple[tuple[int, int], ...]
-    out: Size
-
-
-def _geometry(name: str, sizes: Size, block: Block) -> _Geometry:
-    """Kernel, stride, padding and output size on every axis of the map."""
-    kernel, stride = _spread(name, block.kernel, len(sizes)), _spread(name, block.stride, len(sizes))
-    halves = tuple(k // 2 for k in kernel)
-    explicit = halves if isinstance(block.padding, str) else _spread(name, block.padding, len(sizes))
-    axes = zip(sizes, kernel, stride, explicit, strict=True)
-    pads = tuple(_pads(block.padding, *axis) for axis in axes)
-    out = tuple((n + sum(p) - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, pads, strict=True))
-    if min(out) < 1:
-        raise ZooError(
-            f"At '{name}' the map is {_by(sizes)} and the kernel {_by(kernel)}.",
-            "a map at least as large as the kernel",
-            "Use features with more coefficients or frames, a smaller kernel or the padding psame.",
-        )
-    return _Geometry(kernel, stride, pads, out)
-
-
-def _pads(padding: object, size: int, kernel: int, stride: int, explicit: int) -> tuple[int, int]:
-    """Zeros before and after one axis; `same` is TensorFlow's rule, the odd zero goes to the end."""
-    if padding == "valid":
-        return 0, 0
-    if padding != "same":
-        return explicit, explicit
-    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
-def _spread(name: str, size: Size, axes: int) -> Size:
-    if len(size) not in (1, axes):
-        raise ZooError(
-            f"'{name}' has the size {_by(size)} on {axes} axes.", f"1 or {axes} numbers", "Correct the block."
-        )
-    return size * axes if len(size) == 1 else size
-
-
-def _by(size: Size) -> str:
-    return "x".join(str(part) for part in size)

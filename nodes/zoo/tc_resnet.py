@@ -14,12 +14,12 @@ _RESNET8: Final[_Stages] = ((24, 2), (32, 2), (48, 2))
 _RESNET14: Final[_Stages] = ((24, 2), (24, 1), (32, 2), (32, 1), (48, 2), (48, 1))
 
 
-def _temporal(stages: _Stages, width: float, _shape: tuple[int, int]) -> list[str]:
+def _temporal(stages: _Stages, width: float, _shape: tuple[int, ...]) -> list[str]:
     body = [f"res_k9_s{stride}_c{scaled(channels, width)}" for channels, stride in stages]
     return [f"conv_k3_c{scaled(16, width)}", *body, *_HEAD]
 
 
-def _two_dimensional(pool: Sequence[str], width: float, shape: tuple[int, int]) -> list[str]:
+def _two_dimensional(pool: Sequence[str], width: float, shape: tuple[int, ...]) -> list[str]:
     first = _twin_channels(shape[0], scaled(16, width), scaled(24, width))
     body = [f"res_k3_s{stride}_c{scaled(channels, width)}" for channels, stride in _RESNET8]
     return [f"conv_k3_c{first}", *pool, *body, *_HEAD]

@@ -47,7 +47,7 @@ def test_decode_reads_every_option() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lstm_c20", "the kind 'lstm' is unknown"),
+        ("mlp_c20", "the kind 'mlp' is unknown"),
         ("", "the kind '' is unknown"),
         ("conv_k3", "channels is missing"),
         ("conv_c16", "kernel is missing"),

@@ -4,12 +4,11 @@ from dataclasses import asdict
 
 import pytest
 
-from nodes.zoo import Description, Entry, Printed, architecture, describe, models
+from nodes.zoo import Description, architecture, describe, models
 from nodes.zoo.catalogue import Rule
 from nodes.zoo.count import RULES
 
 BONSEYES = ["seed_cnn", "kws1", "kws3", "kws9", "ds_cnn", "ds_kws1", "ds_kws3", "ds_kws9"]
-PRINTS = [(entry, width, printed) for entry in models().values() for width, printed in entry.printed.items()]
 
 
 def counted(name: str, *, width: float = 1.0, shape: tuple[int, int] | None = None, same: bool = False) -> Description:
@@ -136,21 +135,6 @@ def test_figure_1_of_s1_at_equal_parameters() -> None:
     assert (square.weights, temporal.weights) == (1_440, 1_440)
     assert (square.flops, temporal.flops) == (2 * 5_644_800, 2 * 141_120)
     assert square.flops == 40 * temporal.flops
-
-
-@pytest.mark.parametrize(
-    ("entry", "width", "printed"), PRINTS, ids=[f"{entry.name}-{width}" for entry, width, _ in PRINTS]
-)
-def test_the_named_rule_reproduces_every_print_that_is_not_marked_off(
-    entry: Entry, width: float, printed: Printed
-) -> None:
-    found = counted(entry.name, width=width)
-    agrees = abs(found.flops[printed.rule] - printed.flops) <= 0.05e6
-    assert agrees == (not entry.name.startswith("ds_kws1"))
-    if printed.params:
-        assert f"{round(found.params / 1000)}K" == printed.params
-    if printed.size_kb and found.file_bytes_s4 and "40x44" not in printed.note:
-        assert (abs(found.file_bytes_s4 / 1000 - printed.size_kb) < 0.5) == (not entry.name.startswith("ds_kws1"))
 
 
 @pytest.mark.parametrize("name", models())
