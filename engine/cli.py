@@ -37,6 +37,8 @@ ossicle run --help
 """
 BUILT_IN: Final[Mapping[str, str]] = {
     "run": "engine.commands.run:run",
+    "sweep": "engine.commands.sweep:sweep",
+    "sweeps": "engine.commands.sweep:sweeps",
     "validate": "engine.commands.graph:validate",
     "nodes": "engine.commands.nodes:nodes",
     "describe": "engine.commands.nodes:describe",

@@ -22,13 +22,20 @@ Kind = Literal[
     "skipped",
     "cancelled",
     "run_finished",
+    "sweep_started",
+    "point_started",
+    "point_finished",
+    "sweep_finished",
 ]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened; `node` is empty for events of the run itself."""
+    """One thing that happened; `node` is empty for events of the run itself, `run` too for events of a sweep.
+
+    A sweep's events carry its id in `values`; `point_started` names the run whose events follow.
+    """
 
     kind: Kind
     run: str

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.record import RunRecord
 
 WIDTH = 100
+VALUES = ("about", "variables", "requires", "sweep", "claims")
 NODE_KEYS = ("type", "version", "params", "mode")
 
 
@@ -53,12 +54,16 @@ class Graph:
     Attributes:
         variables: values used in parameters as "{name}".
         requires: plugin distributions and their versions.
+        sweep: values that variables take one after the other (`ossicle sweep` runs them all).
+        claims: printed numbers that this graph checks, as the file has them.
     """
 
     name: str
     about: str = ""
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
+    sweep: Mapping[str, Sequence[JsonValue]] = field(default_factory=dict)
+    claims: Sequence[Mapping[str, JsonValue]] = ()
     layout: Mapping[str, JsonValue] = field(default_factory=dict)
     _nodes: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
     _links: list[Link] = field(default_factory=list)
@@ -105,7 +110,7 @@ class Graph:
         Raises:
             OssicleError: it is not a valid workflow.
         """
-        named = {key: getattr(self, key) for key in ("name", "about", "variables", "requires", "layout")}
+        named = {key: getattr(self, key) for key in ("name", *VALUES, "layout")}
         return parse({"nodes": self._nodes, "links": [str(link) for link in sorted(self._links, key=str)], **named})
 
     def run(self, base: Path | None = None, to: str | None = None) -> RunRecord:
@@ -194,9 +199,8 @@ def _head(workflow: Workflow, imports: str) -> Iterator[str]:
     yield f"from engine.export import {imports}"
     yield ""
     values = [_word(workflow.name)]
-    values += [
-        f"{key}={_literal(value, 4)}" for key in ("about", "variables", "requires") if (value := getattr(workflow, key))
-    ]
+    raw = workflow.model_dump(mode="json")
+    values += [f"{key}={_literal(raw[key], 4)}" for key in VALUES if raw[key]]
     yield from _call("graph = Graph", values)
 
 

@@ -39,6 +39,7 @@ class Request:
         registry: node types; the installation's unless given.
         run_id: name of the run; a new one unless given.
         workers: how many nodes run at once at most; one per processor unless given.
+        cores: processors that nodes running at once share; all unless given.
         after: called with the finished record, before the run's last event (reports).
     """
 
@@ -50,6 +51,7 @@ class Request:
     registry: Registry | None = None
     run_id: str = ""
     workers: int | None = None
+    cores: int | None = None
     after: tuple[AfterRun, ...] = ()
 
 
@@ -125,9 +127,10 @@ def drive(request: Request, sink: Sink, cancel: threading.Event, name: str, arou
     except OSError as error:
         raise disk_error(error, home) or error from error
     try:
+        processors = request.cores or cores()
         setting = Setting(
-            folder.path.name, request.base, folder.path, store_of(home), request.force, old, cores(),
-            request.workers or cores(),
+            folder.path.name, request.base, folder.path, store_of(home), request.force, old, processors,
+            request.workers or processors,
         )  # fmt: skip
         is_cancelled = _cancel_check(cancel, folder)
         stage = Stage(request, setting, folder.sink(sink), is_cancelled)

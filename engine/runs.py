@@ -19,6 +19,7 @@ from engine.job import cancel_file
 from engine.lock import Lock, is_locked, try_lock
 from engine.record import NodeRecord, NodeState, RunRecord
 from engine.store import Store, open_store
+from engine.sweep_record import siblings
 from engine.workflow import Workflow, to_text
 
 RECORD, EVENTS, WORKFLOW, ENVIRONMENT = "record.json", "events.jsonl", "workflow.json", "environment.json"
@@ -113,9 +114,7 @@ def create_run(home: Path, workflow: Workflow, run_id: str = "") -> RunFolder:
         OssicleError: there is a run of that name.
         OSError: the folder cannot be written.
     """
-    path = _new_folder(
-        home / "runs", run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{_slug(workflow.name)}", bool(run_id)
-    )
+    path = _new_folder(home / "runs", run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(workflow.name)}", bool(run_id))
     held = try_lock(path / LOCK)
     if held is None:
         raise OssicleError(f"the run {path.name} is locked", "a new run", "Choose another run id")
@@ -138,7 +137,8 @@ def _new_folder(runs: Path, name: str, is_given: bool) -> Path:
     raise OssicleError(f"there is a run {name} already", "a new name", "Choose another run id")
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name as part of a folder's name: small letters, digits and hyphens."""
     words = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name.lower()).split("-")
     return "-".join(word for word in words if word)[:40] or "run"
 
@@ -225,13 +225,18 @@ def pin(record: RunRecord, pinned: bool = True) -> None:
 
 
 def referenced(home: Path, recent: int = 10) -> set[str]:
-    """Content keys that garbage collection keeps: inputs and outputs of pinned, running and the newest runs."""
+    """Content keys that garbage collection keeps: inputs and outputs of pinned, running and the newest runs.
+
+    Where one of them is a point of a sweep, all the sweep's points are kept.
+    """
+    records = list_runs(home)
+    chosen = {r.id for n, r in enumerate(records) if n < recent or r.pinned or r.state == "running"}
+    chosen |= siblings(home, chosen)
     kept: set[str] = set()
-    for number, record in enumerate(list_runs(home)):
-        if number < recent or record.pinned or record.state == "running":
-            for node in record.nodes.values():
-                kept.update(node.outputs.values())
-                kept.update(key for keys in (node.recipe.inputs if node.recipe else {}).values() for key in keys)
+    for record in records:
+        for node in record.nodes.values() if record.id in chosen else ():
+            kept.update(node.outputs.values())
+            kept.update(key for keys in (node.recipe.inputs if node.recipe else {}).values() for key in keys)
     return kept
 
 

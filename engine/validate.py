@@ -92,7 +92,7 @@ def check(workflow: Workflow, registry: Registry, memo: Memo | None = None) -> C
     """
     memo = memo if memo is not None else {}
     drawn = expansion(workflow, registry)
-    shown = _check(workflow, registry, memo)
+    shown = _with_sweep(_check(workflow, registry, memo), workflow, registry)
     if drawn.workflow is workflow and not drawn.faults:
         return shown
     if drawn.faults:
@@ -103,6 +103,16 @@ def check(workflow: Workflow, registry: Registry, memo: Memo | None = None) -> C
     told = (_at_box(problem, drawn, workflow, registry) for problem in inner.problems)
     more = [problem for problem in told if (problem.node, problem.field) not in known]
     return Checked((*shown.problems, *more), inner.steps, inner.skipped)
+
+
+def _with_sweep(found: Checked, workflow: Workflow, registry: Registry) -> Checked:
+    """With what is wrong with the sweep: warnings, since the graph itself can be run all the same."""
+    if not workflow.sweep:
+        return found
+    from engine.sweep_check import sweep_problems
+
+    more = (replace(each, severity="warning") for each in sweep_problems(workflow, registry, workflow.sweep))
+    return replace(found, problems=(*found.problems, *more))
 
 
 def _at_box(problem: Problem, drawn: Expansion, workflow: Workflow, registry: Registry) -> Problem:
@@ -169,7 +179,7 @@ def _node_problems(
     if isinstance(found, Params):
         params[name] = found
         return []
-    return [_params_problem(name, spec, error) for error in found]
+    return [params_problem(name, spec, error) for error in found]
 
 
 def _resolved(
@@ -222,7 +232,8 @@ def _unknown_subgraph(name: str, node: Node, registry: Registry) -> Problem:
     return Problem("unknown-type", name, "type", what, f"a good file subgraphs/{short}.subgraph.json", remedy)
 
 
-def _params_problem(name: str, spec: NodeSpec, error: Mapping[str, Any]) -> Problem:
+def params_problem(name: str, spec: NodeSpec, error: Mapping[str, Any]) -> Problem:
+    """One of pydantic's errors about a node's parameters."""
     field_name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = list(spec.params.model_fields)

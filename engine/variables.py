@@ -31,3 +31,11 @@ def variables_in(value: JsonValue) -> list[str]:
         return [whole[1]] if whole else []
     children = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
     return [name for child in children for name in variables_in(child)]
+
+
+def variables_in_text(value: JsonValue) -> list[str]:
+    """Names in braces anywhere in the texts of a value: all that `fill` would replace if there are such variables."""
+    if isinstance(value, str):
+        return VARIABLE.findall(value)
+    children = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+    return [name for child in children for name in variables_in_text(child)]

@@ -1,9 +1,10 @@
 """The warm runner: everything imported, one flow already run, then one workflow per line of standard input.
 
 The same functions as `ossicle run`, so the two cannot drift apart. A request is a JSON line {"file": path} or
-{"workflow": {...}, "base": folder}, with "set", "to", "force", "runner" and "id" if wanted; the line `cancel` stops
-the run at hand. The end of standard input means that the parent is gone: the run at hand is cancelled and the process
-ends, by force if a node does not listen.
+{"workflow": {...}, "base": folder}, with "set", "to", "force", "runner" and "id" if wanted, and with "sweep" (values by
+variable) for a whole sweep, whose events come between those of its runs; the line `cancel` stops the run at hand. The
+end of standard input means that the parent is gone: the run at hand is cancelled and the process ends, by force if a
+node does not listen.
 
 Standard output holds JSON lines, each with `kind` and `node`: the events of runs, and about the runner itself
 `ready`, `accepted` (an order's turn has come; its `id`), `refused` (with the three parts and the `id`), `answered`
@@ -30,12 +31,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from engine import server
 from engine import workflow as wf
 from engine.errors import OssicleError
+from engine.event import Sink
 from engine.execute import installed
 from engine.plain import error_json
 from engine.pulse import BEAT_S, Beat, ServerWatch, Voice, every
 from engine.record import RunRecord
 from engine.runner import Request
 from engine.select import Choice, choose
+from engine.sweep_record import SweepRecord
 
 CANCEL = "cancel"
 RUNNER = "OSSICLE_RUNNER"
@@ -55,6 +58,7 @@ class Order(BaseModel):
     set: dict[str, JsonValue] = {}
     to: str | None = None
     force: list[str] = []
+    sweep: dict[str, list[JsonValue]] | None = None
     runner: Choice = Field(default_factory=lambda: os.environ.get(RUNNER, "auto"), validate_default=True)
     address: str = ""
 
@@ -68,6 +72,23 @@ class Order(BaseModel):
         found = wf.load(path) if self.file else wf.parse(self.workflow or {})
         base = path.resolve().parent if self.file else Path(self.base)
         return Request(wf.with_values(found, self.set), base, to=self.to, force=frozenset(self.force), after=(_report,))
+
+    def obey(self, sink: Sink, cancel: threading.Event) -> None:
+        """Run what is asked for.
+
+        Raises:
+            OssicleError: it cannot be run.
+        """
+        runner, request = choose(self.runner, self.address), self.request()
+        if self.sweep is None:
+            runner.run(request, sink, cancel)
+            return
+        from engine.sweep import SweepRequest, run_sweep
+
+        asked = SweepRequest(
+            request.workflow, request.base, self.sweep, self.to, after=request.after, finish=(_summary,)
+        )  # fmt: skip
+        run_sweep(asked, runner, sink, cancel)
 
 
 def serve(
@@ -186,7 +207,7 @@ def _answer(waiting: Waiting, voice: Voice) -> None:
     try:
         order = Order.model_validate_json(waiting.line)
         voice.say("accepted", id=name)
-        choose(order.runner, order.address).run(order.request(), voice.tell, waiting.cancel)
+        order.obey(voice.tell, waiting.cancel)
     except ValidationError as error:
         what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
         told = OssicleError(f"this is no request ({what})", "one JSON object a line", "Correct the caller")
@@ -223,3 +244,9 @@ def _report(record: RunRecord) -> None:
     from engine.report import write_report
 
     write_report(record)
+
+
+def _summary(record: SweepRecord) -> None:
+    from engine.sweep_summary import write_summary
+
+    write_summary(record)

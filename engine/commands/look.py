@@ -22,6 +22,7 @@ from engine.record import RunRecord
 from engine.runs import find_run, home_of, list_runs
 from engine.store import Store, open_store
 from engine.svg import Figure
+from engine.sweep_record import SweepRecord, find_sweep, matching
 from engine.theme import state
 
 if TYPE_CHECKING:
@@ -32,13 +33,16 @@ HERE = Path()
 
 def show(
     what: Annotated[
-        str, typer.Argument(metavar="ARTIFACT|RUN", help="An artifact's folder or content key, a run, or last.")
+        str,
+        typer.Argument(
+            metavar="ARTIFACT|RUN|SWEEP", help="An artifact's folder or content key, a run, a sweep, or last."
+        ),
     ] = "last",
     plots: Annotated[str, typer.Option(metavar="FOLDER", help="Write the plots there as SVG files.")] = "",
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Show an artifact's facts and where it comes from, or a run node by node.
+    """Show an artifact's facts and where it comes from, a run node by node, or a sweep point by point.
 
     Examples:
     ossicle show
@@ -46,6 +50,9 @@ def show(
     ossicle show last --json
     """
     home = home_of(project)
+    if what != "last" and matching(home, what):
+        _show_sweep(find_sweep(home, what), plots, as_json)
+        return
     artifact = find_artifact(what, open_store(home / "store"))
     if artifact is not None:
         shown = _artifact_json(artifact)
@@ -57,6 +64,18 @@ def show(
         figures = _run_figures(record) if plots else []
     if plots:
         for path in write_figures(figures, Path(plots)):
+            say(f"wrote {path}", error=as_json)
+
+
+def _show_sweep(record: SweepRecord, plots: str, as_json: bool) -> None:
+    from engine.commands.sweep import show_points, sweep_json
+    from engine.sweep_report import confusion_figures, dot_figures
+    from engine.sweep_summary import summarise
+
+    say_json(sweep_json(record)) if as_json else show_points(record)
+    if plots:
+        summary = summarise(record)
+        for path in write_figures([*dot_figures(summary), *confusion_figures(summary)], Path(plots)):
             say(f"wrote {path}", error=as_json)
 
 

@@ -67,12 +67,14 @@ def run(
     if dry:
         _dry_run(opened, to or None, frozenset(force or ()), as_json)
         return
-    request = Request(opened.workflow, opened.base, to=to or None, force=frozenset(force or ()), after=(_report,))
+    request = Request(
+        opened.workflow, opened.base, to=to or None, force=frozenset(force or ()), after=(write_run_report,)
+    )
     chosen = choose(runner, address)
     with ExitStack() as stack:
         stdout = stack.enter_context(clean_output())
-        sink = stack.enter_context(_sink(events, as_json, stdout))
-        record = chosen.run(request, sink, stack.enter_context(_interrupts()))
+        sink = stack.enter_context(event_sink(events, as_json, stdout))
+        record = chosen.run(request, sink, stack.enter_context(interrupts()))
     if as_json:
         say_json(run_json(record), indent=None)
     else:
@@ -80,14 +82,15 @@ def run(
     raise typer.Exit(EXIT[record.state])
 
 
-def _report(record: RunRecord) -> None:
+def write_run_report(record: RunRecord) -> None:
+    """The report of a run, imported when there is one to write."""
     from engine.report import write_report
 
     write_report(record)
 
 
 @contextmanager
-def _sink(events: str, as_json: bool, stdout: Any) -> Iterator[Sink]:
+def event_sink(events: str, as_json: bool, stdout: Any) -> Iterator[Sink]:
     """Events to a stream of JSON lines if asked for; a person watches on what is left of the two outputs."""
     with ExitStack() as stack:
         if events == "-":
@@ -101,7 +104,7 @@ def _sink(events: str, as_json: bool, stdout: Any) -> Iterator[Sink]:
 
 
 @contextmanager
-def _interrupts() -> Iterator[threading.Event]:
+def interrupts() -> Iterator[threading.Event]:
     """An event that Ctrl+C and SIGTERM set; the second one ends the process at once."""
     cancel = threading.Event()
 

@@ -31,6 +31,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+CLAIM = {"what": 'the "seed" net', "source": "table 2", "printed": "1 832", "value": 1832.0}
 
 
 @st.composite
@@ -44,7 +45,10 @@ def workflows(draw: st.DrawFn) -> Workflow:
     links = draw(st.lists(st.builds(Link, ends, PORTS, ends, PORTS), max_size=8, unique=True))
     texts = {key: draw(st.text(max_size=30)) for key in ("name", "about")}
     dicts = {key: draw(st.dictionaries(st.text(max_size=6), VALUES, max_size=3)) for key in ("variables", "layout")}
-    return parse({**texts, **dicts, "nodes": nodes, "links": sorted(map(str, links)), "requires": {"plug": "1.0"}})
+    sweep = draw(st.dictionaries(st.text(max_size=6), st.lists(VALUES, max_size=3), max_size=2))
+    claims = draw(st.lists(st.sampled_from([CLAIM, {**CLAIM, "unit": "B", "tolerance": 0.5}]), max_size=2))
+    more = {"requires": {"plug": "1.0"}, "sweep": sweep, "claims": claims}
+    return parse({**texts, **dicts, **more, "nodes": nodes, "links": sorted(map(str, links))})
 
 
 def rebuilt(workflow: Workflow) -> Workflow:
