@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSplitter
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout
 
 from engine.artifact import Artifact, Report
 from studio.views.data.confusion import (
@@ -21,7 +21,7 @@ from studio.views.data.confusion import (
 )
 from studio.views.data.document import top_level
 from studio.views.matrix import Matrix
-from studio.views.parts import Choice, ElidedLabel, LoadedCard
+from studio.views.parts import Choice, ElidedLabel, LoadedCard, side_by_side
 from studio.views.table import Table
 from studio.views.viewer import Scene, viewer
 
@@ -74,14 +74,7 @@ class ConfusionCard(LoadedCard):
         self._build()
 
     def _build(self) -> None:
-        self.split = QSplitter(Qt.Orientation.Horizontal)
-        self.split.setChildrenCollapsible(False)
-        self.split.setHandleWidth(9)
-        self.split.setStyleSheet("QSplitter::handle { background: transparent; }")
-        self.split.addWidget(self.matrix)
-        self.split.addWidget(self.side)
-        self.split.setStretchFactor(0, 3)
-        self.split.setStretchFactor(1, 4)
+        self.split = side_by_side(self.matrix, self.side, (3, 4))
         foot = QHBoxLayout()
         foot.setSpacing(12)
         foot.addWidget(self.words, 1)

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QSizePolicy,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -37,6 +38,18 @@ Reader = Callable[[Artifact, Scene], Any]
 RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 LEFT: Final = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 AGAIN: Final = "Run the node again; `ossicle store verify --repair` finds what is damaged"
+
+
+def side_by_side(left: QWidget, right: QWidget, shares: tuple[int, int]) -> QSplitter:
+    """Two widgets that share the width, the border between them movable; neither can be pushed away."""
+    split = QSplitter(Qt.Orientation.Horizontal)
+    split.setChildrenCollapsible(False)
+    split.setHandleWidth(9)
+    split.setStyleSheet("QSplitter::handle { background: transparent; }")
+    for place, (widget, share) in enumerate(zip((left, right), shares, strict=True)):
+        split.addWidget(widget)
+        split.setStretchFactor(place, share)
+    return split
 
 
 class ElidedLabel(QLabel):

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter
+from PySide6.QtWidgets import QComboBox, QHBoxLayout
 
 from engine.artifact import Model
 from engine.console import size
@@ -24,7 +23,7 @@ from studio.views.data.weights import (
     table,
     weights_shown,
 )
-from studio.views.parts import Choice, ElidedLabel, LoadedCard
+from studio.views.parts import Choice, ElidedLabel, LoadedCard, side_by_side
 from studio.views.table import Table, shown
 from studio.views.viewer import viewer
 
@@ -64,14 +63,7 @@ class WeightsCard(LoadedCard):
         self._build()
 
     def _build(self) -> None:
-        self.split = QSplitter(Qt.Orientation.Horizontal)
-        self.split.setChildrenCollapsible(False)
-        self.split.setHandleWidth(9)
-        self.split.setStyleSheet("QSplitter::handle { background: transparent; }")
-        self.split.addWidget(self.list)
-        self.split.addWidget(self.chart)
-        self.split.setStretchFactor(0, 4)
-        self.split.setStretchFactor(1, 5)
+        self.split = side_by_side(self.list, self.chart, (4, 5))
         self.split.setSizes([500, 400])
         foot = QHBoxLayout()
         foot.setSpacing(8)
