@@ -41,7 +41,7 @@ class PartitionParams(Params):
     testing_list: FilePath = ""
     """lists: text file with one clip id per line."""
     on_leak: Literal["error", "drop", "move", "warn"] = "error"
-    """Something in two subsets: stop · drop it from training · move all of it to one subset · only say so."""
+    """Something in two subsets (error: or in two folds): stop · drop it from training · move it together · say so."""
     same_speaker: Literal["auto", "leak", "allow"] = "auto"
     """Whether a speaker in two subsets is a leak; auto: under the rules that keep speakers apart."""
 
@@ -128,11 +128,13 @@ def _lines(path: Path) -> list[str]:
 
 def _without_leaks(table: ClipTable, params: PartitionParams, ctx: Context) -> tuple[ClipTable, list[FileProblem]]:
     """Find leaks among the clips (not the background tracks) and do about them what the parameters say."""
-    from nodes.dsp.leak import leaks
+    from nodes.dsp.leak import leaks, overlaps
 
     is_clip = table.subset != BACKGROUND
     clips = table.take(is_clip)
     found = leaks(clips, clips.subset, _counts_speakers(params))
+    if params.rule == "fold" and not params.folds and params.on_leak == "error":
+        found = overlaps(clips, _counts_speakers(params)) or found
     if not found:
         return table, []
     if params.on_leak == "error":

@@ -107,13 +107,38 @@ def _listing(tree: Tree, options: LayoutOptions, name: str, columns: Mapping[str
     places = _places(tree)
     items: dict[str, Item] = {}
     issues: list[FileIssue] = []
+    torn: dict[str, Item] = {}
     for row in _rows(tree, name, columns):
         made = _item(row, _located(row, name, places), options)
-        if isinstance(made, Item) and made.clip_id not in items:
-            items[made.clip_id] = made
-        else:
-            issues.append(made if isinstance(made, FileIssue) else FileIssue(made.clip_id, f"{name} lists it twice"))
+        if isinstance(made, FileIssue):
+            issues.append(made)
+        elif (first := items.setdefault(made.clip_id, made)) is not made:
+            issues.append(FileIssue(made.clip_id, f"{name} lists it twice"))
+            if (first.fold, first.subset) != (made.fold, made.subset):
+                torn[made.clip_id] = made
+    if torn:
+        raise _overlap(name, items, torn)
     return finished(_with_prefixes(list(items.values())), issues, options)
+
+
+def _is_torn(first: Item, second: Item) -> bool:
+    """Whether two rows about one file put it into different folds or subsets; a row that says nothing disagrees not."""
+    folds, subsets = {first.fold, second.fold} - {0}, {first.subset, second.subset} - {""}
+    return len(folds) > 1 or len(subsets) > 1
+
+
+def _overlap(name: str, items: Mapping[str, Item], torn: Mapping[str, Item]) -> SourceError:
+    """The error for clips that a table puts into two folds or two subsets: no test on such parts means anything."""
+    second = next(iter(torn.values()))
+    first = items[second.clip_id]
+    is_fold = len({first.fold, second.fold} - {0}) > 1
+    parts = "folds" if is_fold else "subsets"
+    ends = (first.fold, second.fold) if is_fold else (first.subset, second.subset)
+    return SourceError(
+        f"{name} lists {len(torn):,} file(s) in two {parts}, for example {first.clip_id} in {ends[0]} and {ends[1]}",
+        f"each file in one of the {parts}",
+        "Delete the wrong rows",
+    )
 
 
 def _rows(tree: Tree, name: str, columns: Mapping[str, str]) -> Iterator[dict[str, str]]:

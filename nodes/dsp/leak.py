@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +23,17 @@ class Leak:
         shared: how many speakers, recordings or waveforms stand in more than one subset.
         clips: how many clips these are.
         example: two clips and their subsets, in words.
+        parts: what is overlapping: "subsets" or "folds".
     """
 
     kind: str
     shared: int
     clips: int
     example: str
+    parts: str = "subsets"
 
     def __str__(self) -> str:
-        return f"{self.shared} {self.kind}(s) in two subsets ({self.clips} clips), for example {self.example}"
+        return f"{self.shared} {self.kind}(s) in two {self.parts} ({self.clips} clips), for example {self.example}"
 
 
 def leaks(table: Columns, subset: Text, with_speakers: bool) -> list[Leak]:
@@ -41,6 +43,12 @@ def leaks(table: Columns, subset: Text, with_speakers: bool) -> list[Leak]:
     """
     found = ((kind, column, _shared_rows(column, subset)) for kind, column in _keys(table, with_speakers))
     return [_leak(kind, column, rows, table, subset) for kind, column, rows in found if rows.any()]
+
+
+def overlaps(table: Columns, with_speakers: bool) -> list[Leak]:
+    """What stands in two folds of the data, whichever of them is tested: such folds are no cross-validation."""
+    fold = np.char.add("fold ", table.fold.astype("U11"))
+    return [replace(leak, parts="folds") for leak in leaks(table, fold, with_speakers)]
 
 
 def _keys(table: Columns, with_speakers: bool) -> Iterator[tuple[str, Text]]:

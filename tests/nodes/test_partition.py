@@ -107,6 +107,46 @@ def test_a_leak_stops_with_count_and_example(rows: list[tuple[str, str, str, int
     assert "a/0.wav (training) and b/1.wav (testing)" in caught.value.what and "on_leak" in caught.value.remedy
 
 
+def folded(folder: Path, rows: list[tuple[str, int, int]]) -> AudioSet:
+    """Clips of (source, fold, level); equal levels are equal audio."""
+    folder.mkdir()
+    with AudioWriter(folder) as writer:
+        for number, (source, fold, level) in enumerate(rows):
+            writer.add(Clip(f"{number}.wav", "ab"[number % 2], "", source, "", fold), np.full(50, level, np.int16))
+    return AudioSet(folder, AudioMeta(rate_hz=1000, classes=("a", "b"), licence="CC0"))
+
+
+FIVE_FOLDS = [(f"f{n}", n % 5 + 1, n + 1) for n in range(10)]
+
+
+@pytest.mark.parametrize("test_fold", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (("f1", 4, 99), "1 source recording(s) in two folds (3 clips), for example 1.wav (fold 2) and 10.wav (fold 4)"),
+        (("f99", 5, 3), "1 audio(s) in two folds (2 clips), for example 2.wav (fold 3) and 10.wav (fold 5)"),
+    ],
+)
+def test_folds_that_overlap_are_an_error_whichever_is_tested(
+    row: tuple[str, int, int], told: str, test_fold: int, tmp_path: Path
+) -> None:
+    """Also where both folds are for training: over all ten points of a sweep they would not be."""
+    rows = [*FIVE_FOLDS[:6], ("f1", 2, 98), *FIVE_FOLDS[7:], row]
+    with pytest.raises(OssicleError) as caught:
+        run(tmp_path, folded(tmp_path / "in", rows), rule="fold", test_fold=test_fold)
+    assert told in caught.value.what and "on_leak" in caught.value.remedy
+
+
+def test_overlapping_folds_can_be_told_apart_by_hand(tmp_path: Path) -> None:
+    rows = [*FIVE_FOLDS, ("f1", 4, 99)]
+    audio = folded(tmp_path / "in", rows)
+    assert run(tmp_path, audio, rule="fold", test_fold=1, on_leak="warn").meta.problems == (), "both are for training"
+    dropped = run(tmp_path, audio, rule="fold", test_fold=2, on_leak="drop")
+    assert "in two subsets" in dropped.meta.problems[0].what
+    assert "10.wav" not in table_of(dropped).clip_id.tolist()
+    assert run(tmp_path, folded(tmp_path / "good", FIVE_FOLDS), rule="fold", test_fold=2).meta.counts["testing"] == 2
+
+
 @pytest.mark.parametrize(("on_leak", "left"), [("drop", [1, 2, 3]), ("warn", [0, 1, 2, 3]), ("move", [0, 1, 2, 3])])
 def test_what_may_be_done_about_a_leak(on_leak: str, left: list[int], tmp_path: Path) -> None:
     events: list[Event] = []

@@ -298,3 +298,23 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     path.touch()
     item = list_clips(scan(tmp_path), "folder", LayoutOptions()).items[0]
     assert item.clip_id == "a/\\xff.wav" and (tmp_path / item.path).exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("x.wav,a,1,\ny.wav,b,2,\nx.wav,a,3,\n", "1 file(s) in two folds, for example x.wav in 1 and 3"),
+        ("x.wav,a,1,train\nx.wav,a,1,test\n", "1 file(s) in two subsets, for example x.wav in training and testing"),
+    ],
+)
+def test_a_table_that_puts_a_file_into_two_parts_is_an_error(rows: str, told: str, tmp_path: Path) -> None:
+    write(tmp_path, **{"t.csv": f"filename,label,fold,subset\n{rows}", "x.wav": "", "y.wav": ""})
+    with pytest.raises(SourceError) as caught:
+        list_clips(scan(tmp_path), "csv", LayoutOptions(table="t.csv"))
+    assert told in caught.value.what and caught.value.expected and caught.value.remedy == "Delete the wrong rows"
+
+
+def test_a_row_that_stands_twice_is_left_out_once(tmp_path: Path) -> None:
+    write(tmp_path, **{"t.csv": "filename,label,fold\nx.wav,a,1\nx.wav,a,1\n", "x.wav": ""})
+    found = list_clips(scan(tmp_path), "csv", LayoutOptions(table="t.csv"))
+    assert [item.clip_id for item in found.items] == ["x.wav"] and "lists it twice" in found.issues[0].what
