@@ -114,7 +114,7 @@ def _listing(tree: Tree, options: LayoutOptions, name: str, columns: Mapping[str
             issues.append(made)
         elif (first := items.setdefault(made.clip_id, made)) is not made:
             issues.append(FileIssue(made.clip_id, f"{name} lists it twice"))
-            if (first.fold, first.subset) != (made.fold, made.subset):
+            if _is_torn(first, made):
                 torn[made.clip_id] = made
     if torn:
         raise _overlap(name, items, torn)
