@@ -45,6 +45,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "show": "engine.commands.look:show",
     "runs": "engine.commands.look:runs",
     "verify": "engine.commands.look:verify",
+    "claims": "engine.commands.claims:claims",
     "diff": "engine.commands.diff:diff",
     "export-python": "engine.commands.graph:export_python",
     "store": "engine.commands.store:app",

@@ -187,7 +187,17 @@ def environment_section(told: Told) -> str:
     )
 
 
+def claims_section(told: Told) -> str:
+    """Printed numbers held against this run's."""
+    from engine.claim import summary
+    from engine.report_claims import claims_table, run_verdicts
+
+    found = run_verdicts(told.record.id, told.workflow, told.artifacts)
+    return _card("Claims", summary(found), claims_table(found)) if found else ""
+
+
 SECTIONS: Final[Sequence[Callable[[Told], str]]] = (
+    claims_section,
     nodes_section,
     problems_section,
     lineage_section,

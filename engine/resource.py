@@ -8,6 +8,7 @@ from engine.errors import OssicleError
 
 _HERE = Path(__file__).parent
 SUFFIX = ".workflow.json"
+PAPERS = "papers"
 
 
 def resource(name: str) -> Path:
@@ -22,7 +23,16 @@ def project(name: str) -> Path:
 
 def projects() -> list[str]:
     """Names of the shipped projects."""
-    places = (_HERE / "_projects", _HERE.parent / "projects")
+    return _names("")
+
+
+def papers() -> list[str]:
+    """Names of the shipped projects that are tables of papers; they lie under `projects/papers/`."""
+    return _names(PAPERS)
+
+
+def _names(folder: str) -> list[str]:
+    places = (_HERE / "_projects" / folder, _HERE.parent / "projects" / folder)
     return sorted({path.name.removesuffix(SUFFIX) for place in places for path in place.glob(f"*{SUFFIX}")})
 
 

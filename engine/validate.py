@@ -92,7 +92,7 @@ def check(workflow: Workflow, registry: Registry, memo: Memo | None = None) -> C
     """
     memo = memo if memo is not None else {}
     drawn = expansion(workflow, registry)
-    shown = _with_sweep(_check(workflow, registry, memo), workflow, registry)
+    shown = _with_extras(_check(workflow, registry, memo), workflow, registry)
     if drawn.workflow is workflow and not drawn.faults:
         return shown
     if drawn.faults:
@@ -105,14 +105,15 @@ def check(workflow: Workflow, registry: Registry, memo: Memo | None = None) -> C
     return Checked((*shown.problems, *more), inner.steps, inner.skipped)
 
 
-def _with_sweep(found: Checked, workflow: Workflow, registry: Registry) -> Checked:
-    """With what is wrong with the sweep: warnings, since the graph itself can be run all the same."""
-    if not workflow.sweep:
+def _with_extras(found: Checked, workflow: Workflow, registry: Registry) -> Checked:
+    """With what is wrong with sweep and claims: warnings, since the graph itself can be run all the same."""
+    if not workflow.sweep and not workflow.claims:
         return found
+    from engine.claim_check import claim_problems
     from engine.sweep_check import sweep_problems
 
-    more = (replace(each, severity="warning") for each in sweep_problems(workflow, registry, workflow.sweep))
-    return replace(found, problems=(*found.problems, *more))
+    more = (*sweep_problems(workflow, registry, workflow.sweep), *claim_problems(workflow, registry))
+    return replace(found, problems=(*found.problems, *(replace(each, severity="warning") for each in more)))
 
 
 def _at_box(problem: Problem, drawn: Expansion, workflow: Workflow, registry: Registry) -> Problem:

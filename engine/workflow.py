@@ -155,11 +155,13 @@ def read_json(path: Path) -> Any:
 def to_json(workflow: Workflow) -> dict[str, Any]:
     """Plain values in the file's stable order: nodes by id, links sorted, parameters by name, layout last.
 
-    A sweep and claims are written only where there are any.
+    A sweep and claims are written only where there are any, and of a claim only what is set.
     """
     raw = {
         key: value for key, value in workflow.model_dump(mode="json").items() if value or key not in ("sweep", "claims")
     }
+    if workflow.claims:
+        raw["claims"] = [claim.model_dump(mode="json", exclude_defaults=True) for claim in workflow.claims]
     raw["nodes"] = {name: _node_json(raw["nodes"][name]) for name in sorted(raw["nodes"])}
     raw["links"] = sorted(raw["links"])
     for name in ("variables", "requires", "layout"):

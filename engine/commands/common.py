@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from engine.errors import OssicleError
 from engine.library import base_of, load_any
-from engine.resource import project, projects
+from engine.resource import PAPERS, papers, project, projects
 from engine.workflow import SUFFIX, Workflow, load, with_values
 
 FileArgument = Annotated[
@@ -60,10 +60,11 @@ def open_workflow(name: str, values: Iterable[str] | None = None) -> Opened:
     for path in (Path(name), Path(name + SUFFIX)):
         if path.is_file():
             return Opened(with_values(load_any(path), read_values(values)), path, base_of(path.resolve()))
-    if name in projects():
-        path = project(name + SUFFIX)
+    short = name.removeprefix(f"{PAPERS}/")
+    if name in projects() or short in papers():
+        path = project(f"{name}{SUFFIX}" if name in projects() else f"{PAPERS}/{short}{SUFFIX}")
         return Opened(with_values(load(path), read_values(values)), path, Path.cwd())
-    near = difflib.get_close_matches(name, projects(), n=3) or list(projects())
+    near = difflib.get_close_matches(name, [*projects(), *papers()], n=3) or list(projects())
     raise OssicleError(
         f"there is no workflow {name!r}",
         f"a file, or a shipped project ({', '.join(near) or 'none is installed'})",
@@ -73,7 +74,8 @@ def open_workflow(name: str, values: Iterable[str] | None = None) -> Opened:
 
 def is_workflow(name: str) -> bool:
     """Whether `open_workflow` would find something under that name."""
-    return Path(name).is_file() or Path(name + SUFFIX).is_file() or name in projects()
+    known = (*projects(), *papers())
+    return Path(name).is_file() or Path(name + SUFFIX).is_file() or name.removeprefix(f"{PAPERS}/") in known
 
 
 def read_values(texts: Iterable[str] | None) -> dict[str, JsonValue]:

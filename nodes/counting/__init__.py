@@ -1,0 +1,1 @@
+"""What can be counted without data: networks, front ends, arithmetic on printed numbers, which device holds what."""
