@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
 
-from nodes.learn.names import AugmentationName
-
-Noise = Literal["none", "level", "snr"]
-Policy = Literal["even", "sap"]
+from nodes.learn.names import AugmentationName, Noise, Policy
 
 
 @dataclass(frozen=True)

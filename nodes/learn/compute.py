@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nodes.learn.errors import LearnError
+from nodes.learn.layout import channels_last, usual
 from nodes.learn.names import Compile, Device, Precision
 
 Numbers = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -19,7 +20,7 @@ Numbers = Literal["float32", "tf32", "bfloat16", "float16"]
 HALVES: Final[Mapping[str, torch.dtype]] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 WORKSPACE: Final = ":4096:8"
 """What cuBLAS needs to give the same bits every time."""
-BUSY_FLOPS: Final = 20e6
+HALVES_FLOPS: Final = 20e6
 """Above this many operations per clip, half the bits save more than their conversions cost."""
 COMPILE_FLOPS: Final = 2e16
 """Operations of a training, minutes on a large GPU, above which compiling (20 s to 3 min) is paid back."""
@@ -69,13 +70,13 @@ def compute_of(
     *,
     deterministic: bool = True,
     clip_flops: float = 0.0,
-    steps_clips: float = 0.0,
+    shown_clips: float = 0.0,
 ) -> Compute:
-    """Choose what is left to us: a GPU where there is one; see BUSY_FLOPS and COMPILE_FLOPS for the rest.
+    """Choose what is left to us: a GPU where there is one; see HALVES_FLOPS and COMPILE_FLOPS for the rest.
 
     Args:
         clip_flops: operations of the network for one clip.
-        steps_clips: clips shown in the whole training.
+        shown_clips: clips shown in the whole training.
 
     Raises:
         LearnError: a GPU is asked for and torch finds none.
@@ -94,14 +95,14 @@ def compute_of(
         numbers=_numbers(is_cuda, clip_flops) if precision == "auto" else precision,
         is_deterministic=deterministic,
         is_compiled=compiled == "on"
-        or (compiled == "auto" and is_cuda and 3 * clip_flops * steps_clips > COMPILE_FLOPS),
+        or (compiled == "auto" and is_cuda and 3 * clip_flops * shown_clips > COMPILE_FLOPS),
     )
 
 
 def _numbers(is_cuda: bool, clip_flops: float) -> Numbers:
     if not is_cuda:
         return "float32"
-    if clip_flops < BUSY_FLOPS:
+    if clip_flops < HALVES_FLOPS:
         return "tf32"
     return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
@@ -140,16 +141,15 @@ def _set(switches: Iterable[tuple[Any, str, object]]) -> None:
 
 
 def placed(network: nn.Module, compute: Compute) -> None:
-    """Move a network to its device, the channels of two-dimensional maps side by side: the kernels there are faster."""
+    """Move a network to its device, in the order of numbers that is fastest there."""
     network.to(compute.device)
-    if any(isinstance(module, nn.Conv2d) for module in network.modules()):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(network)
 
 
 def brought_back(network: nn.Module) -> None:
     """Move a network to the processor, in the usual order of numbers."""
     network.to("cpu")
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    usual(network)
 
 
 def fits(size_bytes: int, compute: Compute) -> bool:

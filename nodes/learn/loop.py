@@ -350,5 +350,6 @@ class _Training:
         is_best = bool(self.best.weights)
         final = self.best.score if is_best or not self.trial else score(network, self.trial)
         brought_back(network.eval())
+        brought_back(self.network)
         chosen = self.best.step if is_best else self.step
         return Learnt(network, final, chosen, self.step, tuple(self.curves), self.resumed_at)

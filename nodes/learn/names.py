@@ -15,6 +15,8 @@ Balance = Literal["none", "repeat", "weights"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
 Compile = Literal["auto", "on", "off"]
+Noise = Literal["none", "level", "snr"]
+Policy = Literal["even", "sap"]
 
 ModelName = Literal[
     "tc_resnet8",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from engine.audio import ClipTable
     from nodes.learn.augment import Waves
+    from nodes.learn.compute import Compute
     from nodes.learn.recipe import Recipe
     from nodes.learn.source import Source
     from nodes.training.task import Task
@@ -25,15 +26,21 @@ def source_of(
     recipe: Recipe,
     seed: int,
     ctx: Context,
+    compute: Compute | None = None,
 ) -> Source:
     """Batches of the training clips: changed anew at every showing if there is audio and the recipe changes it.
 
     Raises:
-        OssicleError: the audio lacks some of the clips.
+        OssicleError: the features are not all finite, or the audio lacks some of the clips.
     """
+    from nodes.learn.compute import CPU, fits
     from nodes.learn.source import FeatureSource, Labels, WaveSource
 
-    labels = Labels(task.truth, len(task.classes), recipe.batch, recipe.label_smoothing, seed)
+    _check_finite(plain, task)
+    compute = compute or CPU
+    labels = Labels(
+        task.truth, len(task.classes), recipe.batch, recipe.label_smoothing, seed, repeats=recipe.balance == "repeat"
+    )
     if audio is not None and recipe.augmentation.changes_waveforms:
         from nodes.dsp.parameters import FrontEnd
 
@@ -42,7 +49,20 @@ def source_of(
         return WaveSource(waves, front_end, labels, recipe.augmentation)
     if recipe.augmentation.changes_waveforms:
         ctx.log("no audio is wired: clips are not shifted and get no noise; masks and mixing only")
-    return FeatureSource(plain, labels, recipe.augmentation)
+    return FeatureSource(plain, labels, recipe.augmentation, compute.device if fits(plain.nbytes, compute) else "cpu")
+
+
+def _check_finite(plain: NDArray[np.float32], task: Task) -> None:
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        odd = np.flatnonzero(~np.isfinite(plain.reshape(len(plain), -1).sum(1)))
+    if len(odd):
+        raise OssicleError(
+            f"the features of {len(odd):,} training clips are not finite, the first is {task.table.clip_id[odd[0]]}",
+            "numbers",
+            "Make the features again; a log_offset of 0 gives minus infinity for silence",
+        )
 
 
 def _waves(audio: AudioSet, task: Task, clip_samples: int, rate_hz: int, ctx: Context) -> Waves:

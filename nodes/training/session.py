@@ -11,16 +11,44 @@ from typing import TYPE_CHECKING
 from engine import Context
 
 if TYPE_CHECKING:
+    from nodes.learn.compute import Compute
     from nodes.learn.loop import Learnt, Moment, Session
     from nodes.learn.recipe import Recipe
+    from nodes.train_params import TrainParams
 
 
-def session_of(facts: Sequence[object], ctx: Context, *, seed: int, workers: int, budget_s: float = 0.0) -> Session:
+def compute_for(params: TrainParams, clip_flops: float, clips: int) -> Compute:
+    """Where and in which numbers a network of these operations per clip learns from so many clips.
+
+    Raises:
+        LearnError: a GPU is asked for and there is none.
+    """
+    from nodes.learn.compute import compute_of
+
+    recipe = params.made_recipe()
+    shown = recipe.steps * recipe.batch or recipe.epochs * clips
+    return compute_of(
+        params.device, params.precision, params.compiled,
+        deterministic=params.deterministic, clip_flops=clip_flops, shown_clips=shown,
+    )  # fmt: skip
+
+
+def session_of(
+    facts: Sequence[object],
+    ctx: Context,
+    *,
+    seed: int,
+    workers: int,
+    budget_s: float = 0.0,
+    compute: Compute | None = None,
+) -> Session:
     """A session that takes up a checkpoint only if it was made from the same facts (all that decides the weights)."""
+    from nodes.learn.compute import CPU
     from nodes.learn.loop import Session
 
-    identity = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-    return Session(seed, workers, ctx.scratch, identity, budget_s=budget_s)
+    compute = compute or CPU
+    identity = hashlib.sha256(json.dumps([facts, asdict(compute)]).encode()).hexdigest()
+    return Session(seed, workers, ctx.scratch, identity, budget_s=budget_s, compute=compute)
 
 
 def tell(moment: Moment, per_epoch: int, ctx: Context) -> None:

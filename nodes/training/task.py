@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine import FeatureSet, OssicleError
+from engine import Context, FeatureSet, OssicleError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ def task_of(features: FeatureSet, params: TrainParams) -> Task:
     """Pick training and validation clips.
 
     Raises:
-        OssicleError: a subset is empty, or there is nothing to tell apart.
+        OssicleError: a subset is empty, a class has no training clip, or there is nothing to tell apart.
     """
     from engine.audio import table_of
 
@@ -52,6 +52,7 @@ def task_of(features: FeatureSet, params: TrainParams) -> Task:
         )
     classes = features.meta.classes or tuple(found)
     truth = _numbers(chosen.label.tolist(), classes)
+    check_all_heard(classes, found, table)
     return Task(classes, chosen, rows, truth, trial_of(features, table, classes, params))
 
 
@@ -73,6 +74,38 @@ def trial_of(features: FeatureSet, table: ClipTable, classes: tuple[str, ...], p
         raise no_clips("validation", table)
     truth = _numbers(table.label[rows].tolist(), classes)
     return Trial(torch.from_numpy(read_features(features, rows)), torch.from_numpy(truth))
+
+
+def check_all_heard(classes: tuple[str, ...], found: list[str], table: ClipTable) -> None:
+    """Stop before a class is learnt from nothing.
+
+    Raises:
+        OssicleError: the training clips have none of a class.
+    """
+    if missing := [name for name in classes if name not in found]:
+        where = sorted({str(subset) for subset in table.subset[table.label == missing[0]].tolist()})
+        held = f"its clips are {' and '.join(where)} clips" if where else "it has no clips at all"
+        raise OssicleError(
+            f"no training clip is of the class {', '.join(missing)} ({held})",
+            "at least one training clip of every class",
+            "Give the training subset a larger share in partition, or leave the class out in ingest",
+        )
+
+
+def warn(task: Task, features: FeatureSet, ctx: Context) -> None:
+    """Tell what will be learnt or judged poorly for want of clips."""
+    from engine.audio import table_of
+
+    table = table_of(features)
+    judged = set(table.label[table.subset == "validation"].tolist())
+    missing = [name for name in task.classes if name not in judged]
+    if judged and missing:
+        ctx.log(
+            f"no validation clip is of the class {', '.join(missing)}: how well it is learnt is not seen", "warning"
+        )
+    counts = [int((task.truth == number).sum()) for number in range(len(task.classes))]
+    if few := [name for name, count in zip(task.classes, counts, strict=True) if count == 1]:
+        ctx.log(f"the class {', '.join(few)} has one training clip only: expect little of it", "warning")
 
 
 def no_clips(subset: str, table: ClipTable) -> OssicleError:
@@ -104,17 +137,10 @@ def architecture_of(params: TrainParams, features: FeatureSet) -> Architecture:
     """The network the parameters ask for, at the features' size.
 
     Raises:
-        OssicleError: the features are no map of coefficients x frames.
+        ZooError: the network does not take features with these axes, or they are too small for it.
     """
     from nodes.zoo import architecture
 
-    shape = features.meta.shape
-    if len(shape) != 2:
-        raise OssicleError(
-            f"the features of a clip are {' x '.join(map(str, shape))} ({features.meta.layout})",
-            "coefficients x frames",
-            "Use MFCC, or set patch_frames to 0 in the feature node",
-        )
-    size = (int(shape[0]), int(shape[1]))
+    size = tuple(int(side) for side in features.meta.shape)
     made = architecture(params.architecture, width=params.width, input_shape=size, classes=len(features.meta.classes))
     return made if params.blocks is None else {**made, "blocks": list(params.blocks)}

@@ -19,6 +19,7 @@ from engine.event import Event
 from engine.params import schema
 from nodes.features import LogMelParams, MfccParams, log_mel, mfcc
 from nodes.learn import checkpoint
+from nodes.learn.recipe import RECIPES
 from nodes.train import train
 from nodes.train_params import TrainParams
 from nodes.training.result import CURVES_FILE
@@ -194,14 +195,28 @@ def test_recipes_take_changes() -> None:
     assert TrainParams(recipe="s0").made_recipe().steps == 40_000
 
 
-def test_every_parameter_is_explained() -> None:
+def test_changes_of_clips_are_parameters() -> None:
+    params = TrainParams(
+        recipe="s2", pitch_semitones=(-1, 1), cutmix_share=0.5, policy="even", average=0.9, cosine=True
+    )
+    recipe = params.made_recipe()
+    change = recipe.augmentation
+    assert (change.pitch_semitones, change.cutmix_share, change.policy, change.time_mask) == ((-1, 1), 0.5, "even", 0.3)
+    assert (recipe.average, recipe.cosine, recipe.optimizer, recipe.balance) == (0.9, True, "adadelta", "repeat")
+    implied = params.implied()
+    assert implied["time_mask"] == 0.3 and implied["optimizer"] == "adadelta" and "augmentation" not in implied
+
+
+def test_every_parameter_is_explained_and_in_a_section() -> None:
     described = schema(TrainParams)["properties"]
     assert all(entry["description"] for entry in described.values())
+    placed = [name for _, names in schema(TrainParams)["sections"] for name in names]
+    assert sorted(placed) == sorted(described)
     assert train.isolation == "process" and [port.name for port in train.inputs] == ["features", "audio"]
     assert [port.optional for port in train.inputs] == [False, True]
 
 
-@pytest.mark.parametrize("recipe", ["s0", "s1", "s1_cnn1", "s1_cnn2", "s1_ds_cnn", "s1_res"])
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "modern"])
 def test_paper_recipes_run(features: FeatureSet, audio: AudioSet, tmp_path: Path, recipe: str) -> None:
     model = run(tmp_path, features, audio, TrainParams.model_validate({"recipe": recipe, "steps": 6}))
     assert model.json(CURVES_FILE)["steps"] == 6
@@ -233,11 +248,87 @@ def test_features_too_small_for_the_network(audio: AudioSet, tmp_path: Path) -> 
         run(tmp_path, tiny, None, QUICK.model_copy(update={"architecture": "cnn_1"}))
 
 
-def test_patches_are_no_input_of_the_zoo(audio: AudioSet, tmp_path: Path) -> None:
-    params = LogMelParams(rate_hz=RATE_HZ, clip_s=0.6, patch_frames=20, f_max_hz=3900.0)
-    patches = log_mel(audio, params, Context.for_test(tmp_path / "m"))
-    with pytest.raises(OssicleError, match="patch_frames to 0"):
+@pytest.fixture(scope="module")
+def patches(audio: AudioSet, tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
+    params = LogMelParams(rate_hz=RATE_HZ, clip_s=1.0, patch_frames=48, f_max_hz=3900.0)
+    return log_mel(audio, params, Context.for_test(tmp_path_factory.mktemp("patches")))  # type: ignore[no-any-return]
+
+
+def test_patches_are_no_input_of_a_net_that_reads_one_map(patches: FeatureSet, tmp_path: Path) -> None:
+    with pytest.raises(OssicleError, match=r"coefficients.*frames"):
         run(tmp_path, patches, None)
+
+
+def test_a_class_without_training_clips(features: FeatureSet, tmp_path: Path) -> None:
+    table = table_of(features)
+    gone = np.where((table.label == "three") & (table.subset == "training"), "testing", table.subset)
+    with pytest.raises(OssicleError, match=r"no training clip is of the class three.*testing and validation clips"):
+        run(tmp_path, relabelled(features, tmp_path / "f", subset=gone), None)
+    wide = FeatureSet(features.path, features.meta.model_copy(update={"classes": (*WORDS, "five")}))
+    with pytest.raises(OssicleError, match=r"of the class five \(it has no clips at all\)"):
+        run(tmp_path, wide, None)
+
+
+def test_a_class_without_validation_clips_is_told(features: FeatureSet, tmp_path: Path) -> None:
+    table, told = table_of(features), Told([])
+    gone = np.where((table.label == "three") & (table.subset == "validation"), "testing", table.subset)
+    run(tmp_path, relabelled(features, tmp_path / "f", subset=gone), None, QUICK, sink=told)
+    assert any("no validation clip is of the class three" in values["text"] for values in told.of("log"))
+
+
+def test_one_clip_per_class(features: FeatureSet, audio: AudioSet, tmp_path: Path) -> None:
+    table, told = table_of(features), Told([])
+    first = [int(np.flatnonzero((table.label == word) & (table.subset == "training"))[0]) for word in WORDS]
+    subset = np.where(np.isin(np.arange(len(table)), first), "training", "testing")
+    poor = relabelled(features, tmp_path / "f", subset=subset)
+    params = QUICK.model_copy(update={"selection": "last", "epochs": 3, "balance": "repeat"})
+    model = run(tmp_path / "run", poor, audio, params, sink=told)
+    assert model.json(CURVES_FILE)["clips"]["training"] == 4
+    assert any("one, two, three, four has one training clip only" in values["text"] for values in told.of("log"))
+
+
+@pytest.mark.parametrize("balance", ["repeat", "weights"])
+def test_classes_are_balanced(features: FeatureSet, tmp_path: Path, balance: str) -> None:
+    table = table_of(features)
+    rare = np.where((table.label == "three") & (table.subset == "training"), "testing", table.subset)
+    kept = np.flatnonzero((table.label == "three") & (table.subset == "training"))[:6]
+    rare[kept] = "training"
+    uneven = relabelled(features, tmp_path / "f", subset=rare)
+    params = QUICK.model_copy(update={"epochs": 2, "batch": 8, "augmentation": "none"})
+    plain = run(tmp_path / "plain", uneven, None, params)
+    even = run(tmp_path / "even", uneven, None, params.model_copy(update={"balance": balance}))
+    steps = {"repeat": 4 * 36 // 8, "weights": (3 * 36 + 6) // 8}[balance]
+    assert even.json(CURVES_FILE)["steps"] == 2 * steps and content(even) != content(plain)
+
+
+def test_features_that_are_no_numbers(features: FeatureSet, tmp_path: Path) -> None:
+    table, values = table_of(features), read_features(features)
+    row = int(np.flatnonzero(table.subset == "training")[5])
+    values[row, 3, 4] = -np.inf
+    (tmp_path / "f").mkdir()
+    write_features(tmp_path / "f", table, features.meta.shape, [(slice(0, len(table)), values)])
+    with pytest.raises(OssicleError, match=f"1 training clips are not finite, the first is {table.clip_id[row]}"):
+        run(tmp_path, FeatureSet(tmp_path / "f", features.meta), None)
+
+
+def test_a_loss_that_runs_away_stops_with_the_step(features: FeatureSet, tmp_path: Path) -> None:
+    wild = QUICK.model_copy(update={"recipe": "s1", "learning_rate": 1e30})
+    with pytest.raises(OssicleError, match=r"no number at step 2 \(learning rate 1e\+30\).*tenth"):
+        run(tmp_path, features, None, wild)
+
+
+def test_a_gpu_that_is_not_there(features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(OssicleError, match="device is cuda.*auto or cpu"):
+        run(tmp_path, features, None, QUICK.model_copy(update={"device": "cuda"}))
+    automatic = QUICK.model_copy(update={"epochs": 1, "device": "auto"})
+    assert run(tmp_path / "auto", features, None, automatic).meta.metrics["steps"] == 4
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_learns(features: FeatureSet, tmp_path: Path, precision: str) -> None:
+    params = QUICK.model_copy(update={"precision": precision, "epochs": 12, "batch": 16, "clip_norm": 5.0})
+    assert run(tmp_path, features, None, params).meta.metrics["validation_accuracy"] > 0.6
 
 
 def test_audio_of_other_clips(features: FeatureSet, audio: AudioSet, tmp_path: Path) -> None:
