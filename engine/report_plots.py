@@ -237,16 +237,16 @@ def read_arrays(path: Path, pictures: Sequence[Json]) -> Mapping[str, NDArray[np
 
 
 def limits(values: NDArray[np.float64], colours: str) -> tuple[float, float]:
-    """The range that colours span: all values, or as far below zero as above it."""
+    """The range that colours span, single extremes left out: from low to high, or as far below zero as above it."""
     import numpy as np
 
     finite = values[np.isfinite(values)]
     if not len(finite):
         return 0.0, 1.0
     if colours == "signed":
-        most = float(np.abs(finite).max()) or 1.0
+        most = float(np.percentile(np.abs(finite), 99.5)) or float(np.abs(finite).max()) or 1.0
         return -most, most
-    low, high = float(finite.min()), float(finite.max())
+    low, high = (float(end) for end in np.percentile(finite, [1, 99]))
     return (low, high) if high > low else (low, low + 1.0)
 
 

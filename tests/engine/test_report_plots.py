@@ -80,7 +80,7 @@ def picture(columns: int = 2) -> dict[str, Any]:
 
 
 def test_maps_have_colour_bars_with_their_range() -> None:
-    arrays = {"f": np.arange(12.0).reshape(4, 3), "w": np.array([[-0.5, 0.0, 2.0]] * 4)}
+    arrays = {"f": np.array([[0.0] * 99 + [11.0] * 99] * 4), "w": np.array([[-0.5, 0.0, 2.0]] * 4)}
     found = map_figure(picture(), arrays)
     root = ElementTree.fromstring(f"<svg>{found.body}</svg>")
     words = [element.text for element in root.iter("text")]
@@ -89,7 +89,10 @@ def test_maps_have_colour_bars_with_their_range() -> None:
 
 
 def test_zero_is_in_the_middle_red_above_and_blue_below() -> None:
-    assert limits(np.array([[-0.5, 2.0]]), "signed") == (-2.0, 2.0)
+    assert limits(np.array([[-0.5, 2.0, 2.0, 2.0]]), "signed") == (-2.0, 2.0)
+    assert limits(np.array([[0.0] * 999 + [3.0]]), "signed") == (-3.0, 3.0)
+    low, high = limits(np.array([[*np.linspace(0, 1, 1000), 50.0]]), "viridis")
+    assert low >= 0 and high <= 1, "one extreme value does not darken all others"
     assert limits(np.zeros((2, 2)), "signed") == (-1.0, 1.0)
     assert limits(np.array([[math.nan, 3.0]]), "viridis") == (3.0, 4.0)
     (red, _, blue), (r, _, b) = signed(1.0), signed(0.0)
