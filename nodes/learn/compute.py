@@ -90,12 +90,12 @@ def compute_of(
             "Set device to auto or cpu, or install torch with CUDA",
         )
     is_cuda = found and device != "cpu"
+    is_long = is_cuda and 3 * clip_flops * shown_clips > COMPILE_FLOPS  # a backward pass costs two forward ones
     return Compute(
-        device="cuda" if is_cuda else "cpu",
+        device=f"cuda:{torch.cuda.current_device()}" if is_cuda else "cpu",
         numbers=_numbers(is_cuda, clip_flops) if precision == "auto" else precision,
         is_deterministic=deterministic,
-        is_compiled=compiled == "on"
-        or (compiled == "auto" and is_cuda and 3 * clip_flops * shown_clips > COMPILE_FLOPS),
+        is_compiled=compiled == "on" or (compiled == "auto" and is_long),
     )
 
 

@@ -18,11 +18,12 @@ from torch import nn
 from engine import FeatureSet
 from engine.audio import read_features, table_of
 from nodes.learn import checkpoint
-from nodes.learn.augmentation import Augmentation
+from nodes.learn.augmentation import AUGMENTATIONS, Augmentation
+from nodes.learn.compute import Compute, Numbers
 from nodes.learn.errors import LearnError
-from nodes.learn.loop import Learnt, Moment, Session, Trial, score, train
+from nodes.learn.loop import Learnt, Moment, Session, Trial, cross_entropy, score, train
 from nodes.learn.recipe import RECIPES, Recipe
-from nodes.learn.source import FeatureSource, Labels
+from nodes.learn.source import Batch, FeatureSource, Labels
 from nodes.zoo import architecture, build
 
 SGD = Recipe(optimizer="sgd", epochs=3, rates=(0.05, 0.005), cuts=(0.5,), nesterov=True, weight_decay=1e-3, dropout=0.3)
@@ -30,6 +31,8 @@ ADAM = Recipe(
     optimizer="adamw", epochs=3, rates=(5e-3,), cosine=True, warmup=0.1, weight_decay=0.05, average=0.95,
     augmentation=Augmentation(time_masks=1, band_masks=1, mixup=0.3), dropout=0.3, calm=0.3,
 )  # fmt: skip
+
+SAP = Recipe(optimizer="adadelta", epochs=3, rates=(0.5,), augmentation=AUGMENTATIONS["s2"], clip_norm=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +71,22 @@ def test_it_learns_and_repeats_itself_bit_for_bit(data: tuple[FeatureSource, Tri
     assert not equal(one.network, run(data, replace(recipe, epochs=8), Session(seed=4)).network)
 
 
-@pytest.mark.parametrize("recipe", [SGD, ADAM, replace(ADAM, selection="last")])
+@pytest.mark.parametrize(
+    ("recipe", "numbers"),
+    [
+        (SGD, "float32"),
+        (ADAM, "float32"),
+        (replace(ADAM, selection="last"), "bfloat16"),
+        (SAP, "float32"),
+        (replace(ADAM, clip_norm=1.0), "float16"),
+    ],
+)
 def test_stopped_and_resumed_equals_uninterrupted(
-    data: tuple[FeatureSource, Trial], recipe: Recipe, tmp_path: Path
+    data: tuple[FeatureSource, Trial], recipe: Recipe, numbers: Numbers, tmp_path: Path
 ) -> None:
-    whole = run(data, recipe, Session(seed=3))
-    session = Session(seed=3, folder=tmp_path, identity="a")
+    compute = Compute(numbers=numbers)
+    whole = run(data, recipe, Session(seed=3, compute=compute))
+    session = Session(seed=3, folder=tmp_path, identity="a", compute=compute)
     for stop_at in (1, 13):
         with pytest.raises(KeyboardInterrupt):
             run(data, replace(recipe), session, stop_at=stop_at)
@@ -123,7 +136,7 @@ def test_killed_and_resumed_equals_uninterrupted(
 ) -> None:
     features, truth = data[0].features.numpy(), data[0].labels.truth
     np.savez(tmp_path / "data.npz", x=features, y=truth)
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "data.npz"), str(tmp_path), "360"]
+    command = [sys.executable, "-c", CHILD, str(tmp_path / "data.npz"), str(tmp_path), "240"]
     child = subprocess.Popen(command, cwd=checkout)
     end = time.monotonic() + 120.0
     while _step(tmp_path) < 20 and child.poll() is None and time.monotonic() < end:
@@ -131,7 +144,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
 
-    recipe = replace(RECIPES["modern"], steps=360)
+    recipe = replace(RECIPES["modern"], steps=240)
     trial = Trial(torch.from_numpy(features[:100]), torch.from_numpy(truth[:100]))
     source = FeatureSource(features, data[0].labels, recipe.augmentation)
     whole = train(network(), source, trial, recipe, Session(seed=3))
@@ -185,6 +198,84 @@ def test_no_validation_clips(data: tuple[FeatureSource, Trial]) -> None:
 def test_a_loss_that_is_no_number_is_told(data: tuple[FeatureSource, Trial]) -> None:
     with pytest.raises(LearnError, match=r"at step 2 \(learning rate 1e\+30\).*learning_rate to a tenth.*clip_norm"):
         run(data, replace(SGD, rates=(1e30, 1e30)), Session(seed=3))
+
+
+def test_memory_that_does_not_suffice_keeps_the_checkpoint(data: tuple[FeatureSource, Trial], tmp_path: Path) -> None:
+    taken = []
+
+    def greedy(net: nn.Module, given: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        taken.append(1)
+        if len(taken) > 8:
+            torch.empty(10**15)
+        return cross_entropy(net, given)
+
+    session = Session(seed=3, folder=tmp_path, identity="a", save_every_s=0.0)
+    recipe = replace(SGD, batch=50)
+    with pytest.raises(LearnError, match=r"at step 9 with batches of 50.*checkpoint of step \d+ is kept.*batch to 25"):
+        train(network(), data[0], data[1], recipe, session, objective=greedy)
+    resumed = train(network(), data[0], data[1], recipe, session)
+    assert 0 < resumed.resumed_at <= 8
+    assert equal(resumed.network, train(network(), data[0], data[1], recipe, Session(seed=3)).network)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_every_kind_of_full_memory_is_told(data: tuple[FeatureSource, Trial], error: Exception) -> None:
+    def full(_net: nn.Module, _given: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        raise error
+
+    with pytest.raises(LearnError, match=r"at step 1 .*Set batch to"):
+        train(network(), data[0], data[1], SGD, Session(), objective=full)
+
+
+def test_other_errors_pass(data: tuple[FeatureSource, Trial]) -> None:
+    def broken(_net: nn.Module, _given: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(network(), data[0], data[1], SGD, Session(), objective=broken)
+
+
+def test_features_without_numbers_are_told(data: tuple[FeatureSource, Trial]) -> None:
+    features = data[0].features.numpy().copy()
+    features[data[0].labels.rows(4)[7], 3, 3] = np.nan
+    odd = FeatureSource(features, data[0].labels, Augmentation())
+    with pytest.raises(LearnError, match=r"at step 5: the features of 1 of 50 clips are not finite"):
+        train(network(), odd, data[1], SGD, Session(seed=3))
+
+
+def test_frozen_layers_stay_and_their_norms_too(data: tuple[FeatureSource, Trial]) -> None:
+    class Half(nn.Module):
+        """A network whose first block stays as it is."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network()
+            self.first = self.network.get_submodule("b1")
+            self.first.requires_grad_(False)
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            """Logits."""
+            return self.network(features)  # type: ignore[no-any-return]
+
+        def train(self, mode: bool = True) -> Half:
+            """The first block is always in inference mode."""
+            super().train(mode)
+            self.first.eval()
+            return self
+
+    half = Half()
+    before = {name: value.clone() for name, value in half.network.state_dict().items()}
+    found = train(half, data[0], data[1], replace(ADAM, average=0.0, selection="last"), Session(seed=3)).network
+    assert isinstance(found, Half)
+    for name, value in found.network.state_dict().items():
+        assert torch.equal(value, before[name]) == name.startswith("b1."), name
+
+
+def test_the_network_comes_back_as_it_was_made(data: tuple[FeatureSource, Trial]) -> None:
+    given = network()
+    kinds = [type(module) for module in given.modules()]
+    found = train(given, data[0], data[1], replace(SGD, epochs=1), Session(seed=3)).network
+    assert [type(module) for module in found.modules()] == [type(module) for module in given.modules()] == kinds
 
 
 def test_checkpoints_hold_no_pickle(data: tuple[FeatureSource, Trial], tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 from torch import nn
 
+from nodes.learn.errors import LearnError
 from nodes.learn.names import RecipeName
 from nodes.learn.optimise import optimizer_of, prepare
 from nodes.learn.recipe import RECIPES
@@ -68,3 +70,41 @@ def test_prepare_sets_dropout_and_norms() -> None:
     assert {module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm1d)} == {1 - 0.997}
     prepare(network, replace(RECIPES["s1"], dropout=None))
     assert [module.p for module in network.modules() if isinstance(module, nn.Dropout)] == [0.25]
+
+
+def test_recipes_of_s2_s3_and_s4() -> None:
+    assert RECIPES["s4"] == RECIPES["s0"]
+    long = RECIPES["s4_ds_kws"]
+    assert [long.rate_at(step, long.steps) for step in (0, 74_999, 75_000, 299_999)] == pytest.approx(
+        [5e-3, 5e-3, 1.5e-3, 1.35e-4]
+    )
+    second = RECIPES["s2"]
+    assert (second.optimizer, second.batch, second.epochs, second.rates, second.dropout) == (
+        "adadelta", 32, 40, (1e-3,), 0.25,
+    )  # fmt: skip
+    change = second.augmentation
+    assert second.balance == "repeat" and second.selection == "best"
+    assert (change.policy, change.sap_a, change.sap_s) == ("sap", 0.5, 10.0)
+    assert (change.least_share, change.mask_share, change.cutmix_share) == (0.1, 0.25, 0.25)
+    assert (
+        round(224 * change.cutmix_side) == 56 and round(224 * change.time_mask) == round(224 * change.band_mask) == 67
+    )
+    assert (change.time_masks, change.band_masks) == (1, 1)
+    assert RECIPES["s3"].augmentation.pitch_semitones == (-2, -1, 0, 1, 2) and RECIPES["s3"].clip_norm == 1.0
+
+
+def test_adadelta_has_the_constants_of_keras() -> None:
+    network = build(architecture("tc_resnet8", input_shape=(10, 20), classes=3))
+    optimizer = optimizer_of(network, RECIPES["s2"])
+    assert isinstance(optimizer, torch.optim.Adadelta)
+    assert all((group["rho"], group["eps"], group["lr"]) == (0.95, 1e-7, 1e-3) for group in optimizer.param_groups)
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    network = build(architecture("tc_resnet8", input_shape=(10, 20), classes=3))
+    network.requires_grad_(False)
+    with pytest.raises(LearnError, match="every layer is frozen"):
+        optimizer_of(network, RECIPES["s1"])
+    network.get_submodule("fc").requires_grad_(True)
+    kernels, others = optimizer_of(network, RECIPES["s1"]).param_groups
+    assert len(kernels["params"]) == 1 and not others["params"]

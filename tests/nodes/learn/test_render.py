@@ -71,6 +71,26 @@ def test_vocal_tract_moves_pitch_but_not_time() -> None:
     assert (found.reshape(40, BLOCK_CLIPS, -1).std(axis=1) < 1e-4).all()  # a block shares one vocal tract
 
 
+def tone(front_end: FrontEnd, frequency_hz: float, clips: int) -> Floats:
+    time_s = np.arange(front_end.clip_samples) / front_end.rate_hz
+    return (0.3 * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)[None].repeat(clips, 0)
+
+
+@pytest.mark.parametrize("frequency_hz", [400.0, 1000.0, 3000.0])
+def test_pitch_is_that_of_a_tone_played_higher_or_lower(frequency_hz: float) -> None:
+    front_end, semitones = FrontEnd(n_mfcc=0), (-2.0, -1.0, 0.0, 1.0, 2.0)
+    renderer = Renderer(front_end, Augmentation(pitch_semitones=semitones))
+    played = [tone(front_end, frequency_hz * 2 ** (step / 12), 1) for step in semitones]
+    wanted = Renderer(front_end, Augmentation()).render(np.concatenate(played), np.random.default_rng(0))
+    found = renderer.render(tone(front_end, frequency_hz, 60 * BLOCK_CLIPS), np.random.default_rng(0))
+    places, heard = loudest(wanted).mean(1), loudest(found)
+    assert (heard[:, 5:-5].std(axis=1) < 0.05).all()  # time stays
+    nearest = np.abs(heard.mean(1)[:, None] - places).argmin(1)
+    assert set(nearest.tolist()) == set(range(len(semitones)))
+    assert np.abs(heard.mean(1) - places[nearest]).max() < 0.15
+    assert np.bincount(nearest).min() > 0.5 * len(nearest) / len(semitones)
+
+
 def test_masks_cover_at_most_what_they_may_and_hold_the_mean() -> None:
     maps = torch.rand(300, 50, 20) + torch.arange(50.0)[:, None]
     change = Augmentation(time_masks=2, time_mask=0.2, band_masks=1, band_mask=0.1)

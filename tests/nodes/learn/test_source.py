@@ -32,6 +32,25 @@ def test_a_batch_larger_than_the_data_shows_all_of_it() -> None:
     assert sorted(labels(clips=4, batch=100).rows(7)) == [0, 1, 2, 3]
 
 
+def test_smaller_classes_are_shown_again_until_all_are_alike() -> None:
+    truth = np.repeat([0, 1, 2], [20, 7, 3])
+    uneven = Labels(truth, 3, 10, repeats=True)
+    assert uneven.steps_per_epoch == 6
+    epochs = [np.concatenate([uneven.rows(6 * epoch + step) for step in range(6)]) for epoch in range(2)]
+    for rows in epochs:
+        shown = np.bincount(rows, minlength=30)
+        assert np.bincount(truth[rows]).tolist() == [20, 20, 20]
+        assert (shown[:20] == 1).all() and set(shown[20:27]) == {2, 3} and set(shown[27:]) == {6, 7}
+    assert not np.array_equal(*epochs)
+    assert np.array_equal(epochs[0], np.concatenate([uneven.rows(step) for step in range(6)]))
+    same = Labels(truth, 3, 10, repeats=False)
+    assert same.steps_per_epoch == 3
+
+
+def test_classes_without_clips_are_not_repeated() -> None:
+    assert Labels(np.array([0, 0, 0, 2]), 4, 2, repeats=True).steps_per_epoch == 3
+
+
 def test_smoothing_shares_its_part_among_all_classes() -> None:
     np.testing.assert_allclose(smoothed(torch.tensor([1]), 4, 0.2), [[0.05, 0.85, 0.05, 0.05]], atol=1e-7)
 
