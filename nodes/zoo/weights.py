@@ -25,13 +25,23 @@ def load_weights(module: nn.Module, path: Path) -> None:
         ZooError: the file is a pickle or no safetensors, or its layers are not the module's.
         FileNotFoundError: there is no such file.
     """
-    refuse_pickle(path)
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise _refusal(path, f"no complete safetensors file ({error})") from error
+    tensors = tensors_of(path)
     _check_layers(module, tensors, path)
     module.load_state_dict(tensors)
+
+
+def tensors_of(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file by name.
+
+    Raises:
+        ZooError: the file is a pickle or no safetensors.
+        FileNotFoundError: there is no such file.
+    """
+    refuse_pickle(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise _refusal(path, f"no complete safetensors file ({error})") from error
 
 
 def refuse_pickle(path: Path) -> None:
