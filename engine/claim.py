@@ -59,6 +59,13 @@ class Claim(BaseModel):
         node, dot, port = end.rpartition(".")
         return Place(node, port, metric) if colon and dot and node and port and metric else None
 
+    def renamed(self, old: str, new: str) -> Claim:
+        """The same after a node got another id."""
+        place = self.place
+        if place is None or place.node != old:
+            return self
+        return self.model_copy(update={"at": f"{new}.{place.port}:{place.metric}"})
+
 
 @dataclass(frozen=True)
 class Place:
@@ -195,7 +202,7 @@ def _scaled(value: float) -> str:
 
 
 TEXTS: Final[Mapping[str, Callable[[float], str]]] = {
-    "share": lambda value: f"{100 * value:.2f} %",
+    "share": lambda value: f"{100 * value:.2f} %" if abs(value) >= 0.002 or not value else f"{100 * value:.3g} %",
     "FLOP": _scaled,
     "parameters": _plain,
     "bytes": lambda value: f"{_plain(value)} B",

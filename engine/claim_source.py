@@ -214,7 +214,7 @@ def _obstacle(claim: Claim, tables: Sequence[Numbers], runs: Sequence[Measured],
     wanted = max(claim.runs, len(points_of(workflow.sweep)))
     counts = [int(found) for table in tables if (found := table.find("clips")) is not None]
     if claim.clips and set(counts) != {claim.clips} and sum(counts) != claim.clips:
-        told = f"{counts[0]:,} test clips" if counts else "an unknown number of test clips"
+        told = f"{counts[0]:,} clips" if counts else "an unknown number of clips"
         return f"measured on other data: {told}, the print's are {claim.clips:,}"
     if claim.needs and not claim.clips:
         return f"measured on what is here; only {claim.needs} would tell"

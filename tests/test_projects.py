@@ -62,3 +62,21 @@ def test_runs_on_a_slice(path: Path, recordings: Path, tmp_path: Path) -> None:
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     states = {entry["state"] for entry in json.loads(again.stdout.splitlines()[-1])["nodes"].values()}
     assert states == {"cached"}
+
+
+def test_a_table_of_a_paper_runs_on_a_slice_and_is_not_called_reproduced(recordings: Path, tmp_path: Path) -> None:
+    archive = str(recordings / "speech_commands_subset.tar.gz")
+    settings = {"data": archive, "ingest-1.limit_per_class": 12, "train-1.steps": 3}
+    given = [f"--set={name}={json.dumps(value)}" for name, value in settings.items()]
+    ossicle = [sys.executable, "-P", "-m", "engine.cli"]
+    command = [*ossicle, "run", "s0-table1", "--runner", "local", "--json", *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (Path(json.loads(done.stdout.splitlines()[-1])["folder"]) / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Claims" in page and "✓ reproduced" in page and "slip 7" in page
+    told = subprocess.run([*ossicle, "claims", "s0-table1", "--json"], cwd=tmp_path, capture_output=True, check=True)
+    rows = {row["what"]: row for row in json.loads(told.stdout)}
+    accuracy = rows["CNN, accuracy"]
+    assert accuracy["state"] == "unchecked" and 0 <= accuracy["low"] <= accuracy["ours"] <= accuracy["high"] <= 1
+    assert "ingest-1.limit_per_class = 12" in accuracy["why"]
+    assert rows["window of the average pool, height"]["state"] == "reproduced"

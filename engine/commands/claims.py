@@ -18,11 +18,13 @@ from engine.console import clean_output, count, is_colourful, paint, say, say_er
 from engine.errors import OssicleError
 from engine.execute import installed
 from engine.library import with_subgraphs
-from engine.resource import papers
+from engine.resource import PAPERS, papers
+from engine.resource import project as project_file
 from engine.runs import home_of
 from engine.workflow import Workflow, with_values
 
 HERE = Path()
+SLIPS = f"{PAPERS}/SLIPS.md"
 Shown = Literal["all", "reproduced", "off", "unchecked"]
 
 
@@ -142,6 +144,8 @@ def _say(found: Sequence[Judged], only: Shown) -> None:
         chosen = _chosen(each, only)
         if chosen:
             say_table(each.workflow.name, each.workflow.about, chosen)
+    if any(verdict.claim.slips for each in found for verdict in _chosen(each, only)):
+        say(f"slips by number: {project_file(SLIPS)}")
     every = [verdict for each in found for verdict in each.verdicts]
     say(f"{count(len(every), 'claim')}: {summary(every)}")
 

@@ -126,7 +126,7 @@ def remove_variable(workflow: Workflow, name: str) -> Workflow:
 
 
 def rename(workflow: Workflow, old: str, new: str) -> Workflow:
-    """Give a node another id; its links and position follow.
+    """Give a node another id; its links, its position and the claims about it follow.
 
     Raises:
         OssicleError: no such node, a bad id, or the id is taken.
@@ -147,7 +147,8 @@ def rename(workflow: Workflow, old: str, new: str) -> Workflow:
         for k in workflow.links
     )
     spots = {new if name == old else name: at for name, at in positions(workflow).items()}
-    after = _with(workflow, nodes=nodes, links=links, layout=_with_positions(workflow, spots))
+    claims = tuple(claim.renamed(old, new) for claim in workflow.claims)
+    after = _with(workflow, nodes=nodes, links=links, claims=claims, layout=_with_positions(workflow, spots))
     return _with_face(after, lambda node: new if node == old else node)
 
 

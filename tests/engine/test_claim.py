@@ -61,8 +61,8 @@ def test_off_says_by_how_much_in_the_unit_of_the_print(values: dict[str, object]
 
 
 def test_a_measurement_of_something_else_is_never_called_reproduced() -> None:
-    verdict = judge(claim(value=0.5, unit="share"), Ours(0.5, obstacle="measured on other data: 3 test clips"))
-    assert verdict.state == "unchecked" and verdict.why == "measured on other data: 3 test clips"
+    verdict = judge(claim(value=0.5, unit="share"), Ours(0.5, obstacle="measured on other data: 3 clips"))
+    assert verdict.state == "unchecked" and verdict.why == "measured on other data: 3 clips"
     assert ours_text(verdict) == "50.00 %"
 
 
@@ -99,6 +99,8 @@ def test_an_interval_and_a_spread_stand_beside_the_mean() -> None:
         (640, "FLOP", "640"),
         (1_832_344, "bytes", "1,832,344 B"),
         (385.4545, "times", "385.5x"),
+        (0.000424, "share", "0.0424 %"),
+        (0.0, "share", "0.00 %"),
         (0.0424, "", "0.0424"),
         (76.608, "min", "76.608 min"),
         (4.6e23, "", "4.6e+23"),
@@ -135,3 +137,10 @@ def test_where_ours_is(at: str, place: Place | None) -> None:
 def test_a_claim_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         claim(**wrong)
+
+
+def test_a_claim_follows_its_node() -> None:
+    found = claim(at="benchmark-1.report:accuracy").renamed("benchmark-1", "final")
+    assert found.at == "final.report:accuracy"
+    assert claim(at="benchmark-1.report:accuracy").renamed("benchmark", "final").at == "benchmark-1.report:accuracy"
+    assert claim().renamed("", "final").at == ""

@@ -188,7 +188,7 @@ def test_a_run_settles_a_claim_and_an_interval_is_shown(registry: Registry, tmp_
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"clips": 3081}, "measured on other data: an unknown number of test clips, the print's are 3,081"),
+        ({"clips": 3081}, "measured on other data: an unknown number of clips, the print's are 3,081"),
         ({"needs": "UrbanSound8K"}, "only UrbanSound8K would tell"),
         ({"runs": 15}, "1 of 15 trainings"),
     ],
@@ -214,7 +214,7 @@ def test_the_number_of_clips_tells_the_papers_data(
     (found,) = states(workflow, registry, tmp_path)
     assert found.state == state
     if state == "unchecked":
-        assert found.why == "measured on other data: 12 test clips, the print's are 13"
+        assert found.why == "measured on other data: 12 clips, the print's are 13"
 
 
 def test_other_settings_are_named_but_another_place_of_the_data_is_none(registry: Registry, tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ def test_link_and_unlink(random_edit: RandomEdit, registry: Registry, seed: int)
     assert new not in moved.links, "the wire that was there gives way"
 
 
+def test_claims_follow_a_renamed_node(small: Workflow) -> None:
+    claim = {"what": "Net, accuracy", "source": "T1", "printed": "96.1", "value": 0.961, "at": "train-1.model:accuracy"}
+    workflow = parse({**small.model_dump(mode="json"), "claims": [claim]})
+    assert edit.rename(workflow, "train-1", "final").claims[0].at == "final.model:accuracy"
+    assert edit.rename(workflow, "ingest-1", "source").claims == workflow.claims
+
+
 @QUICK
 @given(SEEDS)
 def test_rename_back(random_edit: RandomEdit, seed: int) -> None:
