@@ -7,7 +7,8 @@ if there is a band around it; a point `{"name", "x", "y"}`.
 
 A picture of maps: `{"title", "caption", "x": {"name", "end"}, "y": {"name", "size"}, "columns": [...]}`. A column is
 `{"name", "panels": [...]}`, a panel `{"name", "array", "colours"}`: the name of an array (rows, columns) in arrays.npz,
-drawn with its first row at the bottom, in "viridis" or, with zero in the middle, "signed".
+drawn with its first row at the bottom, in "viridis" or, with zero in the middle, "signed". `limits_from_row` leaves the
+rows below it out of the colours' range (the first coefficient of an MFCC is the loudness, far from all others).
 """
 
 from __future__ import annotations
@@ -125,10 +126,8 @@ def drawing(raw: Json) -> Drawing:
     x, y = (SCALES[raw[side].get("scale", "linear")] for side in ("x", "y"))
     bands = {entry["name"]: _band(entry, x, y) for entry in entries if "low" in entry and "high" in entry}
     points = {e["name"]: _places([e["x"]], [e["y"]], x, y) for e in raw.get("points", ())}
-    across = [value for entry in (*entries, *_as_lines(raw)) for value in entry["x"]]
-    up = [
-        value for entry in (*entries, *_as_lines(raw)) for key in ("y", "low", "high") for value in entry.get(key, ())
-    ]
+    known = [pair for entry in (*entries, *_as_lines(raw)) for pair in _pairs(entry) if None not in _place(pair, x, y)]
+    across, up = ([pair[side] for pair in known] for side in (0, 1))
     ranges = (_span(across, x), _span(up, y))
     return Drawing(
         str(raw["title"]),
@@ -146,8 +145,17 @@ def _as_lines(raw: Json) -> list[Json]:
     return [{"x": [entry["x"]], "y": [entry["y"]]} for entry in raw.get("points", ())]
 
 
+def _pairs(entry: Json) -> Iterator[Point]:
+    """All that a line and its band go through."""
+    return (pair for key in ("y", "low", "high") if key in entry for pair in zip(entry["x"], entry[key], strict=True))
+
+
+def _place(pair: Point, x: Scale, y: Scale) -> tuple[float | None, float | None]:
+    return x.place(pair[0]), y.place(pair[1])
+
+
 def _places(xs: Sequence[float], ys: Sequence[float], x: Scale, y: Scale) -> list[Point]:
-    found = ((x.place(a), y.place(b)) for a, b in zip(xs, ys, strict=True))
+    found = (_place(pair, x, y) for pair in zip(xs, ys, strict=True))
     return [(a, b) for a, b in found if a is not None and b is not None]
 
 
@@ -158,11 +166,10 @@ def _band(entry: Json, x: Scale, y: Scale) -> list[Point]:
 
 def _span(values: Sequence[float], scale: Scale) -> tuple[Point, Mapping[float, str]]:
     """Lowest and highest place with a little room, and the ticks between them."""
-    known = [value for value in values if scale.place(value) is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
+    low, high = min(values, default=0.0), max(values, default=1.0)
     ends = [place for value in (low, high) if (place := scale.place(value)) is not None] or [0.0, 1.0]
     room = 0.02 * (ends[-1] - ends[0]) or 0.5
-    marks = {place: short(v) for v in scale.marks(low, high) if (place := scale.place(v)) is not None} if known else {}
+    marks = {place: short(v) for v in scale.marks(low, high) if (place := scale.place(v)) is not None} if values else {}
     return (ends[0] - room, ends[-1] + room), marks
 
 
@@ -272,14 +279,14 @@ def map_figure(raw: Json, arrays: Mapping[str, NDArray[np.float64]]) -> Figure:
 
 
 def _panel(panel: Json, area: Axes, values: NDArray[np.float64]) -> str:
-    low, high = limits(values, panel["colours"])
+    low, high = limits(values[panel.get("limits_from_row", 0) :], panel["colours"])
     colours = COLOURS[panel["colours"]]
     map_ = _image(area, pixels(values.tolist(), low, high, colours))
     bar = Axes(area.left + area.width + 5, area.top, BAR, area.height, (0, 1), (low, high))
     ramp = _image(bar, pixels([[low + (high - low) * step / 63] for step in range(64)], low, high, colours))
-    marks = sorted({low, high, *([0.0] if low < 0 < high else [])})
+    marks = sorted({low, high, *([0.0] if panel["colours"] == "signed" else [])})
     words = [
-        text((bar.left + BAR + 3, bar.y(value) + (8 if value == high else 0)), f"{value:.2g}", "n x") for value in marks
+        text((bar.left + BAR + 3, bar.y(value) + (8 if value == high else 0)), f"{value:.3g}", "n x") for value in marks
     ]
     name = text((area.left, area.top - 5), panel["name"], "x")
     return "".join([name, map_, ramp, *words])

@@ -110,7 +110,12 @@ def axes_of(front_end: Mapping[str, Any], layout: str) -> Axes:
 
 def maps(explained: Sequence[Explained], rows: Sequence[Json], axes: Axes, shap: str) -> list[Json]:
     """A picture per class: positive and negative clip side by side, features above what was found."""
-    panels = (("features", "viridis"), ("integrated gradients", "signed"), (f"SHAP ({shap})", "signed"))
+    loudness = int(axes.rows_name == "coefficient")
+    panels = (
+        ("features", "viridis", loudness),
+        ("integrated gradients", "signed", 0),
+        (f"SHAP ({shap})", "signed", 0),
+    )
     names = ("features", "gradients", "shap")
     x = {"name": "time / s" if axes.end_s else "column", "end": axes.end_s or explained[0].features.shape[1]}
     return [
@@ -123,8 +128,8 @@ def maps(explained: Sequence[Explained], rows: Sequence[Json], axes: Axes, shap:
                 {
                     "name": f"{rows[place]['sample']}: {rows[place]['truth']}, p = {rows[place]['probability']:.2f}",
                     "panels": [
-                        {"name": title, "array": f"{name}_{place}", "colours": colours}
-                        for name, (title, colours) in zip(names, panels, strict=True)
+                        {"name": title, "array": f"{name}_{place}", "colours": colours, "limits_from_row": skipped}
+                        for name, (title, colours, skipped) in zip(names, panels, strict=True)
                     ],
                 }
                 for place in places
