@@ -40,6 +40,7 @@ from studio.panels.status import StatusStrip
 from studio.panels.topbar import TopBar
 from studio.run.session import Notice, Session
 from studio.shortcuts import with_shortcuts
+from studio.sweep_commands import SweepCommands
 from studio.thumbnails import Thumbnails
 from studio.view_commands import ViewCommands
 from studio.views.viewer import load_viewers
@@ -76,6 +77,7 @@ class Window(QMainWindow):
         self.groups = GroupCommands(self.document, self)
         self.groups.open_file = self.files.open
         self.views = ViewCommands(self)
+        self.sweeps = SweepCommands(self)
         self.commands = {command.id: command for command in self._all_commands()}
         self.actions_ = actions.build(self.commands.values(), self.topbar.menus, self, self.canvas, self._guarded)
         self.topbar.add_buttons(self.commands)
@@ -130,7 +132,7 @@ class Window(QMainWindow):
     def _all_commands(self) -> list[Command]:
         parts: tuple[Any, ...] = (
             self.files, self.keeping, self.clipboard, self.groups, self.canvas, self.extras, self.session,
-            self.views, self.properties, self.palette_, self.problems, self.runs, self.docks,
+            self.sweeps, self.views, self.properties, self.palette_, self.problems, self.runs, self.docks,
         )  # fmt: skip
         return with_shortcuts(command for part in parts for command in part.commands())
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from engine.commands.common import (
     ProjectOption,
     SetOption,
     open_workflow,
-    read_value,
 )
 from engine.commands.run import RunnerOption, event_sink, interrupts, write_run_report
 from engine.console import clean_output, count, duration, paint, say, say_json, table, three_parts
@@ -30,12 +28,11 @@ from engine.runs import home_of
 from engine.select import choose
 from engine.sweep import SweepRequest, plan_sweep, run_sweep
 from engine.sweep_record import REPORT, SUMMARY, Point, SweepRecord, list_sweeps, points_of
+from engine.sweep_text import read_list
 from engine.theme import state
 
 HERE = Path()
 EXIT: Final = {"done": 0, "failed": 1, "cancelled": 130}
-RANGE: Final = re.compile(r"(-?\d+)\.\.(-?\d+)")
-MOST_RANGE: Final = 1_000_000
 
 
 def sweep(
@@ -118,31 +115,6 @@ def read_over(texts: Sequence[str]) -> dict[str, list[JsonValue]]:
             )  # fmt: skip
         found.setdefault(name, []).extend(read_list(values))
     return found
-
-
-def read_list(text: str) -> list[JsonValue]:
-    """Values as a person writes them: 1..15, a JSON list, or values between commas (JSON where it parses, else text).
-
-    Raises:
-        OssicleError: a range that is empty or enormous.
-    """
-    if not text.strip():
-        return []
-    whole = read_value(text)
-    if isinstance(whole, list):
-        return whole
-    return [value for part in text.split(",") for value in _part(part.strip())]
-
-
-def _part(text: str) -> Iterator[JsonValue]:
-    found = RANGE.fullmatch(text)
-    if found is None:
-        yield read_value(text)
-        return
-    first, last = int(found[1]), int(found[2])
-    if not 0 <= last - first < MOST_RANGE:
-        raise OssicleError(f"the range {text} has no values, or too many", "first..last, such as 1..15", "Correct it")
-    yield from range(first, last + 1)
 
 
 # ---- while it runs

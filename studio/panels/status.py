@@ -17,7 +17,7 @@ from engine.runs import home_of
 from engine.theme import state as state_look
 from studio.look.theme import colour, font
 from studio.run.session import Session
-from studio.run.view import RunView
+from studio.run.view import RunView, point_words
 from studio.work import Background
 
 HEIGHT: Final = 24
@@ -208,7 +208,8 @@ def run_words(view: RunView) -> tuple[str, str, str, str]:
     """Value, mark and colours of the run's segment: "Running · 4:21"."""
     match view.state:
         case "running":
-            return f"Running · {clock(view.seconds)}", "◑", "blue", "blue"
+            word = point_words(view).capitalize() if view.point[0] else "Running"
+            return f"{word} · {clock(view.seconds)}", "◑", "blue", "blue"
         case "queued":
             return "Queued", "◔", "mute", "mute"
         case "stopping":

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from engine.console import count
 from engine.fault import Fault
+from engine.sweep_record import Over
 from engine.validate import check
 from engine.workflow import to_json, upto
 from studio.model.document import Document
 from studio.run.notice import Level, Notice
 
+BUSY: Final = Notice("info", "A run is going on", "one run at a time", "Wait for its end, or stop it")
 
-def order_of(name: str, document: Document, to: str | None, force: tuple[str, ...]) -> dict[str, Any]:
-    """The workflow as it is in the editor, saved or not, and what to do with it."""
+
+def order_of(
+    name: str, document: Document, to: str | None, force: tuple[str, ...], over: Over | None = None
+) -> dict[str, Any]:
+    """The workflow as it is in the editor, saved or not, and what to do with it: a sweep if there are values for it."""
     order = {
         "id": name,
         "workflow": to_json(document.workflow),
         "base": str(document.base),
         "force": list(force),
     }
+    if over is not None:
+        order["sweep"] = {key: list(values) for key, values in over.items()}
     return order if to is None else {**order, "to": to}
 
 

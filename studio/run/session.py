@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.artifact import Artifact
 from engine.record import RunRecord
-from engine.workflow import upto
+from engine.sweep_record import Over
+from engine.workflow import upto, with_values
 from studio.commands import Command
 from studio.model.document import Document
 from studio.run import history
@@ -23,13 +22,16 @@ from studio.run.fold import event_of
 from studio.run.lines import Line
 from studio.run.log_buffer import LogBuffer
 from studio.run.notice import Notice
-from studio.run.orders import notice_of_failures, notice_of_line, order_of, why_not
+from studio.run.orders import BUSY, notice_of_failures, notice_of_line, order_of, why_not
+from studio.run.pace import Pace
 from studio.run.plan import Plan
 from studio.run.planner import Planner
+from studio.run.recall import Recall
 from studio.run.rows import Row
 from studio.run.run_commands import run_commands
-from studio.run.shelf import Artifacts, EarlierCurves, place_of
+from studio.run.shelf import Artifacts, EarlierCurves
 from studio.run.state import NEVER, NodeState
+from studio.run.sweep import KINDS, SweepView, asked, told
 from studio.run.view import SERVER_WORDS, Phase, RunView, words_of
 from studio.work import Background
 
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Notice", "RunView", "Session"]
 
-FLUSH_MS: Final = 33
 TICK_MS: Final = 500
 THREADS: Final = 2
 
@@ -54,6 +55,7 @@ class Session(QObject):
         logged(tuple[Event, ...]): lines for the log.
         cleared(): another document: the log starts anew.
         told(Notice): something the person should know.
+        sweep_changed(): another point of a sweep, or its end.
     """
 
     states_changed = Signal(object)
@@ -63,6 +65,7 @@ class Session(QObject):
     logged = Signal(object)
     cleared = Signal()
     told = Signal(object)
+    sweep_changed = Signal()
 
     def __init__(self, document: Document, parent: QObject | None = None, *, child: Child | None = None) -> None:
         super().__init__(parent)
@@ -74,15 +77,15 @@ class Session(QObject):
         self._phase: Phase = "idle"
         self._server = "off"
         self._order, self._orders, self._sent = "", 0, document.workflow
-        self._is_accepted = self._has_begun = self._is_recalling = False
+        self._is_accepted = self._has_begun = False
+        self.sweep = SweepView()
+        self._recall = Recall(document, self._background, self._show_replay, self._planner.ask_now)
         self._log = LogBuffer()
         self._artifacts = Artifacts()
         self._curves = EarlierCurves(
             document, self._background, lambda node: self.metrics_changed.emit(frozenset({node}))
         )
-        self._flushed_s = 0.0
-        self._flush_timer = QTimer(self, singleShot=True, interval=FLUSH_MS)
-        self._flush_timer.timeout.connect(self._flush)
+        self._pace = Pace(self._flush, self)
         self._tick_timer = QTimer(self, interval=TICK_MS)
         self._tick_timer.timeout.connect(self._tick)
         self.child.heard.connect(self._hear)
@@ -99,9 +102,8 @@ class Session(QObject):
 
     def close(self) -> None:
         """End of the window: the runner stops its run and ends."""
-        for timer in (self._flush_timer, self._tick_timer):
-            timer.stop()
-        self._planner.stop()
+        for part in (self._pace, self._tick_timer, self._planner):
+            part.stop()
         self.child.close()
         self._background.wait()
 
@@ -137,14 +139,15 @@ class Session(QObject):
     @property
     def is_settled(self) -> bool:
         """Whether nothing runs and what is shown is about the workflow as it is now."""
-        return not (self.is_active or self._is_recalling or self._planner.is_pending)
+        return not (self.is_active or self._recall.is_pending or self._planner.is_pending)
 
     @property
     def run(self) -> RunView:
         """The run as a whole."""
         view, child = self.board.view(self._phase, self.is_active and self._has_begun), self.child
+        point = (self.sweep.at, len(self.sweep.points)) if self.sweep.is_on else (0, 0)
         return replace(
-            view, runner_state=child.state, server_state=SERVER_WORDS.get(self._server, self._server),
+            view, point=point, runner_state=child.state, server_state=SERVER_WORDS.get(self._server, self._server),
             rss_bytes=child.rss_bytes, cpu_percent=child.cpu_percent,
         )  # fmt: skip
 
@@ -176,12 +179,13 @@ class Session(QObject):
         """Run a node although its result is known, and first what it needs."""
         self._send(to=node, force=(node,))
 
-    def _send(self, to: str | None = None, force: tuple[str, ...] = ()) -> None:
+    def run_sweep(self, over: Over) -> None:
+        """Run the graph once per combination of values."""
+        self._send(over=over)
+
+    def _send(self, to: str | None = None, force: tuple[str, ...] = (), over: Over | None = None) -> None:
         document = self.document
-        if self.is_active:
-            self.told.emit(Notice("info", "A run is going on", "one run at a time", "Wait for its end, or stop it"))
-            return
-        if (notice := why_not(document, to)) is not None:
+        if (notice := BUSY if self.is_active else why_not(document, to)) is not None:
             self.told.emit(notice)
             return
         self._orders += 1
@@ -191,7 +195,9 @@ class Session(QObject):
         self._become("queued")
         self._tell_states(self.board.queue(self.board.todo(part, force)))
         self._sent = document.workflow
-        self.child.send(order_of(self._order, document, to, force))
+        self.child.send(order_of(self._order, document, to, force, over))
+        if over is not None:
+            self._tell_sweep(asked(over))
 
     def stop(self) -> None:
         """Stop the run: nodes are asked first; a runner that does not hear is ended."""
@@ -207,28 +213,21 @@ class Session(QObject):
 
     def _become(self, phase: Phase) -> None:
         self._phase = phase
-        if phase == "idle":
-            self._tick_timer.stop()
-        else:
-            self._tick_timer.start()
+        (self._tick_timer.stop if phase == "idle" else self._tick_timer.start)()
         self.run_changed.emit()
 
     # ---- hearing
 
     def _hear(self, lines: Any) -> None:
-        batch: Sequence[Line] = lines
-        for line in batch:
+        for line in lines:
             if line.get("run"):
                 self._take(line)
             elif (control := _CONTROLS.get(line["kind"])) is not None:
                 control(self, line)
-        if not self._flush_timer.isActive():
-            since_ms = 1000 * (time.monotonic() - self._flushed_s)  # the first news after a pause is told at once
-            self._flush_timer.start(max(0, round(FLUSH_MS - since_ms)))
+        self._pace.ask()
 
     def _take(self, line: Line) -> None:
-        event = event_of(line)
-        if event is None:
+        if (event := event_of(line)) is None:
             self.child.lines.garbled += 1
             return
         if not (self.is_active and self._is_accepted):
@@ -237,7 +236,7 @@ class Session(QObject):
             self._begin_run()
         self.board.fold.take(event)
         self._log.add(event)
-        if event.kind == "run_finished":
+        if event.kind == "run_finished" and not self.sweep.is_on:
             self._finish()
 
     def _begin_run(self) -> None:
@@ -246,6 +245,17 @@ class Session(QObject):
         self._curves.clear()
         if self._phase == "queued":
             self._become("running")
+
+    def _heard_sweep(self, line: Line) -> None:
+        """A point began or ended; each point's run is shown as its own workflow's."""
+        if self._is_accepted:
+            self._tell_sweep(told(self.sweep, line))
+            self._sent = with_values(self._sent, self.sweep.values)
+
+    def _tell_sweep(self, view: SweepView) -> None:
+        self.sweep = view
+        self.sweep_changed.emit()
+        self.run_changed.emit()
 
     def _accepted(self, line: Line) -> None:
         """The turn of an order has come: what runs say from now on is about it."""
@@ -275,9 +285,9 @@ class Session(QObject):
 
     def _give_up(self) -> None:
         """The order ended without its run saying so."""
-        if self._has_begun:
+        if self._has_begun and self.board.fold.is_open:
             self.board.fold.end()
-        else:
+        elif not self._has_begun:
             self._tell_states(self.board.rest())
         self._end()
 
@@ -285,6 +295,8 @@ class Session(QObject):
         """Whatever was going on is over."""
         self._flush()
         self._become("idle")
+        if self.sweep.is_on:
+            self._tell_sweep(self.sweep.ended())
         self._planner.ask_now()
 
     # ---- the runner's life
@@ -308,8 +320,7 @@ class Session(QObject):
     # ---- states
 
     def _edited(self, old: Any, new: Any) -> None:
-        document = self.document
-        if not document.undo_text and not document.redo_text:
+        if not self.document.undo_text and not self.document.redo_text:
             self._open()
         else:
             self.board.workflow = new
@@ -330,29 +341,16 @@ class Session(QObject):
         self.cleared.emit()
         workflow = self.document.workflow
         self._tell_states(self.board.open(workflow))
-        self.run_changed.emit()
-        self._is_recalling = bool(workflow.nodes)
-        if workflow.nodes:
-            look = partial(history.last_replay, *place_of(self.document))
-            self._background.call("history", look, self._recalled, lambda _error: self._recalled(None))
-        else:
-            self._background.forget("history")
-
-    def _recalled(self, found: history.Replay | None) -> None:
-        """The last run was read back, if there is one."""
-        self._is_recalling = False
-        if found is not None:
-            self._show_replay(found)
-        self._planner.ask_now()
+        self._tell_sweep(SweepView())
+        self._recall.look()
 
     def replay(self, record: RunRecord) -> None:
         """Show an earlier run as it was, until the next edit or run."""
         if self.is_active:
-            self.told.emit(Notice("info", "A run is going on", "no run while another one is shown", "Stop it first"))
+            self.told.emit(BUSY)
             return
         self._planner.stop()
-        self._is_recalling = False
-        self._background.call("history", partial(history.replay, record.folder), self._show_replay)
+        self._recall.replay(record)
 
     def _show_replay(self, found: history.Replay) -> None:
         if self.is_active:
@@ -381,7 +379,7 @@ class Session(QObject):
 
     def _flush(self) -> None:
         """Tell what has come since the last time."""
-        self._flushed_s = time.monotonic()
+        self._pace.note()
         changed, rows = self.board.take_news()
         self._tell_states(changed)
         if rows:
@@ -395,6 +393,7 @@ _CONTROLS: Final[Mapping[str, Callable[[Session, Line], None]]] = {
     "refused": Session._refused,
     "answered": Session._answered,
     "server": Session._heard_server,
+    **dict.fromkeys(KINDS, Session._heard_sweep),
     "alive": lambda session, _line: session.usage_changed.emit(),
     "trouble": lambda session, line: session.told.emit(notice_of_line(line, "warning")),
 }

@@ -29,6 +29,7 @@ class RunView:
         server_state: Prefect's server: ready, starting, off.
         rss_bytes: memory of the runner.
         cpu_percent: processor use of the runner; 100 is one core.
+        point: which point of a sweep this is, and of how many; zeros outside a sweep.
     """
 
     state: Phase = "idle"
@@ -44,6 +45,7 @@ class RunView:
     rss_bytes: int = 0
     cpu_percent: float = 0.0
     folder: Path | None = None
+    point: tuple[int, int] = (0, 0)
 
 
 def words_of(view: RunView, plan: str) -> str:
@@ -54,8 +56,15 @@ def words_of(view: RunView, plan: str) -> str:
         return "the runner is starting …" if view.runner_state == "starting" else "starting …"
     if view.state == "running":
         left = f" · {about(view.left_s)} left" if view.left_s is not None else ""
+        if view.point[0]:
+            return f"{point_words(view)} · {view.done} of {count(view.total, 'node')} done{left}"
         return f"{view.done} of {count(view.total, 'node')} done{left}"
     return plan
+
+
+def point_words(view: RunView) -> str:
+    """ "point 3 of 15"."""
+    return f"point {view.point[0]} of {view.point[1]}"
 
 
 def about(seconds: float, *, is_all: bool = True) -> str:
