@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from engine.event import Event
+from engine.execute import installed
 from engine.record import RunRecord
 from engine.registry import Registry, specs_of
 from engine.runner import LocalRunner, Request, Runner
 from engine.runs import home_of
 from engine.store import Store
+from engine.sweep import SweepRequest, run_sweep
+from engine.sweep_record import SweepRecord
 from engine.workflow import Workflow, parse
 
 FAKES = Path(__file__).parent / "fakes"
@@ -105,3 +108,82 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         server.ensure()
         yield home
         server.stop()
+
+
+# ---- sweeps
+
+
+def scored_workflow(**variables: Any) -> Workflow:
+    """One node that tells seed and fold."""
+    params = {"seed": "{seed}", "fold": "{fold}", "fail_at": "{fail_at}"}
+    return parse(
+        {
+            "name": "Scored",
+            "variables": {"seed": 0, "fold": 1, "fail_at": -1, "spare": 0, **variables},
+            "nodes": {"score-1": {"type": "fake.score", "params": params}},
+        }
+    )
+
+
+def counted_workflow(steps: Any = 20) -> Workflow:
+    """Features that all points share ("a"), then something that every point does by itself ("r")."""
+    nodes = {
+        "a": {"type": "fake.constant", "params": {"value": 3}},
+        "n": {"type": "fake.negate"},
+        "r": {"type": "fake.resume", "params": {"steps": "{steps}"}},
+        "z": {"type": "fake.add", "params": {"offset": 1}},
+    }
+    links = ["a.number -> n.number", "n.number -> z.numbers", "r.number -> z.numbers"]
+    return parse({"name": "counted", "variables": {"steps": steps}, "nodes": nodes, "links": links})
+
+
+@pytest.fixture(scope="session")
+def scored() -> Callable[..., Workflow]:
+    """`scored_workflow`, for test modules."""
+    return scored_workflow
+
+
+@pytest.fixture(scope="session")
+def counted() -> Callable[..., Workflow]:
+    """`counted_workflow`, for test modules."""
+    return counted_workflow
+
+
+@dataclass
+class Sweeps:
+    """Runs sweeps of a project in this process; the events of the last one are kept."""
+
+    project: Project
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(
+        self,
+        workflow: Workflow,
+        over: Any,
+        cancel: threading.Event | None = None,
+        hear: Callable[[Event], None] | None = None,
+        **options: Any,
+    ) -> SweepRecord:
+        self.events = []
+
+        def sink(event: Event) -> None:
+            self.events.append(event)
+            if hear is not None:
+                hear(event)
+
+        request = SweepRequest(workflow, self.project.base, over, registry=self.project.registry, **options)
+        return run_sweep(request, LocalRunner(), sink, cancel or threading.Event())
+
+
+@pytest.fixture
+def sweep(project: Project) -> Sweeps:
+    """Runs sweeps of an empty project."""
+    return Sweeps(project)
+
+
+@pytest.fixture
+def fakes_installed(fakes_path: Path) -> Iterator[None]:
+    """The fake nodes as an installed plugin, here and in child processes."""
+    installed.cache_clear()
+    yield
+    installed.cache_clear()

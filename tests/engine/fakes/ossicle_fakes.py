@@ -9,9 +9,11 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, Self
 
-from engine import Artifact, Context, Meta, OssicleError, Params, Receipt, node
+from pydantic import Field, model_validator
+
+from engine import Artifact, Context, Meta, OssicleError, Params, Receipt, Report, ReportMeta, node
 from engine.artifact import ReceiptMeta
 
 
@@ -249,3 +251,48 @@ def send(number: Number, ctx: Context) -> Receipt:
     folder = ctx.folder("receipt")
     (folder / "receipt.json").write_text("{}")
     return Receipt(folder, ReceiptMeta(destination="nowhere", acknowledged=1))
+
+
+class ScoreParams(Params):
+    seed: Annotated[int, Field(ge=0, le=100)] = 0
+    fold: Annotated[int, Field(ge=1, le=10)] = 1
+    fail_at: int = -1
+
+
+CLASSES = ("yes", "no")
+
+
+@node("fake.score", version=1, category="Fakes")
+def score(params: ScoreParams, ctx: Context) -> Report:
+    """A report whose figures follow from the parameters."""
+    if params.seed == params.fail_at:
+        raise OssicleError(f"seed {params.seed} is unlucky", "another seed", "Take another seed")
+    folder = ctx.folder("report")
+    right = params.seed + params.fold
+    classes = CLASSES if params.fold != 2 else CLASSES[::-1]
+    raw = {"classes": classes, "confusion": [[right, 1], [0, right]]}
+    (folder / "report.json").write_text(json.dumps(raw))
+    accuracy = 0.5 + 0.01 * params.seed + 0.1 * params.fold
+    metrics = {"accuracy": accuracy, "accuracy_low": 0.1, "accuracy_high": 0.9, "clips": 12.0}
+    if params.fold == 1:
+        metrics["first_fold_only"] = float(params.seed)
+    return Report(folder, ReportMeta(title="Benchmark", metrics=metrics))
+
+
+class PairParams(Params):
+    low: int = 0
+    high: int = 1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        return self
+
+
+@node("fake.pair", version=1, category="Fakes")
+def pair(params: PairParams, ctx: Context) -> Report:
+    """Two numbers in order."""
+    folder = ctx.folder("report")
+    (folder / "report.json").write_text("{}")
+    return Report(folder, ReportMeta(title="pair", metrics={"gap": float(params.high - params.low)}))
