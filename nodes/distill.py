@@ -44,7 +44,7 @@ class DistillParams(TrainParams):
     """Weight of the cross-entropy against the labels."""
     alpha_soft: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the cross-entropy against the teacher's probabilities."""
-    alpha_embedding: Annotated[float, Field(ge=0)] = 0.0
+    alpha_embedding: Annotated[float, Field(ge=0)] = 0.1
     """Weight of the squared distance between both embeddings, what reaches the last layer. If their widths differ, a
     linear map between them is learnt too and dropped in the end."""
     temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
