@@ -104,7 +104,7 @@ def _roc(report: Report) -> Roc | None:
 def _report(models: list[Contender], reports: list[Report], params: CompareParams) -> Json:
     from nodes.judge.comparison import comparison_plots, disagreements, model_rows, pair_rows
 
-    rows = model_rows(models)
+    rows, plots = model_rows(models), comparison_plots(models)
     return {
         "kind": "compare",
         "clips": params.clips,
@@ -118,7 +118,7 @@ def _report(models: list[Contender], reports: list[Report], params: CompareParam
         ],
         "reports": [{"title": report.meta.title, "about": report.meta.about} for report in reports],
         "intervals": [_intervals(models)],
-        "plots": comparison_plots(models),
+        **({"plots": plots} if plots else {}),
         "disagreements": disagreements(models),
     }
 

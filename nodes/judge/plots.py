@@ -5,10 +5,11 @@ A plot is `{"title", "caption", "x": axis, "y": axis, "lines": [...], "points": 
 is a band around it, a point `{"name", "x", "y"}`. Rates are shares in [0, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
+from scipy import special
 
 from nodes.judge.roc import Band, Operating
 from nodes.learn.metrics import Floats, Roc
@@ -30,9 +31,16 @@ def axis(name: str, scale: Scale = "linear") -> Json:
     return {"name": name, "scale": scale}
 
 
-def line(name: str, x: Floats, y: Floats, low: Floats | None = None, high: Floats | None = None) -> Json:
-    """A line, thinned to what can be seen: a point for every step of 1/240 of its length, and both ends."""
-    kept = _seen(x, y)
+def line(
+    name: str,
+    x: Floats,
+    y: Floats,
+    low: Floats | None = None,
+    high: Floats | None = None,
+    scales: tuple[Scale, Scale] = ("linear", "linear"),
+) -> Json:
+    """A line, thinned to what can be seen on these scales: a point for every 1/240 of its length, and both ends."""
+    kept = _seen(*(_PLACES[scale](values) for scale, values in zip(scales, (x, y), strict=True)))
     ends = {"low": low, "high": high}
     bands = {key: _rounded(values[kept]) for key, values in ends.items() if values is not None}
     return {"name": name, "x": _rounded(x[kept]), "y": _rounded(y[kept]), **bands}
@@ -56,7 +64,7 @@ def det_plot(curves: Sequence[tuple[str, Roc]], operating: Operating | None = No
     for name, curve in curves:
         inside = (curve.false_alarm >= DET_LIMIT) & (curve.false_reject >= DET_LIMIT)
         inside &= (curve.false_alarm <= 1 - DET_LIMIT) & (curve.false_reject <= 1 - DET_LIMIT)
-        lines.append(line(name, curve.false_alarm[inside], curve.false_reject[inside]))
+        lines.append(line(name, curve.false_alarm[inside], curve.false_reject[inside], scales=("normal", "normal")))
     shown = operating is not None and min(operating.false_alarm, operating.false_reject) >= DET_LIMIT
     marks = [point("operating point", operating.false_alarm, operating.false_reject)] if operating and shown else []
     names = axis("false alarm rate", "normal"), axis("miss rate", "normal")
@@ -64,9 +72,18 @@ def det_plot(curves: Sequence[tuple[str, Roc]], operating: Operating | None = No
 
 
 def band_lines(name: str, band: Band) -> Json:
-    """The mean over runs with one standard deviation around it."""
+    """The mean over runs with one standard deviation around it, for a logarithmic axis of false alarms."""
     low, high = np.clip(band.mean - band.sd, 0, 1), np.clip(band.mean + band.sd, 0, 1)
-    return line(name, band.false_alarm, band.mean, *((low, high) if band.runs > 1 else ()))
+    if band.runs < 2:
+        return line(name, band.false_alarm, band.mean, scales=("log", "linear"))
+    return line(name, band.false_alarm, band.mean, low, high, ("log", "linear"))
+
+
+_PLACES: Final[Mapping[Scale, Callable[[Floats], Floats]]] = {
+    "linear": lambda values: values,
+    "log": lambda values: np.log10(np.maximum(values, 1e-9)),
+    "normal": lambda values: special.ndtri(np.clip(values, DET_LIMIT / 4, 1 - DET_LIMIT / 4)),
+}
 
 
 def _seen(x: Floats, y: Floats) -> list[int]:

@@ -9,6 +9,7 @@ import studio.views.firmware
 import studio.views.latency
 import studio.views.lineage
 import studio.views.pareto
+import studio.views.plots
 import studio.views.receipt
 import studio.views.report
 import studio.views.roc
