@@ -52,14 +52,16 @@ class Entry:
     blocks: Blocks = field(repr=False)
     printed: Mapping[float, Printed] = field(default_factory=dict)
     """By width multiplier."""
+    is_large: bool = False
+    """Too large to train on a small machine: tens of megabytes of weights."""
 
 
 def models() -> Mapping[str, Entry]:
     """Every model of the zoo by name."""
-    from nodes.zoo import bc_resnet, bonseyes, ds_cnn, tc_resnet
+    from nodes.zoo import bc_resnet, bonseyes, ds_cnn, kws_lstm, matchboxnet, res, tc_resnet, vggish
 
-    families = (tc_resnet.ENTRIES, bonseyes.ENTRIES, ds_cnn.ENTRIES, bc_resnet.ENTRIES)
-    return MappingProxyType({entry.name: entry for family in families for entry in family})
+    families = (tc_resnet, bonseyes, ds_cnn, bc_resnet, res, matchboxnet, kws_lstm, vggish)
+    return MappingProxyType({entry.name: entry for family in families for entry in family.ENTRIES})
 
 
 def find(name: str) -> Entry:

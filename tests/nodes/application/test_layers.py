@@ -20,7 +20,12 @@ from nodes.application.network import open_network, options
 from nodes.zoo import architecture, build, describe, models
 from nodes.zoo.export import to_onnx
 
-ZOO = [name for name in models() if not name.endswith("_unstrided")]
+ZOO = [
+    name
+    for name, entry in models().items()
+    if not entry.is_large and not name.endswith("_unstrided") and not name.startswith(("m2m", "m200k"))
+]
+"""One of each family of blocks; presets and larger sizes are built from the same ones."""
 FORMS = ["float", "int8", "uint8"]
 LEVELS = onnxruntime.GraphOptimizationLevel
 

@@ -10,14 +10,19 @@ from nodes.zoo.block import Block, decode, encode
 SIZES = st.lists(st.integers(1, 30), min_size=1, max_size=2).map(tuple)
 CONVOLUTIONS = st.builds(
     Block,
-    kind=st.sampled_from(["conv", "ds", "res"]),
+    kind=st.sampled_from(["conv", "ds", "sep", "res", "pair", "tcs", "bc"]),
     kernel=SIZES,
     stride=SIZES,
     padding=st.sampled_from(["same", "valid", "half"]) | st.lists(st.integers(0, 9), min_size=1, max_size=2).map(tuple),
     channels=st.integers(1, 4096),
-    norm=st.sampled_from(["bn", "beta", "none"]),
-    activation=st.sampled_from(["relu", "none"]),
+    norm=st.sampled_from(["bn", "beta", "stats", "ssn", "none"]),
+    activation=st.sampled_from(["relu", "silu", "none"]),
     bias=st.booleans(),
+    dilation=SIZES,
+    dilation_second=SIZES,
+    repeats=st.integers(1, 9),
+    first=st.sampled_from(["norm", "act"]),
+    rate=st.sampled_from([0.0, 0.1, 0.25]),
 )
 
 
@@ -33,7 +38,25 @@ def test_any_convolution_survives_a_round_trip(block: Block) -> None:
     assert decode(encode(block)) == block
 
 
-@pytest.mark.parametrize("text", ["avg_k4", "max_k1x3_s2", "gap", "drop_r0.25", "fc", "fc_c128_arelu_b1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "avg_k4",
+        "max_k1x3_s2",
+        "gap",
+        "drop_r0.25",
+        "fc",
+        "fc_c128_arelu_b1",
+        "gru_c20_nbn",
+        "rnn_c60",
+        "lstm_c8_b0",
+        "max_k2_podd3",
+        "bc_s2x1_d1x4_c12",
+        "pair_k3_d4_e8_c45",
+        "tcs_k13_c64_m2",
+        "conv_k3_d16_c45_nstats_fact",
+    ],
+)
 def test_other_kinds_are_written_as_they_were_read(text: str) -> None:
     assert encode(decode(text)) == text
 
@@ -64,6 +87,13 @@ def test_decode_reads_every_option() -> None:
         ("drop_r1", "rate cannot be '1'"),
         ("drop_rnan", "rate cannot be 'nan'"),
         ("fc_b2", "bias cannot be '2'"),
+        ("gru", "channels is missing"),
+        ("bc_k3", "channels is missing"),
+        ("pair_c8", "kernel is missing"),
+        ("conv_k3_c8_d0", "dilation cannot be '0'"),
+        ("tcs_k3_c8_m0", "repeats cannot be '0'"),
+        ("conv_k3_c8_agelu", "activation cannot be 'gelu'"),
+        ("conv_k3_c8_fx", "first cannot be 'x'"),
     ],
 )
 def test_a_broken_string_is_refused_by_name(text: str, words: str) -> None:

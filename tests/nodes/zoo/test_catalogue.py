@@ -11,6 +11,8 @@ from nodes.zoo import ZooError, architecture, describe, models
 DEMANDED = [
     "tc_resnet8", "tc_resnet14", "resnet8_2d", "resnet8_2d_pool", "seed_cnn", "kws1", "kws3", "kws9",
     "ds_cnn", "ds_kws1", "ds_kws3", "ds_kws9", "ds_cnn_s", "ds_cnn_m", "ds_cnn_l", "cnn_1", "cnn_2",
+    "kws_lstm", "res8", "res8_narrow", "res15", "res15_narrow", "bc_resnet", "matchboxnet_3x1x64", "matchboxnet_3x2x64",
+    *[f"{net}{head}" for net in ("vggish", "m70m", "m20m", "m2m", "m200k", "m20k") for head in ("", "_lstm", "_rnn")],
 ]  # fmt: skip
 
 

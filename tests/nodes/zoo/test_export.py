@@ -11,8 +11,10 @@ import torch
 from nodes.zoo import architecture, build, describe, export_onnx, models
 from nodes.zoo.network import Network
 
+BUILT = [name for name, entry in models().items() if not entry.is_large]
 
-def trained_like(name: str, shape: tuple[int, int] | None = None) -> Network:
+
+def trained_like(name: str, shape: tuple[int, ...] | None = None) -> Network:
     """A network whose norms have moved away from their initial values, as training moves them."""
     torch.manual_seed(5)
     entry = models()[name]
@@ -27,7 +29,7 @@ def trained_like(name: str, shape: tuple[int, int] | None = None) -> Network:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", models())
+@pytest.mark.parametrize("name", BUILT)
 def test_onnx_equals_torch_within_1e_5(name: str, tmp_path: Path) -> None:
     network = trained_like(name)
     export_onnx(network, tmp_path / "model.onnx")
@@ -39,7 +41,7 @@ def test_onnx_equals_torch_within_1e_5(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(found, network(features).numpy(), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", models())
+@pytest.mark.parametrize("name", BUILT)
 def test_nodes_carry_the_names_of_the_table(name: str, tmp_path: Path) -> None:
     network = trained_like(name)
     export_onnx(network, tmp_path / "model.onnx")
@@ -73,3 +75,38 @@ def test_asymmetric_padding_is_an_attribute(tmp_path: Path) -> None:
     export_onnx(trained_like("tc_resnet8"), tmp_path / "model.onnx")
     (node,) = (node for node in onnx.load(tmp_path / "model.onnx").graph.node if node.name == "b1.conv1")
     assert {item.name: list(item.ints) for item in node.attribute}["pads"] == [3, 4]
+
+
+@pytest.mark.parametrize("name", ["m20k", "m20k_lstm", "m20k_rnn", "kws_lstm"])
+def test_recurrent_layers_are_onnx_operators_with_the_norm_folded(name: str, tmp_path: Path) -> None:
+    network = trained_like(name)
+    export_onnx(network, tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    (row,) = (row for row in describe(network.architecture).layers if row.op in ("gru", "lstm", "rnn"))
+    (node,) = (node for node in graph.node if node.name == row.name)
+    assert node.op_type == row.op.upper()
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    inputs, units, gates = row.in_shape[0], row.out_shape[0], {"gru": 3, "lstm": 4, "rnn": 1}[row.op]
+    assert [sizes[name] for name in node.input[1:]] == [
+        (1, gates * units, inputs), (1, gates * units, units), (1, 2 * gates * units),
+    ]  # fmt: skip
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+
+
+def test_norms_that_cannot_be_folded_belong_to_their_layer(tmp_path: Path) -> None:
+    """Behind a ReLU, behind a sum, or by bands of frequency."""
+    for name, wanted in (("res8", ["b1.conv1.norm", "b1.add.norm"]), ("bc_resnet", ["b1.frequency.norm"])):
+        export_onnx(trained_like(name), tmp_path / "model.onnx")
+        nodes = [n.name for n in onnx.load(tmp_path / "model.onnx").graph.node if n.op_type == "BatchNormalization"]
+        assert nodes[: len(wanted)] == wanted
+
+
+def test_a_large_model_too_equals_torch(tmp_path: Path) -> None:
+    """18 million weights; VGGish itself differs only in its numbers of channels."""
+    network, features = trained_like("m20m", (2, 64, 96)), torch.randn(1, 2, 64, 96)
+    export_onnx(network, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            session.run(["logits"], {"features": features.numpy()})[0], network(features).numpy(), rtol=1e-5, atol=1e-5
+        )

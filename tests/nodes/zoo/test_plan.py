@@ -117,10 +117,91 @@ def test_an_incomplete_architecture_names_what_is_missing(key: str) -> None:
 
 @pytest.mark.parametrize("name", models())
 def test_every_model_lays_out_for_other_inputs_or_says_why_not(name: str) -> None:
-    for shape in ((40, 98), (10, 49), (64, 500), (1, 1)):
+    maps, patches = ((40, 98), (10, 49), (64, 500), (1, 1)), ((1, 64, 96), (9, 40, 50), (2, 1, 1))
+    for shape in patches if models()[name].view == "patches" else maps:
         try:
             made = architecture(name, input_shape=shape, classes=3)
         except ZooError as error:
-            assert "kernel" in error.what and shape < (40, 98)
+            assert "kernel" in error.what and min(shape[-2:]) <= 49
             continue
         assert plan(made).layers[-1].out_shape == (3,)
+
+
+@pytest.mark.parametrize("name", models())
+def test_a_model_refuses_features_with_other_axes_and_says_what_to_do(name: str) -> None:
+    is_patches = models()[name].view == "patches"
+    shape, wanted = ((40, 98), "patches x bands x frames") if is_patches else ((4, 64, 96), "coefficients x frames")
+    with pytest.raises(ZooError) as caught:
+        architecture(name, input_shape=shape, classes=3)
+    assert caught.value.expected == wanted and str(list(shape)) in caught.value.what
+    assert ("s3-96x64" in caught.value.remedy) == is_patches
+
+
+def test_m20k_has_the_sizes_of_table_6_with_either_pool() -> None:
+    wanted = [
+        (4, 94, 62), (4, 47, 31), (8, 45, 29), (8, 23, 15), (16, 21, 13), (16, 11, 7), (16, 9, 5), (16, 5, 3),
+        (32, 3, 1), (32, 2, 1), (64,), (128,), (60,), (10,),
+    ]  # fmt: skip
+    kernels: dict[str, list[tuple[int, ...]]] = {}
+    for name in ("m20k_rnn", "m20k_rnn_pad3x3"):
+        entry = models()[name]
+        layers = plan(architecture(name, input_shape=entry.input_shape, classes=10)).layers
+        assert [layer.out_shape for layer in layers] == wanted
+        kernels[name] = [layer.kernel for layer in layers if layer.op == "max"]
+    assert kernels == {"m20k_rnn": [(2, 2)] * 5, "m20k_rnn_pad3x3": [(2, 2), *[(3, 3)] * 4]}
+
+
+def test_res15_dilates_by_2_to_the_i_div_3() -> None:
+    layers = [layer for layer in layers_of("res15", (40, 98)).values() if layer.op == "conv"][1:]
+    assert [layer.dilation[0] for layer in layers] == [2 ** (i // 3) for i in range(13)]
+    assert {layer.out_shape for layer in layers} == {(45, 98, 40)}
+
+
+def test_bc_resnet_has_the_sizes_of_its_table_1() -> None:
+    layers = layers_of("bc_resnet", (40, 98))
+    stages = [layers[name].out_shape for name in ("conv1", "b2.add", "b4.add", "b8.add", "b12.add", "b13.pw")]
+    assert stages == [(16, 20, 98), (8, 20, 98), (12, 10, 98), (16, 5, 98), (20, 5, 98), (32, 1, 98)]
+    assert [layers[f"b{i}.time"].dilation[1] for i in (1, 3, 5, 9)] == [1, 2, 4, 8]
+    assert {layers[f"b{i}.frequency"].bands for i in range(1, 13)} == {5}
+
+
+@pytest.mark.parametrize(("rows", "bands"), [(40, 5), (64, 4), (13, 1), (12, 4)])
+def test_sub_spectral_bands_divide_the_rows(rows: int, bands: int) -> None:
+    blocks = ["conv_k1_c2_nssn", "gap", "fc"]
+    layer = layers_of("bc_resnet", (40, 98), input_shape=[rows, 20], blocks=blocks)["conv1"]
+    assert layer.bands == bands
+
+
+PATCHED = {"view": "patches", "input_shape": [4, 64, 96]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({**PATCHED, "blocks": ["gap", "fc"]}, "No recurrent block joins the patches"),
+        ({**PATCHED, "blocks": ["gap", "gru_c4", "rnn_c4", "fc"]}, "'rnn1' reads 4, which is no sequence"),
+        ({"view": "time_frequency", "blocks": ["lstm_c4", "fc"]}, "'lstm1' reads 1x98x40, which is no sequence"),
+        ({"blocks": ["pair_k3_c8", "gap", "fc"]}, "'b1' turns 40x98 into 8x98"),
+        ({"blocks": ["bc_c8", "gap", "fc"]}, "'b1' reads 40x98"),
+        ({"blocks": ["conv_k9_d20_pvalid_c4", "gap", "fc"]}, "At 'conv1' the map is 98 and the kernel 161"),
+        ({"blocks": ["avg_k4_phalf", "fc"]}, "The pool 'pool1' has the padding 'half'"),
+        ({"blocks": ["max_k4_p2", "fc"]}, "The pool 'pool1' has the padding (2,)"),
+        ({"view": "patches"}, "The input shape is [40, 98]"),
+        ({"input_shape": [4, 64, 96]}, "The input shape is [4, 64, 96]"),
+    ],
+)
+def test_new_kinds_are_refused_where_they_cannot_stand(changes: dict[str, Any], words: str) -> None:
+    made = {**architecture("tc_resnet8", input_shape=(40, 98), classes=12), **changes}
+    with pytest.raises(ZooError) as caught:
+        plan(made)
+    assert words in caught.value.what
+    assert caught.value.expected and caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [("m20k", "fc2"), ("vggish", "fc3"), ("tc_resnet8", "pool"), ("kws_lstm", "lstm1"), ("cnn_2", "fc3")],
+)
+def test_the_embedding_is_what_the_head_reads(name: str, stage: str) -> None:
+    entry = models()[name]
+    assert plan(architecture(name, input_shape=entry.input_shape, classes=4)).embedding == stage

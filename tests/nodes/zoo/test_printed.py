@@ -13,6 +13,8 @@ OFF = {
     ("ds_kws1", "size_kb"): 5,
     ("ds_kws1_unstrided", "flops"): 5,
     ("ds_kws1_unstrided", "size_kb"): 5,
+    ("res8", "flops"): 16,
+    ("res8_narrow", "flops"): 16,
 }
 """Model and figure that no rule reproduces, with the slip that says why."""
 
@@ -23,7 +25,7 @@ def test_every_print_is_reproduced_or_named_as_a_slip(entry: Entry, width: float
     off = {(entry.name, figure.name) for figure in found if not figure.agrees}
     assert off == {key for key in OFF if key[0] == entry.name}
     assert {OFF[key] for key in off} <= set(entry.printed[width].slips)
-    assert found or entry.printed[width].accuracy_percent
+    assert found or entry.name == "kws_lstm", "S0 prints nothing about its LSTM"
 
 
 @pytest.mark.parametrize("entry", models().values(), ids=models())

@@ -10,6 +10,8 @@ from nodes.zoo import ZooError, architecture, build, models
 from nodes.zoo.network import Network
 from nodes.zoo.weights import load_weights, refuse_pickle, save_weights
 
+BUILT = [name for name, entry in models().items() if not entry.is_large]
+
 
 def network(name: str = "tc_resnet8", classes: int = 12, seed: int = 0) -> Network:
     torch.manual_seed(seed)
@@ -26,7 +28,7 @@ class Bomb:
         return Path.touch, (self.trace,)
 
 
-@pytest.mark.parametrize("name", models())
+@pytest.mark.parametrize("name", BUILT)
 def test_weights_survive_a_round_trip(name: str, tmp_path: Path) -> None:
     first, second = network(name, seed=1), network(name, seed=2)
     save_weights(first, tmp_path / "weights.safetensors")
