@@ -28,19 +28,20 @@ REGISTRY = load_registry()
 SLIP_ROW = re.compile(r"^\| (\d+) \| (S[^|]*?) \| ", re.MULTILINE)
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "G": 1e9}
-NOT_NUMBERS = {8, 12, 14, 17, 19, 20, 34, 35, 38, 39, 40, 41, 46}
+NOT_NUMBERS = {12, 14, 17, 19, 20, 34, 35, 38, 39, 40, 41, 46}
 """Slips without a printed number that could be held against another."""
-LATER = {44, *range(47, 56)}
-"""Slips of networks that the zoo does not hold yet."""
 TABLES = {
     "s0": ("s0-table1", "s0-table2", "s0-table3", "s0-table4"),
     "s1": ("s1-table1", "s1-table2"),
     "s2": ("s2-table1", "s2-table2", "s2-table3", "s2-table4", "s2-table5"),
+    "s3": ("s3-table1", "s3-table2", "s3-table3", "s3-table4", "s3-table5", "s3-table6"),
     "s4": ("s4-table1", "s4-table2", "s4-table3", "s4-table4", "s4-table5"),
 }
 OFF = {
     ("S0 table 2", "filters of a pointwise layer"): 8,
     ("S1, the authors' repository", "TC-ResNet8 as its README freezes it, with 49 frames, operations"): 15,
+    ("S1 table 1", "Res8 with its pool strided as section 4.2 has it, operations"): 16,
+    ("S1 table 1", "Res8-Narrow with its pool strided as section 4.2 has it, operations"): 16,
     ("S2 table 1", "CCS, minutes (samples x mean duration)"): 25,
     ("S2 table 1", "CSS, minutes (samples x mean duration)"): 25,
     ("S2 table 1", "IEMOCAP, minutes (samples x mean duration)"): 25,
@@ -51,6 +52,11 @@ OFF = {
     ("S3 section V-B", "choices of integer and decimal digits, seven values each"): 43,
     ("S3 section V-B", "choices, with the eight values 0 to 7"): 43,
     ("S3 section III-B", "frames of a clip for four patches of 96"): 45,
+    ("S3 table I", "M20k, parameters, as deployed with 60 units"): 44,
+    ("S3 table III", "M20k, operations with table VI's pools and the full GRU"): 47,
+    ("S3 table VI", "Pool3, MOPS"): 50,
+    ("S3 section VI-B", "fewest instructions for an operation"): 53,
+    ("S3, abstract", "average power"): 52,
     ("S4 section 4", "windows in one second, frames not centred"): 37,
     ("S4 section 8.2.3", "TF Lite slower than LPDNN, up to"): 11,
     ("S4 section 8.1", "output channels of kws1 are all below 50"): 10,
@@ -87,7 +93,8 @@ def test_the_file_is_canonical_and_valid(path: Path) -> None:
     assert check(workflow, REGISTRY).problems == ()
     assert workflow.name == name_of(path) and workflow.about and workflow.claims
     assert set(workflow.layout["positions"]) == set(workflow.nodes)  # type: ignore[arg-type]
-    assert ("data" in workflow.variables) == any("ingest" in node for node in workflow.nodes)
+    sources = [node.params["source"] for node in workflow.nodes.values() if node.type == "ossicle.ingest"]
+    assert all(str(source).strip("{}") in workflow.variables for source in sources)
 
 
 def test_every_file_opens_by_its_name_and_every_table_has_one() -> None:
@@ -130,7 +137,8 @@ def test_what_cannot_be_checked_says_what_is_missing(path: Path) -> None:
         if verdict.state == "unchecked":
             assert claim.needs or claim.note, claim.what
         if claim.at and not is_closed_form(verdict):
-            assert claim.needs and claim.clips, f"{claim.what}: a measurement needs to tell the paper's data"
+            is_known = claim.clips or claim.source.startswith("S2")  # which does not print its test sets' sizes
+            assert claim.needs and is_known, f"{claim.what}: a measurement needs to tell the paper's data"
 
 
 def test_no_two_claims_of_a_file_are_the_same() -> None:
@@ -144,7 +152,7 @@ def test_slips_are_those_of_the_list_and_every_one_with_a_number_is_named() -> N
     assert listed == set(range(1, 56))
     named = {slip for verdict in every() for slip in verdict.claim.slips}
     assert named <= listed
-    missing = listed - named - NOT_NUMBERS - LATER
+    missing = listed - named - NOT_NUMBERS
     assert not missing, f"no claim names {sorted(missing)}"
 
 
@@ -167,7 +175,7 @@ def test_the_number_is_what_is_printed_and_the_tolerance_its_rounding(path: Path
         value, step = read
         assert claim.value == pytest.approx(value, rel=1e-9), claim.what
         widened = "cut" in claim.note or "mean" in claim.what or "rounding" in claim.note or "printed to" in claim.note
-        if not (widened or "TF Lite file" in claim.what or "middle" in claim.what or claim.at == ""):
+        if not (widened or "middle" in claim.what or claim.at == ""):
             assert claim.tolerance <= 0.5 * step * (1 + 1e-9), f"{claim.what}: {claim.tolerance}"
 
 
@@ -208,11 +216,21 @@ def counted_as(workflow: Workflow, metric: str) -> tuple[str, float] | None:
     return None
 
 
-def trained_as(workflow: Workflow, benchmark: str) -> tuple[str, float]:
-    """The model and width of the training that a benchmark scores."""
+def trained_as(workflow: Workflow, benchmark: str) -> tuple[str, float] | None:
+    """The model and width of the plain training that a benchmark scores; None if it was distilled."""
     source = next(link.source for link in workflow.links if (link.target, link.input) == (benchmark, "model"))
     params = workflow.nodes[source].params
-    return str(params["architecture"]), float(params.get("width", 1.0))  # type: ignore[arg-type]
+    is_plain = workflow.nodes[source].type == "ossicle.train"
+    return (str(params["architecture"]), float(params.get("width", 1.0))) if is_plain else None  # type: ignore[arg-type]
+
+
+def accuracy_key(claim: Claim, workflow: Workflow) -> tuple[str, float] | None:
+    """The model that a claim on an accuracy is about: by its training, or by the same row's parameters."""
+    if claim.place is not None:
+        return trained_as(workflow, claim.place.node) if claim.place.node.startswith("benchmark") else None
+    row = claim.what.removesuffix(", accuracy")
+    places = [other.place for other in workflow.claims if other.what == f"{row}, all parameters"]
+    return counted_as(workflow, places[0].metric) if places and places[0] is not None else None
 
 
 def test_operations_and_parameters_are_those_the_zoo_quotes() -> None:
@@ -232,25 +250,28 @@ def test_operations_and_parameters_are_those_the_zoo_quotes() -> None:
             elif figure == "params" and printed.params:
                 assert claim.printed.strip("~").replace(" ", "") == printed.params, claim.what
                 seen.add((*key, "params"))
+            elif figure == "buffer_bytes.s3" and printed.buffer_bytes and claim.source == "S3 table III":
+                assert claim.printed.strip("~") == printed.buffer_bytes, claim.what
+                seen.add((*key, "buffers"))
             elif figure == "file_bytes_s4" and printed.size_kb is not None:
                 assert claim.value == pytest.approx(1000 * printed.size_kb), claim.what
                 seen.add((*key, "size"))
-    assert len(seen) > 30
+    assert len(seen) > 50
 
 
 SECTION = re.compile("section|repository")
 
 
 def test_accuracies_are_those_the_zoo_quotes() -> None:
-    seen = 0
+    seen = set()
     for path in FILES:
         workflow = wf.load(path)
         for claim in workflow.claims:
-            place = claim.place
-            if place is None or not place.node.startswith("benchmark") or re.match("S0|S4 table 2", claim.source):
+            if not claim.what.endswith(", accuracy") or re.match("S0|S4 table 2", claim.source):
                 continue  # S0 and S4's table 2 print two decimals of what S4's table 1 prints with one
-            printed = quoted("accuracy_percent").get(trained_as(workflow, place.node))
+            key = accuracy_key(claim, workflow)
+            printed = quoted("accuracy_percent").get(key) if key is not None else None
             if printed is not None and printed.accuracy_percent is not None:
                 assert claim.value == pytest.approx(printed.accuracy_percent / 100), claim.what
-                seen += 1
-    assert seen >= 14
+                seen.add(key)
+    assert len(seen) >= 24
