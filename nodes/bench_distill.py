@@ -66,7 +66,7 @@ def _workflow(options: Mapping[str, str], fold: int) -> Workflow:
 
     numbers = {name: int(options.get(name, usual)) for name, usual in (("batch", "16"), ("seed", "1"))}
     recipe: Json = {"recipe": options.get("recipe", "modern"), **numbers}
-    student = {"architecture": options.get("student", "m20k"), "epochs": int(options.get("epochs", "150")), **recipe}
+    student: Json = {"architecture": options.get("student", "m20k"), "epochs": int(options.get("epochs", "150")), **recipe}
     given = options.get("teacher")
     teacher = {"architecture": given} if given else {"architecture": "m2m", "blocks": list(TEACHER)}
     alphas = ("alpha_hard", "alpha_soft", "alpha_embedding", "temperature")

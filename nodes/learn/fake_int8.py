@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nodes.learn.head import inside
-from nodes.learn.precondition import Scaled
+from nodes.learn.precondition import Scaled, first_kernel, kernel_factor
 from nodes.zoo.network import Network
 from nodes.zoo.plan import plan
 
@@ -79,13 +79,14 @@ class InInt8(nn.Module):
 
     def _weights(self) -> dict[str, Tensor]:
         """Rounded kernels by name. The first kernel is rounded as it will be once the features' scale is in it."""
-        found = {}
-        for index, name in enumerate(self.kernels):
-            kernel = cast(Tensor, self.network.get_submodule(name).weight)
-            is_scaled = index == 0 and isinstance(self.network, Scaled) and kernel.ndim == 3
-            scale = cast(Scaled, self.network).scale if is_scaled else None
-            found[f"{name}.weight"] = rounded(kernel) if scale is None else rounded(kernel * scale) / scale
-        return found
+        inner = inside(self.network)
+        first = first_kernel(inner)
+        factor = kernel_factor(inner, self.network.scale) if isinstance(self.network, Scaled) else None
+        kernels = {f"{name}.weight": cast(Tensor, self.network.get_submodule(name).weight) for name in self.kernels}
+        return {
+            name: rounded(kernel) if factor is None or kernel is not first else rounded(kernel * factor) / factor
+            for name, kernel in kernels.items()
+        }
 
 
 def rounded(kernel: Tensor) -> Tensor:

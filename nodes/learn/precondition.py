@@ -46,7 +46,7 @@ def folded(trained: nn.Module) -> Network:
         raise TypeError(f"{type(network).__name__} is no network of the zoo. Expected: one made by build().")
     if isinstance(trained, Scaled):
         kernel = first_kernel(network)
-        kernel *= _factor(network, trained.scale)
+        kernel *= kernel_factor(network, trained.scale)
     return network
 
 
@@ -54,7 +54,7 @@ def folded(trained: nn.Module) -> Network:
 def unfolded(network: Network, scale: Tensor) -> Scaled:
     """A trained network that does to scaled features what it did to plain ones: the opposite of `folded`, in place."""
     kernel = first_kernel(network)
-    kernel /= _factor(network, scale)
+    kernel /= kernel_factor(network, scale)
     return Scaled(network, scale)
 
 
@@ -85,8 +85,8 @@ def _first_layer(network: nn.Module) -> nn.Module:
     return next(module for module in network.modules() if any(True for _ in module.parameters(recurse=False)))
 
 
-def _factor(network: nn.Module, scale: Tensor) -> Tensor:
-    """What to multiply the first kernel (out, in / groups, ...) by."""
+def kernel_factor(network: nn.Module, scale: Tensor) -> Tensor:
+    """What the first kernel (out, in / groups, ...) is multiplied by when it takes a scale of the features."""
     first = _first_layer(network)
     if scale.numel() == 1 or not isinstance(first, nn.Conv1d):
         return scale.mean()
@@ -105,5 +105,5 @@ def _folds(network: nn.Module, scale: Tensor, examples: Tensor) -> bool:
         norm.running_mean.fill_(0.5)
     wanted = trial(examples * scale)
     kernel = first_kernel(trial)
-    kernel *= _factor(trial, scale)
+    kernel *= kernel_factor(trial, scale)
     return torch.allclose(trial(examples), wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))

@@ -19,12 +19,13 @@ from nodes.learn.augmentation import Augmentation
 from nodes.learn.distillation import Alphas, Distillation, Pupil, Teacher, student_of
 from nodes.learn.fake_int8 import InInt8, Rounding, rounded
 from nodes.learn.loop import Session, Trial, score, train
+from nodes.learn.optimise import prepare
 from nodes.learn.precondition import Scaled, folded, scale_of
 from nodes.learn.recipe import Recipe
 from nodes.learn.source import FeatureSource, Labels
 from nodes.quant.calibrate import calibrate
 from nodes.quant.int8 import Settings, fold, quantize
-from nodes.zoo import architecture, build, export_onnx
+from nodes.zoo import architecture, build, export_onnx, models
 from nodes.zoo.inference import logits, open_session
 from nodes.zoo.network import Network
 
@@ -141,6 +142,23 @@ def test_it_is_what_the_int8_model_computes(digits: Digits, tmp_path: Path, name
     signal = np.square(float_logits).mean()
     assert 0 < np.square(simulated - float_logits).mean() / signal < 0.1
     assert np.square(simulated - true).mean() / signal < 0.03
+
+
+@pytest.mark.parametrize("name", [name for name, entry in models().items() if not entry.is_large])
+def test_every_network_learns_so(name: str) -> None:
+    entry = models()[name]
+    torch.manual_seed(0)
+    network = build(architecture(name, width=0.5, input_shape=entry.input_shape, classes=3))
+    prepare(network, replace(RECIPE, norm_decay=0.0))  # the one batch decides the statistics too
+    features = 10.0 * torch.randn(4, *entry.input_shape)
+    learning = InInt8(Scaled(network, scale_of(network, features)))
+    rounds = learning.train()(features)
+    F.cross_entropy(rounds, torch.tensor([0, 1, 2, 0])).backward()
+    kernels = [network.get_submodule(kernel.removeprefix("network.")).weight for kernel in learning.kernels]
+    assert kernels and all(kernel.grad is not None and kernel.grad.abs().sum() > 0 for kernel in kernels[-1:])
+    with torch.no_grad():
+        seen, exact = learning.eval()(features), learning.network(features)
+    assert 0 < (seen - exact).norm() < 0.5 * exact.norm()
 
 
 def test_less_is_lost_by_quantizing(digits: Digits, tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_the_embedding_is_what_reaches_the_last_layer() -> None:
     torch.testing.assert_close(values, net.embedding(features))
 
 
+def test_the_embedding_of_patches_is_one_row() -> None:
+    torch.manual_seed(0)
+    net = build(architecture("m20k", input_shape=(4, 64, 96), classes=10)).eval()
+    logits, values = answer(net, torch.randn(2, 4, 64, 96), embedding_of(net))
+    assert tuple(values.shape) == (2, 4 * 128) and tuple(logits.shape) == (2, 10)
+    assert head_of(net) == ("gru1", "fc")
+
+
 # ---- frozen layers
 
 
