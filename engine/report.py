@@ -94,11 +94,16 @@ def tiles(told: Told) -> Iterator[str]:
         states[node.state] = states.get(node.state, 0) + 1
     words = ", ".join(f"{number} {state(name).word}" for name, number in states.items())
     yield str(Tile("nodes", f"{len(told.record.nodes):,}", "", words))
-    latest = {type(artifact): (name, artifact) for (name, _), artifact in told.artifacts.items()}
+    latest = {type(artifact): (name, artifact) for (name, _), artifact in told.artifacts.items() if _has_tile(artifact)}
     for type_, make in TILES.items():
         if type_ in latest:
             name, artifact = latest[type_]
             yield from (str(replace(tile, note=f"{name} · {tile.note}")) for tile in make(artifact.meta))
+
+
+def _has_tile(artifact: Artifact) -> bool:
+    """Of several reports the last one with an accuracy counts, not the last one."""
+    return not isinstance(artifact, Report) or "accuracy" in artifact.meta.metrics
 
 
 def _split(words: str, note: str = "") -> tuple[str, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from engine import Report, ReportMeta
 from engine.evidence import figures_of, metric_text
+from engine.report import tiles
 from engine.report_plots import LEFT, MOST_PLOTS, PLOT, drawing, figures, limits, line_figure, map_figure
 from engine.svg import signed
 
@@ -127,3 +129,12 @@ def test_no_request_no_figure(tmp_path: Path) -> None:
 
 def test_differences_of_shares_are_told_in_percent() -> None:
     assert metric_text("accuracy_difference", -0.012) == "-1.20 %"
+
+
+def test_the_accuracy_of_a_run_is_told_though_later_reports_have_none(tmp_path: Path) -> None:
+    scored = Report(tmp_path, ReportMeta(title="b", metrics={"accuracy": 0.93}))
+    heard = Report(tmp_path, ReportMeta(title="l", metrics={"false_alarms_per_hour": 2.0}))
+    told: Any = SimpleNamespace(
+        record=SimpleNamespace(nodes={}), artifacts={("benchmark-1", "report"): scored, ("listen-1", "report"): heard}
+    )
+    assert any("93.00" in tile and "benchmark-1" in tile for tile in tiles(told))
