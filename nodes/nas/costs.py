@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nodes.nas.names import Precision
+from nodes.nas.names import TargetPrecision
 from nodes.zoo.count import describe, macs, weights
 from nodes.zoo.plan import Architecture, Layer, plan
 
 INSTRUCTIONS_PER_MAC: Final = 7_839_128 / 2_656_768
 CPI: Final = (1.3, 2.0)
 """Cycles per instruction, low and high (SEEDS section 12, latency model)."""
-VALUE_BYTES: Final[Mapping[Precision, int]] = {"int8": 1, "float32": 4}
+VALUE_BYTES: Final[Mapping[TargetPrecision, int]] = {"int8": 1, "float32": 4}
 IN_PLACE: Final = frozenset({"drop", "add", "max", "avg"})
 """Operations that may write over their input: no place is written before the last reading of what lies there."""
 
@@ -38,7 +38,7 @@ class Tensor:
     last: int
 
 
-def costs_of(architecture: Architecture, precision: Precision = "int8") -> dict[str, float]:
+def costs_of(architecture: Architecture, precision: TargetPrecision = "int8") -> dict[str, float]:
     """Every cost by the name of its objective.
 
     Raises:

@@ -11,7 +11,7 @@ ObjectiveName = Literal[
 SamplerName = Literal["tpe", "nsga2", "random"]
 PruningName = Literal["none", "median", "hyperband"]
 Keep = Literal["best", "knee"]
-Precision = Literal["int8", "float32"]
+TargetPrecision = Literal["int8", "float32"]
 DeviceName = Literal[
     "arduino", "uc32", "stm32l476rg", "msp432p4111", "beaglebone_black", "raspberry_pi_3b_plus"
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from nodes.zoo import Architecture, ZooError
 from nodes.zoo.block import Block, decode, encode
 from nodes.zoo.plan import plan
 
-Value = int | float
+Value = int | float | str
 Params = Mapping[str, Value]
 
 PLANE_KERNELS: Final = (1, 3, 5)
@@ -154,7 +154,7 @@ class ShapeSpace:
         """How often the block follows itself at stride 1; takes those from what is left."""
         if place.blocks not in self._names:
             return {}
-        count, most = 1, int(max(self._names[place.blocks]))
+        count, most = 1, int(self._names[place.blocks][-1])
         while left and count < most and left[0] == replace(block, stride=(1,)):
             left.pop(0)
             count += 1
@@ -246,7 +246,7 @@ def _sizes(block: Block, count: int) -> tuple[int, ...] | None:
 
 
 def _closest(values: Sequence[Value], wanted: Value) -> Value:
-    return min(values, key=lambda value: abs(value - wanted))
+    return min(values, key=lambda value: abs(float(value) - float(wanted)))
 
 
 def _short(kernel: tuple[int, ...]) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from nodes.nas.space import Choice, Dimension, Params, Value
 State = Literal["complete", "pruned", "failed", "running"]
 FACTS: Final = "facts"
 REJECTED: Final = "rejected"
+STARTED: Final = "started"
 OVER_LIMIT: Final = "over the limits"
 _STATES: Final[Mapping[TrialState, State]] = {
     TrialState.COMPLETE: "complete",
@@ -111,13 +112,15 @@ class Study:
             load_if_exists=True,
         )
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing was asked or queued yet."""
-        return not self._study.get_trials(deepcopy=False)
+    def start(self, points: Sequence[Params]) -> None:
+        """Try these points before the sampler chooses any; a study that was started before is left as it is."""
+        if not self._study.user_attrs.get(STARTED):
+            for point in points:
+                self._study.enqueue_trial(self._encoded(point), skip_if_exists=True)
+            self._study.set_user_attr(STARTED, True)
 
     def queue(self, params: Params) -> None:
-        """Try this point before the sampler chooses any."""
+        """Try this point next."""
         self._study.enqueue_trial(self._encoded(params))
 
     def ask(self) -> Asked:
