@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,8 @@ TEACHER: Final = (
 )  # fmt: skip
 """VGGish's shape with norms and fewer channels: it learns from a few hundred clips, which VGGish itself does not."""
 KINDS: Final = ("teacher", "alone", "taught")
+NUMBERS: Final = {"epochs": 150, "teacher_epochs": 60, "batch": 16, "seed": 1}
+ALPHAS: Final = ("alpha_hard", "alpha_soft", "alpha_embedding", "temperature")
 
 
 def distill(options: Mapping[str, str]) -> BenchResult:
@@ -36,18 +39,19 @@ def distill(options: Mapping[str, str]) -> BenchResult:
     nothing but the folds' training clips is used.
 
     Options: `data` (ESC-10 or ESC-50), `folds` ("1,2,3,4"), `student` (m20k), `teacher` (an architecture; else one of
-    ours), `epochs` (of both students, 150), `teacher_epochs` (60), `recipe` (modern), `batch` (16), `alpha_hard`,
-    `alpha_soft`, `alpha_embedding`, `temperature`, `seed`, `folder` (where runs go; an interrupted bench goes on
-    there).
+    ours), `middle` (an architecture that learns from the teacher and teaches the student: two stages), `epochs` (of
+    both students, 150), `teacher_epochs` (60), `recipe` (modern), `batch` (16), `alpha_hard`, `alpha_soft`,
+    `alpha_embedding`, `temperature`, `seed`, `folder` (where runs go; an interrupted bench goes on there).
     """
     folds = [int(fold) for fold in options.get("folds", "1,2,3,4").split(",")]
     records = [_run(_workflow(options, fold), Path(options.get("folder", ".ossicle/bench-distill"))) for fold in folds]
     percent = {kind: [_percent(record, f"{kind}-score") for record in records] for kind in KINDS}
     gains = [taught - alone for taught, alone in zip(percent["taught"], percent["alone"], strict=True)]
-    facts = {"student": options.get("student", "m20k"), "teacher": options.get("teacher", "ours"), "folds": len(folds)}
+    names = {"student": options.get("student", "m20k"), "teacher": options.get("teacher", "ours")}
+    numbers = {name: int(options.get(name, usual)) for name, usual in NUMBERS.items()}
     return BenchResult(
         "distill",
-        {**machine(), **facts},
+        {**machine(), **names, **numbers},
         (
             at_least("gain by distillation", round(statistics.mean(gains), 2), "points", LEAST_POINTS, PAPER_POINTS),
             *(Row(f"{kind}, mean over folds", round(statistics.mean(percent[kind]), 2), "%") for kind in KINDS),
@@ -64,27 +68,31 @@ def _workflow(options: Mapping[str, str], fold: int) -> Workflow:
     """Teacher, student alone and student taught on one fold, each scored on its testing clips."""
     from engine.workflow import parse
 
-    numbers = {name: int(options.get(name, usual)) for name, usual in (("batch", "16"), ("seed", "1"))}
-    recipe: Json = {"recipe": options.get("recipe", "modern"), **numbers}
-    student: Json = {"architecture": options.get("student", "m20k"), "epochs": int(options.get("epochs", "150")), **recipe}
-    given = options.get("teacher")
+    number = {name: int(options.get(name, usual)) for name, usual in NUMBERS.items()}
+    recipe: Json = {"recipe": options.get("recipe", "modern"), "batch": number["batch"], "seed": number["seed"]}
+    student: Json = {"architecture": options.get("student", "m20k"), "epochs": number["epochs"], **recipe}
+    given, middle = options.get("teacher"), options.get("middle")
     teacher = {"architecture": given} if given else {"architecture": "m2m", "blocks": list(TEACHER)}
-    alphas = ("alpha_hard", "alpha_soft", "alpha_embedding", "temperature")
+    alphas = {name: float(options[name]) for name in ALPHAS if name in options}
     nodes: Json = {
         "ingest": ("ingest", {"source": str(Path(options.get("data", DATA)).resolve()), "layout": "esc50"}),
         "partition": ("partition", {"rule": "fold", "test_fold": fold}),
         "log-mel": ("log_mel", {}),
-        "teacher": ("train", {**teacher, "epochs": int(options.get("teacher_epochs", "60")), **recipe}),
+        "teacher": ("train", {**teacher, "epochs": number["teacher_epochs"], **recipe}),
+        **({"middle": ("distill", {**student, "architecture": middle, **alphas})} if middle else {}),
         "alone": ("train", student),
-        "taught": ("distill", {**student, **{name: float(options[name]) for name in alphas if name in options}}),
+        "taught": ("distill", {**student, **alphas}),
         **{f"{kind}-score": ("benchmark", {}) for kind in KINDS},
     }
-    links = ["ingest.audio -> partition.audio", "partition.audio -> log-mel.audio", "teacher.model -> taught.teacher"]
+    chain = ["teacher", *(["middle"] if middle else []), "taught"]
+    links = ["ingest.audio -> partition.audio", "partition.audio -> log-mel.audio"]
+    links += [f"{one}.model -> {other}.teacher" for one, other in pairwise(chain)]
+    for name in {*chain, *KINDS}:
+        links += [f"partition.audio -> {name}.audio", f"log-mel.features -> {name}.features"]
     for kind in KINDS:
-        links += [f"partition.audio -> {kind}.audio", f"log-mel.features -> {kind}.features"]
         links += [f"log-mel.features -> {kind}-score.features", f"{kind}.model -> {kind}-score.model"]
     placed = {name: {"type": f"ossicle.{kind}", "params": params} for name, (kind, params) in nodes.items()}
-    return parse({"format": 1, "name": "bench_distill", "nodes": placed, "links": links})
+    return parse({"format": 1, "name": "bench_distill", "nodes": placed, "links": sorted(links)})
 
 
 def _run(workflow: Workflow, folder: Path) -> RunRecord:

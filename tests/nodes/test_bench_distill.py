@@ -11,13 +11,17 @@ from engine.validate import check
 from nodes.bench_distill import KINDS, _workflow, distill
 
 
-@pytest.mark.parametrize("options", [{}, {"teacher": "m2m", "alpha_soft": "0.5", "temperature": "3", "recipe": "s3"}])
+MORE = {"teacher": "m2m", "middle": "m200k", "alpha_soft": "0.5", "temperature": "3", "recipe": "s3"}
+
+
+@pytest.mark.parametrize("options", [{}, MORE])
 def test_its_workflow_is_valid(options: dict[str, str]) -> None:
     workflow = _workflow(options, 2)
     assert check(workflow, load_registry()).problems == ()
     alone, taught = workflow.nodes["alone"].params, workflow.nodes["taught"].params
     given = {name: float(value) for name, value in options.items() if name in ("alpha_soft", "temperature")}
     assert taught == {**alone, **given}
+    assert f"{'middle' if options else 'teacher'}.model -> taught.teacher" in map(str, workflow.links)
 
 
 def test_a_short_trial_gives_every_row(recordings: Path, tmp_path: Path) -> None:
