@@ -10,7 +10,6 @@ from engine.registry import load_registry
 from engine.validate import check
 from nodes.bench_distill import KINDS, _workflow, distill
 
-
 MORE = {"teacher": "m2m", "middle": "m200k", "alpha_soft": "0.5", "temperature": "3", "recipe": "s3"}
 
 
