@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from engine import Context, OssicleError, Params, Report, ReportMeta, node
+from engine import Context, OssicleError, Params, Report, ReportMeta, Seconds, node
 from nodes.dsp.presets import LogMelPreset, MfccPreset
 from nodes.learn.names import ModelName
 from nodes.nas.names import DeviceName
@@ -31,8 +31,10 @@ class CountedModel(BaseModel):
     """What its figures are called; the model's name if empty."""
     width: Annotated[float, Field(gt=0, le=64)] = 1.0
     """Factor on the number of channels of every layer."""
-    input_shape: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    """Shape of one clip's features, as coefficients and frames; empty takes the paper's."""
+    coefficients: Annotated[int, Field(ge=0)] = 0
+    """Coefficients or bands of the input; 0 takes the paper's."""
+    frames: Annotated[int, Field(ge=0)] = 0
+    """Frames of the input, of each patch if there are several; 0 takes the paper's."""
     classes: Annotated[int, Field(ge=0)] = 0
     """Number of classes; 0 takes the paper's."""
 
@@ -52,14 +54,22 @@ class CountParams(Params):
 
     models: tuple[CountedModel, ...] = ()
     """Networks: parameters, operations by every rule, bytes, and every layer."""
-    features: tuple[MfccPreset | LogMelPreset, ...] = ()
+    features: tuple[Literal[MfccPreset, LogMelPreset], ...] = ()
     """Front ends: rows, frames, samples."""
-    formulas: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    formulas: dict[str, str] = {}
     """Arithmetic, by the name of its result; may use the models, the features and earlier results."""
     devices: tuple[DeviceName, ...] = ()
     """Boards, each held against every network (S3 IV): one operation an instruction, a weight one byte."""
-    frame_s: Annotated[float, Field(gt=0)] = 1.0
+    frame_s: Annotated[Seconds, Field(gt=0)] = 1.0
     """Time in which a network must be done."""
+
+    @field_validator("formulas")
+    @classmethod
+    def _have_names(cls, formulas: dict[str, str]) -> dict[str, str]:
+        wrong = [name for name in formulas if not name.isascii() or not name.isidentifier()]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no name; expected letters, digits and _; correct it")
+        return formulas
 
 
 @node("ossicle.count", version=1, category="Evaluate", title="Count")
@@ -130,7 +140,8 @@ def _described(entry: CountedModel) -> Json:
     from nodes.zoo import architecture, describe, find
 
     known = find(entry.model)
-    shape = entry.input_shape or known.input_shape
+    *before, rows, frames = known.input_shape
+    shape = (*before, entry.coefficients or rows, entry.frames or frames)
     made = architecture(entry.model, width=entry.width, input_shape=shape, classes=entry.classes or known.classes)
     found = describe(made)
     plain = {key: value for key, value in asdict(found).items() if value is not None}

@@ -50,7 +50,7 @@ def test_every_model_of_the_zoo_can_be_counted(tmp_path: Path) -> None:
 
 def test_names_widths_and_inputs(tmp_path: Path) -> None:
     wide = {"model": "tc_resnet8", "name": "wide", "width": 1.5}
-    long = {"model": "seed_cnn", "input_shape": [40, 44], "classes": 3}
+    long = {"model": "seed_cnn", "frames": 44, "classes": 3}
     metrics, report = counted(tmp_path, models=[wide, long])
     assert metrics["wide.params"] == 145_248
     assert report["models"][1]["input_shape"] == [40, 44] and metrics["seed_cnn.classes"] == 3
@@ -62,6 +62,11 @@ def test_every_front_end_can_be_counted(name: str, tmp_path: Path) -> None:
     stem = name.replace("-", "_")
     assert metrics[f"{stem}.frames"] == PRESETS[name].frames
     assert metrics[f"{stem}.coefficients"] == PRESETS[name].coefficients
+
+
+def test_patches_keep_their_number(tmp_path: Path) -> None:
+    _, report = counted(tmp_path, models=[{"model": "m20k", "frames": 128}])
+    assert report["models"][0]["input_shape"] == [4, 64, 128]
 
 
 def test_formulas_use_models_features_and_earlier_results(tmp_path: Path) -> None:
@@ -102,7 +107,7 @@ def test_the_same_parameters_give_the_same_bytes(tmp_path: Path) -> None:
     ("params", "words"),
     [
         ({"models": [{"model": "tc_resnet8", "width": 0.01}]}, "leaves none of"),
-        ({"models": [{"model": "cnn_1", "input_shape": [10, 10]}]}, "the map is 10x10"),
+        ({"models": [{"model": "cnn_1", "coefficients": 10, "frames": 10}]}, "the map is 10x10"),
         ({"models": [{"model": "kws1"}, {"model": "kws1"}]}, "two figures are called 'kws1'"),
         ({"models": [{"model": "kws1"}], "formulas": {"kws1": "1"}}, "two figures are called 'kws1'"),
         ({"formulas": {"a": "b + 1"}}, "a: a formula has no 'b'"),
@@ -123,7 +128,7 @@ def test_what_cannot_be_counted_is_told_in_three_parts(params: dict[str, Any], w
         {"features": ["s9"]},
         {"devices": ["toaster"]},
         {"formulas": {"a-b": "1"}},
-        {"models": [{"model": "kws1", "input_shape": [0, 3]}]},
+        {"models": [{"model": "kws1", "frames": -1}]},
     ],
 )
 def test_wrong_parameters_are_refused_before_anything_runs(params: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from engine.registry import Registry
 from studio.form.edit_choice import ComboEditor, SegmentsEditor, SwitchEditor
 from studio.form.edit_group import GroupEditor
 from studio.form.edit_line import LineEditor
+from studio.form.edit_table import GridEditor, cell_text
 from studio.form.edit_tags import TagsEditor
 from studio.form.edit_text import LinesEditor
 from studio.form.editor import Editor
@@ -164,9 +165,22 @@ def _lines(editor: LinesEditor, value: JsonValue) -> None:
     editor.page.setPlainText(editor.format(value))
 
 
+def _grid(editor: GridEditor, value: JsonValue) -> None:
+    rows = editor.rows_of(value)
+    while editor.grid.rowCount() > len(rows):
+        QTest.mouseClick(editor.drop, Qt.MouseButton.LeftButton)
+    while editor.grid.rowCount() < len(rows):
+        QTest.mouseClick(editor.add, Qt.MouseButton.LeftButton)
+    for at, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            item = editor.grid.item(at, column)
+            assert item is not None
+            item.setText(cell_text(cell))
+
+
 HANDS: tuple[tuple[type[Editor], Callable[[Any, JsonValue], None]], ...] = (
     (LineEditor, _line), (SwitchEditor, _switch), (SegmentsEditor, _segments), (ComboEditor, _combo),
-    (TagsEditor, _tags), (LinesEditor, _lines),
+    (TagsEditor, _tags), (LinesEditor, _lines), (GridEditor, _grid),
 )  # fmt: skip
 
 
