@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from engine import AudioSet, Context, FeatureSet, Model, OssicleError, node
 from engine.params import FilePath
+from nodes.learn.names import ModelName
 from nodes.train_params import TrainParams
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from nodes.zoo.network import Network
 
 Json = dict[str, Any]
+HERE = ("architecture", "width", "blocks", "epochs", "steps")
+"""Parameters of train that stand in other sections here."""
 
 
 class FineTuneParams(TrainParams):
@@ -32,10 +35,10 @@ class FineTuneParams(TrainParams):
     model_config = ConfigDict(
         json_schema_extra={
             "sections": [
-                ["Weights", ["weights"]],
-                ["Phases", ["epochs", "second_epochs", "frozen_layers", "frozen_share", "second_rate"]],
+                ["Weights", ["weights", "architecture", "width", "blocks"]],
+                ["Phases", ["epochs", "steps", "second_epochs", "frozen_layers", "frozen_share", "second_rate"]],
                 *(
-                    [title, [name for name in names if name != "epochs"]]
+                    [title, [name for name in names if name not in HERE]]
                     for title, names in cast(Json, TrainParams.model_config["json_schema_extra"])["sections"]
                 ),
             ]
@@ -45,8 +48,12 @@ class FineTuneParams(TrainParams):
     weights: FilePath = ""
     """Safetensors file to start from where no model is wired: our own or with torchvision's names. Architecture, width
     and blocks say what it holds; its last layer is made anew."""
+    architecture: ModelName = "tc_resnet8"
+    """Network that the weights file holds, by its name in `ossicle models`; a wired model tells its own."""
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 40
     """First phase: times each training clip is shown while only the head learns; 0 begins with the second phase."""
+    steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    """First phase: length in batches instead of epochs."""
     second_epochs: Annotated[int, Field(ge=0, le=100_000)] = 40
     """Second phase: times each training clip is shown while part of the base learns too; 0 has no second phase."""
     frozen_layers: Annotated[int, Field(ge=0)] | None = None
