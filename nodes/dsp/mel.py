@@ -96,14 +96,18 @@ class BandProduct:
     weights: NDArray[np.float32]
 
 
-def band_products(front_end: FrontEnd, warp: float = 1.0, pitch: float = 1.0) -> Iterator[BandProduct]:
+def band_products(
+    front_end: FrontEnd, warp: float = 1.0, pitch: float = 1.0, width: int = 0
+) -> Iterator[BandProduct]:
     """The mel matrix as a few products over the columns each touches: dense in cache, an eighth of the whole in work.
 
     With power 2 the columns are the squares of real and imaginary parts side by side, each with the bin's weight;
-    with power 1 they are magnitudes.
+    with power 1 they are magnitudes. A product has `width` bands; with 0, there are BAND_GROUPS products.
     """
     weights = np.repeat(mel_matrix(front_end, warp, pitch), front_end.power, axis=1)
-    limits = np.linspace(0, len(weights), min(BAND_GROUPS, len(weights)) + 1).astype(int).tolist()
+    bands = len(weights)
+    even = np.linspace(0, bands, min(BAND_GROUPS, bands) + 1).astype(int).tolist()
+    limits = [*range(0, bands, width), bands] if width else even
     for low, high in zip(limits, limits[1:], strict=False):
         used = np.flatnonzero(weights[low:high].any(axis=0))
         source = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)

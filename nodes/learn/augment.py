@@ -52,6 +52,34 @@ class Waves:
         return float(np.median(heard)) if len(heard) else 0.1
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What was drawn for the clips of a batch.
+
+    Attributes:
+        shifts: samples by which clips move (batch,).
+        chosen: places in the batch of clips put into rooms, and `rooms`: into which (chosen,).
+        noise: what noise they get, None where none is added.
+        gains: factors (batch,), or None.
+    """
+
+    shifts: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    rooms: NDArray[np.int64]
+    noise: Noises | None
+    gains: Floats | None
+
+
+@dataclass(frozen=True)
+class Noises:
+    """Noise for the clips of a batch: which get it, how strong in [0, 1), the track, where in it in [0, 1)."""
+
+    noisy: NDArray[np.bool_]
+    strength: NDArray[np.float64]
+    tracks: NDArray[np.int64]
+    places: NDArray[np.float64]
+
+
 class Augmenter:
     """Draws batches of changed waveforms (batch, margin + clip_samples + margin); the clip begins at `margin`."""
 
@@ -59,64 +87,67 @@ class Augmenter:
         self.waves, self.augmentation, self.margin = waves, augmentation, margin
         self.clip_samples = waves.clips.shape[1]
         self.tracks = [track for track in waves.tracks if len(track)]
-        self._spectra = _rooms(seed, waves.rate_hz, self._room_points) if augmentation.reverb else None
-
-    @property
-    def _room_points(self) -> int:
-        return int(scipy.fft.next_fast_len(self.clip_samples + int(ROOM_S * self.waves.rate_hz), real=True))
+        self.room_points = int(scipy.fft.next_fast_len(self.clip_samples + int(ROOM_S * waves.rate_hz), real=True))
+        self.room_spectra = _rooms(seed, waves.rate_hz, self.room_points) if augmentation.reverb else None
 
     def draw(self, rows: NDArray[np.int64], random: np.random.Generator) -> Floats:
         """The clips of these rows, each changed at random."""
-        buffer = self._placed(rows, random)
+        changes = self.changes(len(rows), random)
+        buffer = self._placed(rows, changes.shifts)
         inner = buffer[:, self.margin : self.margin + self.clip_samples]
-        if self._spectra is not None:
-            self._put_into_rooms(inner, random)
-        self._add_noise(buffer, rows, random)
-        if self.augmentation.gain_db:
-            loudness_db = random.uniform(-1.0, 1.0, len(rows)) * self.augmentation.gain_db
-            buffer *= (10.0 ** (loudness_db / 20.0)).astype(np.float32)[:, None]
+        self._put_into_rooms(inner, changes)
+        if changes.noise is not None:
+            self._add_noise(buffer, rows, changes.noise)
+        if changes.gains is not None:
+            buffer *= changes.gains[:, None]
         return np.clip(buffer, -1.0, 1.0, out=buffer)
 
-    def _placed(self, rows: NDArray[np.int64], random: np.random.Generator) -> Floats:
-        """Clips shifted by a random number of samples, with zeros around them."""
+    def changes(self, clips: int, random: np.random.Generator) -> Changes:
+        """Draw what happens to so many clips."""
+        change = self.augmentation
+        reach = min(round(change.shift_ms * 1e-3 * self.waves.rate_hz), self.clip_samples - 1)
+        shifts = random.integers(-reach, reach + 1, clips)
+        chosen = np.flatnonzero(random.random(clips) < change.reverb) if change.reverb else np.zeros(0, np.int64)
+        rooms = random.integers(0, ROOMS, len(chosen)) if change.reverb else chosen
+        noise = self._noises(clips, random) if change.noise != "none" and self.tracks else None
+        gains_db = random.uniform(-1.0, 1.0, clips) * change.gain_db if change.gain_db else None
+        gains = None if gains_db is None else (10.0 ** (gains_db / 20.0)).astype(np.float32)
+        return Changes(shifts, chosen, rooms, noise, gains)
+
+    def _noises(self, clips: int, random: np.random.Generator) -> Noises:
+        noisy, strength = random.random(clips) < self.augmentation.noise_share, random.random(clips)
+        return Noises(noisy, strength, random.integers(0, len(self.tracks), clips), random.random(clips))
+
+    def _placed(self, rows: NDArray[np.int64], shifts: NDArray[np.int64]) -> Floats:
+        """Clips shifted by a number of samples, with zeros around them."""
         buffer = np.zeros((len(rows), self.clip_samples + 2 * self.margin), np.float32)
-        reach = min(round(self.augmentation.shift_ms * 1e-3 * self.waves.rate_hz), self.clip_samples - 1)
-        shifts = random.integers(-reach, reach + 1, len(rows)).tolist()
-        for line, row, shift in zip(buffer, rows.tolist(), shifts, strict=True):
+        for line, row, shift in zip(buffer, rows.tolist(), shifts.tolist(), strict=True):
             clip, start = self.waves.clips[row], self.margin + shift
             first, last = max(0, -start), min(len(clip), len(line) - start)
             np.multiply(clip[first:last], FULL_SCALE, out=line[start + first : start + last])
         return buffer
 
-    def _put_into_rooms(self, inner: Floats, random: np.random.Generator) -> None:
-        """Convolve a share of the clips with room responses; the direct sound stays where it is."""
-        chosen = np.flatnonzero(random.random(len(inner)) < self.augmentation.reverb)
-        which = random.integers(0, ROOMS, len(chosen))
-        if self._spectra is None or not len(chosen):
+    def _put_into_rooms(self, inner: Floats, changes: Changes) -> None:
+        """Convolve some of the clips with room responses; the direct sound stays where it is."""
+        if self.room_spectra is None or not len(changes.chosen):
             return
-        spectrum = torch.fft.rfft(torch.from_numpy(inner[chosen]), n=self._room_points) * self._spectra[which]
-        inner[chosen] = torch.fft.irfft(spectrum, n=self._room_points)[:, : self.clip_samples].numpy()
+        dry = torch.from_numpy(inner[changes.chosen])
+        spectrum = torch.fft.rfft(dry, n=self.room_points) * self.room_spectra[changes.rooms]
+        inner[changes.chosen] = torch.fft.irfft(spectrum, n=self.room_points)[:, : self.clip_samples].numpy()
 
-    def _add_noise(self, buffer: Floats, rows: NDArray[np.int64], random: np.random.Generator) -> None:
-        if self.augmentation.noise == "none" or not self.tracks:
-            return
-        noisy = random.random(len(rows)) < self.augmentation.noise_share
-        strength, tracks = random.random(len(rows)), random.integers(0, len(self.tracks), len(rows))
-        places = random.random(len(rows))
-        for index in np.flatnonzero(noisy).tolist():
-            noise = _cut(self.tracks[tracks[index]], places[index], buffer.shape[1])
-            factor = self._noise_factor(strength[index], rows[index], noise)
-            buffer[index] += noise * factor
+    def _add_noise(self, buffer: Floats, rows: NDArray[np.int64], noises: Noises) -> None:
+        is_level = self.augmentation.noise == "level"
+        factors = noises.strength * self.augmentation.level if is_level else self.noise_loudness(rows, noises.strength)
+        for index in np.flatnonzero(noises.noisy).tolist():
+            noise = _cut(self.tracks[noises.tracks[index]], noises.places[index], buffer.shape[1])
+            loudness = 1.0 if is_level else max(float(np.sqrt(np.dot(noise, noise) / len(noise))), QUIET)
+            buffer[index] += noise * np.float32(factors[index] / loudness)
 
-    def _noise_factor(self, strength: float, row: int, noise: Floats) -> np.float32:
-        """What to multiply noise by, from `strength` in [0, 1)."""
-        change = self.augmentation
-        if change.noise == "level":
-            return np.float32(strength * change.level)
-        loudness = float(self.waves.loudness[row])
+    def noise_loudness(self, rows: NDArray[np.int64], strength: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Root mean square (batch,) that noise on these clips shall have, from its strength in [0, 1)."""
+        change, loudness = self.augmentation, self.waves.loudness[rows].astype(np.float64)
         snr_db = change.snr_high_db + (change.snr_low_db - change.snr_high_db) * strength
-        target = (loudness if loudness > QUIET else self.waves.usual_loudness) * 10.0 ** (-snr_db / 20.0)
-        return np.float32(target / max(float(np.sqrt(np.dot(noise, noise) / len(noise))), QUIET))
+        return np.where(loudness > QUIET, loudness, self.waves.usual_loudness) * 10.0 ** (-snr_db / 20.0)
 
 
 def coloured_tracks(rate_hz: int, seconds: float = 30.0) -> tuple[Floats, ...]:

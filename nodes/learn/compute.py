@@ -131,6 +131,7 @@ def _wanted(compute: Compute) -> Iterator[tuple[Any, str, object]]:
     rounding = "ieee" if compute.numbers == "float32" else "tf32"
     cudnn: Any = torch.backends.cudnn
     yield cudnn, "benchmark", not compute.is_deterministic
+    yield torch.utils.deterministic, "fill_uninitialized_memory", False  # our kernels write all they allocate
     for place in (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul):
         yield place, "fp32_precision", rounding
 
@@ -138,6 +139,14 @@ def _wanted(compute: Compute) -> Iterator[tuple[Any, str, object]]:
 def _set(switches: Iterable[tuple[Any, str, object]]) -> None:
     for place, name, value in switches:
         setattr(place, name, value)
+
+
+def seed(number: int, compute: Compute) -> None:
+    """Seed the generator that dropout draws from: that of the device alone, as torch.manual_seed asks every backend."""
+    if compute.is_cuda:
+        torch.cuda.manual_seed(number)
+    else:
+        torch.default_generator.manual_seed(number)
 
 
 def placed(network: nn.Module, compute: Compute) -> None:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from nodes.learn import checkpoint
 from nodes.learn.ahead import ahead
-from nodes.learn.compute import CPU, Compute, brought_back, placed, switches
+from nodes.learn.compute import CPU, Compute, brought_back, placed, seed, switches
 from nodes.learn.errors import LearnError
 from nodes.learn.objective import Objective, cross_entropy
 from nodes.learn.optimise import Average, optimizer_of, prepare
@@ -223,7 +223,7 @@ class _Training:
 
     def _learn(self, batch: Batch) -> None:
         """One step of the optimizer."""
-        torch.manual_seed(_seed_of(self.session.seed, self.step))
+        seed(_seed_of(self.session.seed, self.step), self.compute)
         batch = batch.to(self.compute.device)
         if self.recipe.augmentation.policy == "sap":
             random = np.random.default_rng((self.session.seed, 3, self.step))

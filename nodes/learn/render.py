@@ -25,6 +25,8 @@ Bands = list[tuple[slice, Tensor]]
 
 WARPS: Final = 21
 """Vocal tracts to choose from."""
+PRODUCT_BANDS: Final = 16
+"""Bands of one product: a processor multiplies sixteen numbers at once, with eight it takes twice as long."""
 BLOCK_CLIPS: Final = 5
 """Clips that share one voice (vocal tract and pitch): their frames stay in a core's cache."""
 
@@ -36,11 +38,11 @@ class Renderer:
         self.front_end, self.augmentation = front_end, augmentation
         self._length = front_end.clip_samples + front_end.append_samples + 2 * front_end.pad_samples
         self._centre = (front_end.frames - 1) * front_end.hop_samples / 2.0
-        self._window = np.zeros(front_end.fft_samples, np.float32)
-        self._window[: front_end.window_samples] = hann(front_end.window_samples)
-        self._dct = torch.tensor(dct_matrix(front_end).T.copy(), dtype=torch.float32) if front_end.n_mfcc else None
-        voices = product(_warps(augmentation.vocal_tract), _pitches(augmentation.pitch_semitones))
-        self._voices = [_bands(front_end, warp, pitch) for warp, pitch in voices]
+        self.window = np.zeros(front_end.fft_samples, np.float32)
+        self.window[: front_end.window_samples] = hann(front_end.window_samples)
+        self.dct = torch.tensor(dct_matrix(front_end).T.copy(), dtype=torch.float32) if front_end.n_mfcc else None
+        self.voices = list(product(_warps(augmentation.vocal_tract), _pitches(augmentation.pitch_semitones)))
+        self._bands = [_bands(front_end, warp, pitch) for warp, pitch in self.voices]
 
     @property
     def margin(self) -> int:
@@ -50,17 +52,17 @@ class Renderer:
     @torch.no_grad()
     def render(self, buffer: Floats, random: np.random.Generator) -> Tensor:
         """Features of a batch, each clip with its own tempo and masks, each block of clips with its own voice."""
-        starts = self._starts(len(buffer), random)
-        voices = random.integers(0, len(self._voices), -(-len(buffer) // BLOCK_CLIPS))
+        starts = self.starts(len(buffer), random)
+        voices = random.integers(0, len(self.voices), -(-len(buffer) // BLOCK_CLIPS))
         padded = self._padded(buffer)
         parts = [
-            self._logs(padded[first : first + BLOCK_CLIPS], starts[first : first + BLOCK_CLIPS], self._voices[voice])
+            self._logs(padded[first : first + BLOCK_CLIPS], starts[first : first + BLOCK_CLIPS], self._bands[voice])
             for first, voice in zip(range(0, len(buffer), BLOCK_CLIPS), voices.tolist(), strict=True)
         ]
         logs = masked(torch.cat(parts), self.augmentation, random)
-        return self._arranged(logs if self._dct is None else logs @ self._dct)
+        return self.arranged(logs if self.dct is None else logs @ self.dct)
 
-    def _starts(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    def starts(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
         """First sample of every frame (count, frames) in the padded buffer."""
         pace = 1.0 + self.augmentation.tempo * random.uniform(-1.0, 1.0, (count, 1))
         usual = np.arange(self.front_end.frames) * self.front_end.hop_samples
@@ -83,7 +85,7 @@ class Renderer:
         bins = torch.fft.rfft(frames)
         spectrum = bins.abs() if self.front_end.power == 1 else torch.view_as_real(bins).square_().flatten(1)
         mels = torch.cat([spectrum[:, source] @ weights for source, weights in bands], dim=1)
-        return self._logarithm(mels.view(*starts.shape, -1))
+        return self.logarithm(mels.view(*starts.shape, -1))
 
     def _frames(self, padded: Floats, starts: NDArray[np.int64]) -> Floats:
         """Windowed frames (clips * frames, fft_samples): every row of the table of all positions that is asked for."""
@@ -91,17 +93,19 @@ class Renderer:
         table = as_strided(flat, (len(flat) - points + 1, points), (flat.itemsize, flat.itemsize), writeable=False)
         rows = starts + (np.arange(len(padded)) * padded.shape[1])[:, None]
         frames: Floats = table[rows.reshape(-1)]
-        frames *= self._window
+        frames *= self.window
         return frames
 
-    def _logarithm(self, mels: Tensor) -> Tensor:
+    def logarithm(self, mels: Tensor) -> Tensor:
+        """The front end's logarithm of mel bands (clips, frames, n_mels), which are used up."""
         front_end = self.front_end
         if front_end.log == "ln":
             return mels.add_(front_end.log_offset).log_()
         lowest = mels.amax(dim=(1, 2), keepdim=True) * 10.0 ** (-front_end.db_range / 10.0)
         return torch.maximum(mels, lowest.clamp_(min=front_end.db_floor)).log10_().mul_(10.0)
 
-    def _arranged(self, rows: Tensor) -> Tensor:
+    def arranged(self, rows: Tensor) -> Tensor:
+        """Rows of features (clips, frames, coefficients) in the front end's shape."""
         if not self.front_end.patch_frames:
             return rows.transpose(1, 2).contiguous()
         patches, size = self.front_end.shape[0], self.front_end.patch_frames
@@ -119,4 +123,5 @@ def _pitches(semitones: tuple[float, ...]) -> NDArray[np.float64]:
 
 
 def _bands(front_end: FrontEnd, warp: float, pitch: float) -> Bands:
-    return [(part.source, torch.from_numpy(part.weights)) for part in band_products(front_end, warp, pitch)]
+    parts = band_products(front_end, warp, pitch, PRODUCT_BANDS)
+    return [(part.source, torch.from_numpy(part.weights)) for part in parts]

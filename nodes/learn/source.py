@@ -141,7 +141,7 @@ class FeatureSource:
         rows, random = self.labels.rows(step), self.labels.random(step)
         shown = self.features[torch.from_numpy(rows).to(self.features.device)]
         shown = as_given(masked(as_map(shown).mT, self.augmentation, random).mT, shown)
-        return _mixed(self.labels.batch_of(shown, rows), self.augmentation, random, is_calm)
+        return mixed_batch(self.labels.batch_of(shown, rows), self.augmentation, random, is_calm)
 
 
 class WaveSource:
@@ -161,10 +161,11 @@ class WaveSource:
         """The batch of a step."""
         rows, random = self.labels.rows(step), self.labels.random(step)
         shown = self.renderer.render(self.augmenter.draw(rows, random), random)
-        return _mixed(self.labels.batch_of(shown, rows), self.augmentation, random, is_calm)
+        return mixed_batch(self.labels.batch_of(shown, rows), self.augmentation, random, is_calm)
 
 
-def _mixed(batch: Batch, augmentation: Augmentation, random: np.random.Generator, is_calm: bool) -> Batch:
+def mixed_batch(batch: Batch, augmentation: Augmentation, random: np.random.Generator, is_calm: bool) -> Batch:
+    """The batch after CutMix and mixup, where there are any and it is not calm."""
     features, targets = batch.features, batch.targets
     if augmentation.cutmix_share and not is_calm:
         features, targets = cut_mixed(features, targets, augmentation, random)

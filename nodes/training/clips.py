@@ -34,6 +34,7 @@ def source_of(
         OssicleError: the features are not all finite, or the audio lacks some of the clips.
     """
     from nodes.learn.compute import CPU, fits
+    from nodes.learn.device_waves import DeviceWaveSource
     from nodes.learn.source import FeatureSource, Labels, WaveSource
 
     _check_finite(plain, task)
@@ -46,6 +47,8 @@ def source_of(
 
         front_end = FrontEnd(**features.meta.front_end)
         waves = _waves(audio, task, front_end.clip_samples, front_end.rate_hz, ctx)
+        if compute.is_cuda and fits(waves.clips.nbytes, compute):
+            return DeviceWaveSource(waves, front_end, labels, recipe.augmentation, compute.device)
         return WaveSource(waves, front_end, labels, recipe.augmentation)
     if recipe.augmentation.changes_waveforms:
         ctx.log("no audio is wired: clips are not shifted and get no noise; masks and mixing only")
