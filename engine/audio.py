@@ -2,7 +2,8 @@
 
 An AudioSet is `dataset.h5` (group `clips`: the table, and an external link to the samples, so that one file shows all)
 and `waveforms.h5` (`samples`: int16, every clip one after another). Partitioning writes a new table and hard-links the
-waveforms. A FeatureSet is `features.h5`: `features` float32 (clips, *shape) and the same table.
+waveforms. A FeatureSet is `features.h5`: `features` float32 (clips, *shape) and the same table; the features may lie in
+`frames.h5` beside it, so that partitions of the same clips share them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TABLE_FILE, WAVEFORM_FILE, FEATURE_FILE = "dataset.h5", "waveforms.h5", "features.h5"
+TABLE_FILE, WAVEFORM_FILE, FEATURE_FILE, FRAME_FILE = "dataset.h5", "waveforms.h5", "features.h5", "frames.h5"
 SUBSETS = ("training", "validation", "testing")
 BACKGROUND = "background"
 CHUNK_SAMPLES = 1 << 18
@@ -329,15 +330,38 @@ def write_features(
     """Write `features.h5` from row blocks (clips, *shape); only one block is in memory at a time."""
     import h5py
 
+    with h5py.File(folder / FEATURE_FILE, "w", libver="latest") as file:
+        _fill(file, len(table), shape, blocks)
+        write_table(file, table)
+
+
+def _fill(file: Any, clips: int, shape: tuple[int, ...], blocks: Iterable[tuple[slice, NDArray[np.float32]]]) -> None:
     clip_bytes = 4
     for size in shape:
         clip_bytes *= size
-    chunk = (max(1, min(len(table) or 1, CHUNK_BYTES // clip_bytes)), *shape)
+    chunk = (max(1, min(clips or 1, CHUNK_BYTES // clip_bytes)), *shape)
+    data = file.create_dataset("features", (clips, *shape), "float32", chunks=chunk if clips else None)
+    for rows, block in blocks:
+        data[rows] = block
+
+
+def write_frames(
+    folder: Path, clips: int, shape: tuple[int, ...], blocks: Iterable[tuple[slice, NDArray[np.float32]]]
+) -> None:
+    """Write `frames.h5`, features without a table, from row blocks (clips, *shape)."""
+    import h5py
+
+    with h5py.File(folder / FRAME_FILE, "w", libver="latest") as file:
+        _fill(file, clips, shape, blocks)
+
+
+def write_feature_table(folder: Path, table: ClipTable) -> None:
+    """Write `features.h5` whose features lie in `frames.h5` beside it: only the table is its own."""
+    import h5py
+
     with h5py.File(folder / FEATURE_FILE, "w", libver="latest") as file:
-        data = file.create_dataset("features", (len(table), *shape), "float32", chunks=chunk if len(table) else None)
-        for rows, block in blocks:
-            data[rows] = block
         write_table(file, table)
+        file["features"] = h5py.ExternalLink(FRAME_FILE, "/features")
 
 
 def read_features(features: FeatureSet, rows: NDArray[Any] | None = None) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.artifact import DESCRIPTION_FILE
 from engine.lock import try_lock
+from engine.memo import unused
 from engine.store import Store
 
 GRACE_S = 3600.0
@@ -84,7 +85,7 @@ def collect(
         for item in removed:
             store.evict(item.content_key)
         _forget_results(store)
-        for path in leftovers:
+        for path in (*leftovers, *unused(store)):
             _remove(path, store)
     kept_bytes = size_bytes(kept)
     return Collected(tuple(removed), size_bytes(present) - kept_bytes, len(kept), kept_bytes, len(leftovers))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from engine.artifact import canonical_json
 from engine.errors import OssicleError
 from engine.event import Event, Json, Kind, Sink
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from engine.params import Secret
+
+
+Make = Callable[[Path], None]
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the user asked to stop
@@ -41,6 +46,7 @@ class Context:
         base: folder of the workflow file; relative paths in parameters start here.
         key: cache key (hex) of this computation; seeds `rng`.
         threads: how many threads the node may use.
+        memo_of: gives the folder of a memo's key, made if need be; one beside `scratch_path` unless given.
     """
 
     work: Path
@@ -53,6 +59,7 @@ class Context:
     sink: Sink = _nowhere
     is_cancelled: Callable[[], bool] = _never
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    memo_of: Callable[[str, Make], Path] | None = field(default=None, repr=False)
 
     @classmethod
     def for_test(cls, folder: Path, **changes: object) -> Context:
@@ -70,6 +77,24 @@ class Context:
         """A new empty folder for one output artifact."""
         path = self.work / name
         path.mkdir(parents=True)
+        return path
+
+    def memo(self, depends_on: Mapping[str, Any], make: Make) -> Path:
+        """A read-only folder with what depends on nothing but these plain values, made once per store.
+
+        For results that take long and are the same for other inputs too: features of the same waveforms in other
+        subsets. `make(folder)` writes files into the folder; `link` puts them into an output.
+
+        Args:
+            depends_on: everything that decides the content, a name and version of the computation included.
+        """
+        key = hashlib.sha256(canonical_json(depends_on).encode()).hexdigest()
+        if self.memo_of is not None:
+            return self.memo_of(key, make)
+        path = self.scratch_path.parent / "memo" / key
+        if not path.exists():
+            path.mkdir(parents=True)
+            make(path)
         return path
 
     def link(self, source: Path, target: Path) -> None:

@@ -21,6 +21,7 @@ from engine.event import Event, Json, Kind, Sink
 from engine.fault import fault_of
 from engine.isolate import execute_apart
 from engine.job import Job, Outcome, State
+from engine.memo import memo
 from engine.node import NodeSpec
 from engine.registry import Registry, load_registry
 from engine.store import Result, Store, open_store
@@ -174,6 +175,7 @@ class _Execution:
             self.job.threads,
             self.sink,
             self.is_cancelled,
+            memo_of=lambda key, make: memo(self.store, key, make, self.check, self.on_wait, is_forced=self.job.force),
         )
         returned = self.spec(**self.arguments(context))
         return {name: self.store.seal(artifact) for name, artifact in outputs_of(self.spec, returned).items()}

@@ -271,6 +271,10 @@ class Store:
             return ""
         return "" if self._digest(path) == wanted.sha256 else "differs from its digest"
 
+    def digest(self, path: Path) -> str:
+        """sha256 (hex) of a file that is not changed any more; a hard link to it in an artifact is not read again."""
+        return self._digest(path)
+
     def _digest(self, path: str | Path, is_fresh: bool = False) -> str:
         """sha256 (hex) of a file. A fresh one is always read: its inode may be that of a file just removed."""
         with open(path, "rb") as file:  # noqa: PTH123 - called for every file of every artifact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -13,11 +14,15 @@ from nodes.dsp.parameters import FrontEnd, FrontEndError
 from nodes.dsp.presets import PRESETS, LogMelPreset, MfccPreset
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
     from engine.audio import ClipTable
 
+FRAMES_VERSION = 1
+"""Raised whenever the same waveforms and front end give other features."""
 BLOCK_CLIPS = 512
 BLOCK_SAMPLES = 1 << 23
 """Most waveform samples in memory at a time, whatever the length of a clip."""
@@ -150,7 +155,7 @@ def _seconds(value_ms: float | None) -> float | None:
 
 
 def _extract(audio: AudioSet, front_end: FrontEnd, ctx: Context) -> FeatureSet:
-    from engine.audio import table_of, write_features
+    from engine.audio import FRAME_FILE, table_of, write_feature_table, write_frames
 
     table = table_of(audio).clips()
     if not len(table):
@@ -160,9 +165,23 @@ def _extract(audio: AudioSet, front_end: FrontEnd, ctx: Context) -> FeatureSet:
             "Check the folder that ingest reads and the messages of that node",
         )
     _tell_lengths(table, audio.meta.rate_hz, front_end, ctx)
+
+    def make(made: Path) -> None:
+        write_frames(made, len(table), front_end.shape, _blocks(audio, table, front_end, ctx))
+
     folder = ctx.folder("features")
-    write_features(folder, table, front_end.shape, _blocks(audio, table, front_end, ctx))
+    ctx.link(ctx.memo(_depends_on(audio, table, front_end), make) / FRAME_FILE, folder / FRAME_FILE)
+    write_feature_table(folder, table)
     return FeatureSet(folder, _describe(audio, table, front_end))
+
+
+def _depends_on(audio: AudioSet, table: ClipTable, front_end: FrontEnd) -> dict[str, Any]:
+    """All that decides the features: the waveforms in their order and the front end; not labels, subsets or folds."""
+    clips = hashlib.sha256("".join(table.sha256.tolist()).encode()).hexdigest()
+    return {
+        "what": "features", "version": FRAMES_VERSION, "front_end": asdict(front_end), "rate_hz": audio.meta.rate_hz,
+        "clips": clips,
+    }  # fmt: skip
 
 
 def _blocks(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +165,26 @@ def test_progress_is_told_and_stops_a_cancelled_run(tmp_path: Path, digits: list
 def test_every_parameter_has_help(params: Any) -> None:
     for name, entry in schema(params)["properties"].items():
         assert entry["description"], name
+
+
+def test_partitions_of_the_same_clips_share_their_features(tmp_path: Path, digits: list[NDArray[np.int16]]) -> None:
+    """Subsets and labels are no part of the features: another front end or other clips are."""
+    places = iter(range(100))
+
+    def made(audio: AudioSet, **params: Any) -> Path:
+        ctx = replace(Context.for_test(tmp_path / "store"), work=tmp_path / "work" / str(next(places)))
+        return mfcc(audio, MfccParams(**params), ctx).file("frames.h5")
+
+    first = audio_set(tmp_path / "a", digits[:6])
+    other = audio_set(tmp_path / "b", digits[:6])
+    swapped = [Clip(f"other {i}", "x", subset="validation") for i in range(6)]
+    (tmp_path / "c").mkdir()
+    with AudioWriter(tmp_path / "c") as writer:
+        for clip, samples in zip(swapped, digits[:6], strict=True):
+            writer.add(clip, samples)
+    third = AudioSet(tmp_path / "c", AudioMeta(rate_hz=RATE_HZ, classes=("x",)))
+    same = {made(audio).stat().st_ino for audio in (first, other, third)}
+    assert len(same) == 1
+    few, turned = audio_set(tmp_path / "d", digits[:5]), audio_set(tmp_path / "e", digits[:6][::-1])
+    different = {made(first, n_mfcc=13).stat().st_ino, made(few).stat().st_ino, made(turned).stat().st_ino}
+    assert len(different | same) == 4

@@ -296,3 +296,29 @@ def pair(params: PairParams, ctx: Context) -> Report:
     folder = ctx.folder("report")
     (folder / "report.json").write_text("{}")
     return Report(folder, ReportMeta(title="pair", metrics={"gap": float(params.high - params.low)}))
+
+
+class PartParams(Params):
+    part: str = "x"
+    own: int = 0
+    fail: bool = False
+
+
+@node("fake.part", version=1, category="Fakes")
+def part(params: PartParams, ctx: Context) -> Text:
+    """A text of its own beside a part that others share."""
+
+    def make(folder: Path) -> None:
+        with (ctx.base / "executed.txt").open("a") as file:
+            file.write(f"part-{params.part}\n")
+        (folder / "part.txt").write_text(params.part * 100)
+        ctx.progress(0.5)
+        time.sleep(0.05)
+        if params.fail:
+            raise OssicleError("the part is bad", "a good one", "Mend it")
+
+    shared = ctx.memo({"what": "fake.part", "part": params.part}, make)
+    folder = ctx.folder("text")
+    ctx.link(shared / "part.txt", folder / "part.txt")
+    (folder / "text.txt").write_text(str(params.own))
+    return Text(folder, Meta())
