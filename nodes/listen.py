@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -13,7 +14,6 @@ from engine.params import FilePath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -79,8 +79,9 @@ class ListenParams(Params):
 
 def _fingerprint(params: ListenParams, base: Path) -> Json | None:
     """Sizes and times of the files that are read."""
-    paths = [(base / name).expanduser() for name in (params.recording, params.labels) if name]
-    found = {str(path.name): path.stat() for path in paths if path.is_file()}
+    given = {"recording": params.recording, "labels": params.labels}
+    paths = {name: base / Path(path).expanduser() for name, path in given.items() if path}
+    found = {name: path.stat() for name, path in paths.items() if path.is_file()}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in found.items()} or None
 
 
