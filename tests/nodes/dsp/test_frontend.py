@@ -56,7 +56,8 @@ def reference(front_end: FrontEnd, waveform: Floats) -> NDArray[np.float64]:
         pad_mode={"zeros": "constant", "reflect": "reflect"}[f.padding],
     )
     mels = reference_bands(f) @ np.abs(spectrum) ** f.power
-    logs = np.log(mels + f.log_offset) if f.log == "ln" else librosa.power_to_db(mels, top_db=f.db_range)
+    decibels = librosa.power_to_db(mels, amin=f.db_floor, top_db=f.db_range)
+    logs = np.log(mels + f.log_offset) if f.log == "ln" else decibels
     if not f.n_mfcc:
         return patches(f, logs)
     mfcc = scipy.fft.dct(logs, axis=0, norm="ortho")[: f.n_mfcc]
@@ -129,6 +130,8 @@ def test_silence_and_full_scale_are_finite(name: str) -> None:
     features = compute(front_end, extremes)
     expected = np.stack([reference(front_end, clip) for clip in extremes])
     assert np.isfinite(features).all()
+    if front_end.log == "db":  # further below a clip's maximum, single precision holds rounding noise alone
+        features, expected = (np.maximum(a, a.max((1, 2), keepdims=True) - 100.0) for a in (features, expected))
     assert np.abs(features - expected).max() <= 1e-3 * np.ptp(expected)
 
 

@@ -18,6 +18,8 @@ PRINTED = {
     "dscnn-10x49": (10, 49),
     "cnn-40x49": (40, 49),
     "s3-96x64": (4, 64, 96),
+    "s2-paper": (128, 186),
+    "s2-repo": (128, 45),
 }
 
 
@@ -28,6 +30,14 @@ def test_shapes_as_the_papers_print_them(name: str) -> None:
 
 def test_uncentred_s4_gives_28_frames() -> None:
     assert replace(PRESETS["s4-40x32"], centred=False).frames == 28
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"), [("s2-paper", {1: 61, 3: 186, 4: 249}), ("s2-repo", {1: 14, 2: 30, 3: 45, 4: 61})]
+)
+def test_chunks_of_s2_have_the_frames_of_seeds(name: str, frames: dict[int, int]) -> None:
+    made = {seconds: replace(PRESETS[name], clip_samples=16_000 * seconds).frames for seconds in frames}
+    assert made == frames
 
 
 def test_s3_needs_its_240_zeros() -> None:

@@ -32,6 +32,8 @@ def test_without_changes_it_is_the_front_end(digits: list[Floats], front_end: Fr
     wanted = compute(front_end, clips)
     found = Renderer(front_end, Augmentation()).render(clips, np.random.default_rng(0)).numpy()
     assert found.shape == wanted.shape
+    if front_end.db_range > 100 and front_end.log == "db":  # so far down single precision holds rounding noise alone
+        found, wanted = (np.maximum(a, a.max((1, 2), keepdims=True) - 100.0) for a in (found, wanted))
     assert np.abs(found - wanted).max() <= 1e-4 * np.ptp(wanted)
 
 
