@@ -185,6 +185,7 @@ def _start(features: FeatureSet, model: Model | None, task: Task, params: FineTu
 def _from_file(features: FeatureSet, params: FineTuneParams, ctx: Context) -> _Start:
     from nodes.learn.head import take_over
     from nodes.training.task import architecture_of
+    from nodes.zoo.torchvision_names import import_weights, is_torchvisions
     from nodes.zoo.weights import tensors_of
 
     path = ctx.resolve(params.weights)
@@ -192,8 +193,11 @@ def _from_file(features: FeatureSet, params: FineTuneParams, ctx: Context) -> _S
         raise OssicleError(f"there is no weights file {path}", "a safetensors file", "Correct weights")
     architecture = architecture_of(params, features)
     network = _fresh(architecture, params)
-    fresh = take_over(network, tensors_of(path))
-    ctx.log("made anew: the last layer" + (f" and {', '.join(fresh)}" if fresh else ""))
+    if is_torchvisions(network, path):
+        ctx.log(f"torchvision's weights; made anew: {', '.join(import_weights(network, path).fresh)}")
+    else:
+        fresh = take_over(network, tensors_of(path))
+        ctx.log("made anew: the last layer" + (f" and {', '.join(fresh)}" if fresh else ""))
     return _Start(network, architecture, _digest(path))
 
 

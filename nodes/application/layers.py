@@ -23,6 +23,8 @@ _FOLLOWING: Final = frozenset(
         "Shape", "Gather", "Concat", "Constant",
     }
 )  # fmt: skip
+_OF_SHAPES: Final = frozenset({"", "Shape", "Gather", "Constant", "Squeeze", "Unsqueeze", "Slice"})
+"""What makes the parts of a shape; "" is an initializer or the model's input."""
 _THROUGH: Final = frozenset({"DequantizeLinear", "QuantizeLinear", "Transpose", "Reshape", "Cast", "Identity"})
 _MADE_BY_OPTIMISER: Final = re.compile(r"(_token_\d+|_nchwc|_nhwc|/duplicated)+$")
 _FOLDED: Final = re.compile(r"^(ConvBnFusion_W_|ConvBnFusion_BN_B_|ConvMulFusion_W_|ConvAddFusion_B_)+")
@@ -63,7 +65,8 @@ def map_layers(model: onnx.ModelProto) -> LayerMap:
     writers = {tensor: node for node in graph.node for tensor in node.output}
     initializers = {tensor.name for tensor in graph.initializer}
     weights = {node.name: _layer_of_weight(node, writers, initializers) for node in graph.node}
-    named = {node.name: weights[node.name] or _own_name(node) for node in graph.node if _stands_alone(node, weights)}
+    alone = [node for node in graph.node if _stands_alone(node, weights, writers)]
+    named = {node.name: weights[node.name] or _own_name(node) for node in alone}
     order: list[str] = []
     tensors: dict[str, str] = {}
     nodes: dict[str, str] = {}
@@ -81,9 +84,18 @@ def map_layers(model: onnx.ModelProto) -> LayerMap:
     return LayerMap(tuple(order), operators, nodes, tensors, read)
 
 
-def _stands_alone(node: onnx.NodeProto, names: Iterable[str]) -> bool:
+def _stands_alone(node: onnx.NodeProto, names: Iterable[str], writers: Mapping[str, onnx.NodeProto]) -> bool:
     """Whether a node is a layer of its own and not a part of another, as `conv1.silu` is of `conv1`."""
-    return node.op_type not in _FOLLOWING and node.name.rpartition(".")[0] not in names
+    is_part = node.name.rpartition(".")[0] in names
+    return not is_part and (node.op_type not in _FOLLOWING or _is_own_layer(node, writers))
+
+
+def _is_own_layer(node: onnx.NodeProto, writers: Mapping[str, onnx.NodeProto]) -> bool:
+    """A norm that no product stands before, or maps (not shapes) put together."""
+    before = [writers[root].op_type if root in writers else "" for root in (_root(i, writers) for i in node.input)]
+    if node.op_type == "BatchNormalization":
+        return before[0] not in _WEIGHTED
+    return node.op_type == "Concat" and not any(operator in _OF_SHAPES for operator in before)
 
 
 def _own_name(node: onnx.NodeProto) -> str:

@@ -73,4 +73,10 @@ ModelName = Literal[
     "m20k_lstm",
     "m20k_rnn",
     "m20k_rnn_pad3x3",
+    "deepspectrum_densenet121",
+    "deepspectrum_mobilenet_v2",
+    "deepspectrum_squeezenet1_0",
+    "deepspectrum_squeezenet1_1",
+    "deepspectrum_resnet50",
+    "deepspectrum_efficientnet_b0",
 ]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nodes.zoo.network import Network
+from nodes.zoo.picture import Picture
 
 TRIED_CLIPS = 4
 
@@ -61,9 +62,13 @@ def unfolded(network: Network, scale: Tensor) -> Scaled:
 def scale_of(network: nn.Module, features: Tensor) -> Tensor:
     """One over the spread of features (clips, *shape), or ones where the network could not be `folded` again.
 
+    A picture is drawn from the smallest to the largest feature, so a scale would change nothing: ones too.
+
     Per coefficient (coefficients, 1) where these are the channels of the first convolution; elsewhere one number
     (1, 1), as a kernel that slides over coefficients cannot treat them differently.
     """
+    if any(isinstance(module, Picture) for module in network.modules()):
+        return features.new_ones(1, 1)
     first = _first_layer(network)
     is_temporal = isinstance(first, nn.Conv1d) and features.shape[1] == first.in_channels
     spread = features.std(dim=(0, 2), correction=0)[:, None] if is_temporal else features.std().view(1, 1)

@@ -142,7 +142,7 @@ def _layers(true_model: onnx.ModelProto, found_model: onnx.ModelProto) -> dict[s
             continue
         twin = next((name for name in (tensor + _DEQUANTIZED, tensor) if name in there), None)
         if tensor in made and twin is not None:
-            layer = node.name.removesuffix(".relu")
+            layer = node.name.rpartition(".")[0]
             layers[layer if layer in names else node.name] = (tensor, twin)
     return layers
 

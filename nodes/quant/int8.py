@@ -63,14 +63,14 @@ def quantize(folded: Path, target: Path, ranges: Mapping[str, Range], settings: 
 
 
 def _nodes_of(model: onnx.ModelProto, layers: tuple[str, ...]) -> list[str]:
-    """The nodes of some layers: each with the activation that belongs to it."""
+    """The nodes of some layers: each with the nodes named after it, as its activation is."""
     names = [node.name for node in model.graph.node]
     missing = sorted(set(layers) - set(names))
     if missing:
         raise QuantError(
             f"There is no layer '{missing[0]}' to keep in float.", f"one of {', '.join(names)}", "Correct keep_float."
         )
-    return [name for name in names if name.removesuffix(".relu") in layers]
+    return [name for name in names if name in layers or name.rpartition(".")[0] in layers]
 
 
 def _array(value: float) -> np.ndarray[tuple[()], np.dtype[np.float32]]:

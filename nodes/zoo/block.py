@@ -18,8 +18,19 @@ tcs    residual block of MatchboxNet: m times sep,   k, d, c, m repeats (1)
        a 1x1 shortcut
 bc     broadcasted residual block of BC-ResNet       k (3), s over frequency, d over time, c,
                                                      r rate of the channel dropout (0.1)
+bneck  bottleneck of ResNet: 1x1, k x k at the       k, s, p, c, q channels inside as a share of c
+       stride, 1x1, plus the shortcut
+ir     inverted residual of MobileNetV2: 1x1 to x    k, s, p, c, a, x (1), q squeeze-and-excitation
+       times the channels, depthwise, 1x1            as a share of the channels coming in (none)
+fire   fire module of SqueezeNet: 1x1 down, then     k (3), c, q channels inside as a share of c
+       1x1 and k x k side by side, half of c each
+dense  dense block of DenseNet: m layers of norm,    m, k (3), c channels that each layer adds,
+       1x1, k x k, each joined to what it read       x channels inside as a multiple of c
+trans  transition of DenseNet: norm, 1x1, average    k (2), c
+norm   norm and activation alone                     n, a
+image  the features as a square picture in colour    v colour map, o side in pixels
 avg    average pool                                  k, s (k), p (valid)
-max    maximum pool                                  k, s (k), p (valid, same, half or odd3)
+max    maximum pool                                  k, s (k), p (valid, same, half, ceil or odd3)
 gap    average over the whole map                    none
 drop   dropout                                       r rate
 gru    the last state of a gated recurrent unit      c units, n norm of what it reads (none),
@@ -30,10 +41,13 @@ fc     dense layer; the last one is the output and   c units (number of classes)
 ====== ============================================= ===========================================
 
 Kernel, stride and dilation are ``9`` (every axis) or ``4x10`` (height x width of the map). Padding is ``same``
-(TensorFlow's rule, possibly asymmetric), ``valid``, ``half`` (k div 2 on both sides) or ``2x5``; ``odd3`` makes a pool
-3x3 with half padding where a side of the map is odd (S3's firmware).
+(TensorFlow's rule, possibly asymmetric), ``valid``, ``half`` (k div 2 on both sides), ``ceil`` (at the end, what makes
+the last window whole) or ``2x5``; ``odd3`` makes a pool 3x3 with half padding where a side of the map is odd (S3's
+firmware).
 Norm is ``bn``, ``beta`` (batch norm with offset but no scale), ``stats`` (with neither), ``ssn`` (sub-spectral: a
-batch norm for each of five bands of the first axis) or ``none``; activation is ``relu``, ``silu`` or ``none``.
+batch norm for each of five bands of the first axis) or ``none``; activation is ``relu``, ``relu6``, ``silu``,
+``sigmoid``, ``arelu`` (S2 2.1: a learnt slope on either side of zero; as an option ``aarelu``), ``arelufixed`` (with
+the slopes it starts from) or ``none``. Colour maps are ``viridis``, ``cividis``, ``inferno``, ``magma``, ``plasma``.
 Example: ``conv_k4x10_s1x2_phalf_c100``.
 """
 
@@ -44,11 +58,13 @@ from typing import Final, Literal, cast, get_args
 from nodes.zoo.errors import ZooError
 
 Kind = Literal[
-    "conv", "ds", "sep", "res", "pair", "tcs", "bc", "avg", "max", "gap", "drop", "gru", "lstm", "rnn", "fc"
+    "conv", "ds", "sep", "res", "pair", "tcs", "bc", "bneck", "ir", "fire", "dense", "trans", "norm", "image",
+    "avg", "max", "gap", "drop", "gru", "lstm", "rnn", "fc",
 ]  # fmt: skip
 Norm = Literal["bn", "beta", "stats", "ssn", "none"]
-Activation = Literal["relu", "silu", "none"]
-Padding = Literal["same", "valid", "half", "odd3"] | tuple[int, ...]
+Activation = Literal["relu", "relu6", "silu", "sigmoid", "arelu", "arelufixed", "none"]
+Padding = Literal["same", "valid", "half", "ceil", "odd3"] | tuple[int, ...]
+Colours = Literal["viridis", "cividis", "inferno", "magma", "plasma"]
 First = Literal["norm", "act"]
 
 KINDS: Final = get_args(Kind)
@@ -73,6 +89,11 @@ class Block:
     repeats: int = 1
     first: First = "norm"
     """What comes first after the convolution, norm or activation."""
+    expansion: int = 1
+    share: float = 0.0
+    """Channels inside the block over channels outside; 0 leaves squeeze-and-excitation out."""
+    colours: Colours = "viridis"
+    pixels: int = 0
 
 
 def decode(text: str) -> Block:
@@ -115,7 +136,7 @@ def _size(text: str) -> tuple[int, ...]:
 
 
 def _padding(text: str) -> object:
-    if text in ("same", "valid", "half", "odd3"):
+    if text in ("same", "valid", "half", "ceil", "odd3"):
         return text
     pads = tuple(int(part) for part in text.split("x"))
     if not 1 <= len(pads) <= 2 or min(pads) < 0:
@@ -135,6 +156,12 @@ def _rate(text: str) -> float:
     return rate
 
 
+def _share(text: str) -> float:
+    if not 0 < (share := float(text)) <= 1:
+        raise ValueError
+    return share
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], object]:
     return lambda text: choices[choices.index(text)]
 
@@ -152,20 +179,31 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "f": ("first", _one_of(get_args(First))),
     "b": ("bias", lambda text: bool(("0", "1").index(text))),
     "r": ("rate", _rate),
+    "x": ("expansion", _count),
+    "q": ("share", _share),
+    "v": ("colours", _one_of(get_args(Colours))),
+    "o": ("pixels", _count),
 }
 _LETTER: Final = {name: letter for letter, (name, _) in _OPTIONS.items()}
 _SIZED: Final = ("kernel", "channels")
 _NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
-    **dict.fromkeys(("conv", "ds", "sep", "res", "pair", "tcs"), _SIZED),
-    **dict.fromkeys(("bc", *RECURRENT), ("channels",)),
+    **dict.fromkeys(("conv", "ds", "sep", "res", "pair", "tcs", "ir"), _SIZED),
+    **dict.fromkeys(("bc", "trans", *RECURRENT), ("channels",)),
     **dict.fromkeys(("avg", "max"), ("kernel",)),
     "drop": ("rate",),
+    "bneck": (*_SIZED, "share"),
+    "fire": ("channels", "share"),
+    "dense": ("channels", "repeats", "expansion"),
+    "image": ("colours", "pixels"),
 }
 _DEFAULTS: Final[Mapping[Kind, Mapping[str, object]]] = {
     **dict.fromkeys(("avg", "max"), {"padding": "valid"}),
     **dict.fromkeys(RECURRENT, {"norm": "none", "activation": "none", "bias": True}),
     "pair": {"norm": "stats"},
     "bc": {"kernel": (3,), "padding": "half", "rate": 0.1},
+    "fire": {"kernel": (3,), "norm": "none", "bias": True},
+    "dense": {"kernel": (3,)},
+    "trans": {"kernel": (2,)},
     "fc": {"norm": "none", "activation": "none"},
 }
 

@@ -25,7 +25,7 @@ def live_bytes(planned: Plan) -> int:
     """The most values alive at once when layers run in order; norms, activations and dropout work in place."""
     layers = [layer for layer in planned.layers if layer.op != "drop"]
     names = _through_dropout(planned)
-    last_use = {names[source]: index for index, layer in enumerate(layers) for source in _sources(layer)}
+    last_use = {names[source]: index for index, layer in enumerate(layers) for source in layer.sources}
     sizes = {"": math.prod(planned.map_shape)} | {layer.name: math.prod(layer.out_shape) for layer in layers}
     peak, alive = 0, {"": sizes[""]}
     for index, layer in enumerate(layers):
@@ -58,11 +58,7 @@ def _unfolded(layer: Layer) -> int:
 
 def _is_chain(planned: Plan) -> bool:
     before = ["", *(layer.name for layer in planned.layers)]
-    return all(layer.op != "add" and layer.source == name for layer, name in zip(planned.layers, before, strict=False))
-
-
-def _sources(layer: Layer) -> tuple[str, ...]:
-    return (layer.source, layer.other) if layer.op == "add" else (layer.source,)
+    return all(layer.sources == (name,) for layer, name in zip(planned.layers, before, strict=False))
 
 
 def _through_dropout(planned: Plan) -> Mapping[str, str]:

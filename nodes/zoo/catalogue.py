@@ -53,14 +53,14 @@ class Entry:
     printed: Mapping[float, Printed] = field(default_factory=dict)
     """By width multiplier."""
     is_large: bool = False
-    """Too large to train on a small machine: tens of megabytes of weights."""
+    """Too large to train on a small machine: tens of megabytes of weights or a billion operations."""
 
 
 def models() -> Mapping[str, Entry]:
     """Every model of the zoo by name."""
-    from nodes.zoo import bc_resnet, bonseyes, ds_cnn, kws_lstm, matchboxnet, res, tc_resnet, vggish
+    from nodes.zoo import bc_resnet, bonseyes, ds_cnn, kws_lstm, matchboxnet, res, tc_resnet, vggish, vision
 
-    families = (tc_resnet, bonseyes, ds_cnn, bc_resnet, res, matchboxnet, kws_lstm, vggish)
+    families = (tc_resnet, bonseyes, ds_cnn, bc_resnet, res, matchboxnet, kws_lstm, vggish, vision)
     return MappingProxyType({entry.name: entry for family in families for entry in family.ENTRIES})
 
 

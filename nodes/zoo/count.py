@@ -91,12 +91,12 @@ def weights(layer: Layer) -> int:
 
 def variables(layer: Layer) -> int:
     """Every variable of a layer: weights, bias, norm with its moving statistics."""
-    return weights(layer) + _biases(layer) + _normed(layer) * _PER_CHANNEL[layer.norm]
+    return weights(layer) + _biases(layer) + _slopes(layer) + _normed(layer) * _PER_CHANNEL[layer.norm]
 
 
 def trainable(layer: Layer) -> int:
     """Variables changed by gradients."""
-    return weights(layer) + _biases(layer) + _normed(layer) * _TRAINABLE_PER_CHANNEL[layer.norm]
+    return weights(layer) + _biases(layer) + _slopes(layer) + _normed(layer) * _TRAINABLE_PER_CHANNEL[layer.norm]
 
 
 def macs(layer: Layer) -> int:
@@ -184,6 +184,11 @@ def s4_file_bytes(planned: Plan) -> int:
 
 def _biases(layer: Layer) -> int:
     return layer.out_shape[0] * _GATES.get(layer.op, 1) if layer.bias else 0
+
+
+def _slopes(layer: Layer) -> int:
+    """The two numbers that AReLU learns."""
+    return 2 if layer.activation == "arelu" else 0
 
 
 def _normed(layer: Layer) -> int:

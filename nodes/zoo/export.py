@@ -16,8 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nodes.zoo.block import RECURRENT
 from nodes.zoo.export_weights import Tensors, is_folded, tensors_of
-from nodes.zoo.layer import Layer
+from nodes.zoo.layer import JOINS, Layer
 from nodes.zoo.network import Network
+from nodes.zoo.picture_export import picture_nodes
 from nodes.zoo.plan import Plan, plan
 
 INPUT: Final = "features"
@@ -95,11 +96,14 @@ def _nodes(layer: Layer, names: Mapping[str, str], tensors: Tensors) -> Nodes:
     """The layer's own node, what prepares its input, and norm and activation where they are nodes of their own."""
     if layer.op == "drop":
         return
-    inputs = [names[layer.source], *([names[layer.other]] if layer.op == "add" else [])]
+    inputs = [names[source] for source in layer.sources]
     end = list(_end(layer))
     made = [layer.name + suffix for suffix, _ in end]  # `conv1.linear` before `conv1.relu`
+    if layer.op == "norm":  # which is its own operation
+        made[0] = inputs[0]
     outputs = [*made, names[layer.name]]
-    yield from _operation(layer, inputs, outputs[0], tensors)
+    if layer.op != "norm":
+        yield from _operation(layer, inputs, outputs[0], tensors)
     for (_, write), source, target in zip(end, outputs, outputs[1:], strict=False):
         yield from write(layer, source, target)
 
@@ -121,6 +125,9 @@ def _operation(layer: Layer, inputs: list[str], output: str, tensors: Tensors) -
     if layer.op in RECURRENT:
         yield from _recurrent(layer, inputs[0], output, tensors)
         return
+    if layer.op == "image":
+        yield from picture_nodes(layer, inputs[0], output)
+        return
     if layer.op == "dense" and len(layer.in_shape) > 1:
         flat = f"{layer.name}.flat"
         yield helper.make_node("Flatten", inputs, [flat], f"{layer.name}.flatten", axis=1)
@@ -129,7 +136,10 @@ def _operation(layer: Layer, inputs: list[str], output: str, tensors: Tensors) -
     yield helper.make_node(_operator(layer), [*inputs, *own], [output], layer.name, **_attributes(layer))
 
 
-_OPERATORS: Final = {"conv": "Conv", "dense": "Gemm", "add": "Add", "avg": "AveragePool", "max": "MaxPool"}
+_OPERATORS: Final = {
+    "conv": "Conv", "dense": "Gemm", "avg": "AveragePool", "max": "MaxPool",
+    "add": "Add", "mul": "Mul", "concat": "Concat",
+}  # fmt: skip
 
 
 def _operator(layer: Layer) -> str:
@@ -139,8 +149,8 @@ def _operator(layer: Layer) -> str:
 def _attributes(layer: Layer) -> dict[str, Any]:
     if layer.op == "dense":
         return {"transB": 1}
-    if layer.op == "add" or _is_global(layer):
-        return {}
+    if layer.op in JOINS or _is_global(layer):
+        return {"axis": 1} if layer.op == "concat" else {}
     window: dict[str, Any] = {"kernel_shape": list(layer.kernel), "strides": list(layer.stride)}
     before, after = zip(*layer.pads, strict=True)
     if layer.op == "conv" or any(before) or any(after):
@@ -164,12 +174,37 @@ def _silu(layer: Layer, source: str, target: str) -> Nodes:
     yield helper.make_node("Mul", [source, gate], [target], f"{layer.name}.silu")
 
 
-_ACTIVATIONS: Final[Mapping[str, _Write]] = {"relu": _relu, "silu": _silu}
+def _relu6(layer: Layer, source: str, target: str) -> Nodes:
+    limits = [f"{layer.name}.{end}" for end in ("least", "most")]
+    for name, value in zip(limits, (0.0, 6.0), strict=True):
+        yield helper.make_node("Constant", [], [name], name, value_float=value)
+    yield helper.make_node("Clip", [source, *limits], [target], f"{layer.name}.relu6")
+
+
+def _sigmoid(layer: Layer, source: str, target: str) -> Nodes:
+    yield helper.make_node("Sigmoid", [source], [target], f"{layer.name}.sigmoid")
+
+
+def _arelu(layer: Layer, source: str, target: str) -> Nodes:
+    bent = f"{layer.name}.bent"
+    yield helper.make_node("PRelu", [source, f"{layer.name}.slope"], [bent], f"{layer.name}.prelu")
+    yield helper.make_node("Mul", [bent, f"{layer.name}.rise"], [target], f"{layer.name}.arelu")
+
+
+_ACTIVATIONS: Final[Mapping[str, _Write]] = {
+    "relu": _relu,
+    "relu6": _relu6,
+    "silu": _silu,
+    "sigmoid": _sigmoid,
+    "arelu": _arelu,
+    "arelufixed": _arelu,
+}
 
 
 def _norm(layer: Layer, source: str, target: str) -> Nodes:
     parts = [f"{layer.name}.norm.{part}" for part in ("scale", "offset", "mean", "variance")]
-    yield helper.make_node("BatchNormalization", [source, *parts], [target], f"{layer.name}.norm", epsilon=0.0)
+    name = layer.name if layer.op == "norm" else f"{layer.name}.norm"
+    yield helper.make_node("BatchNormalization", [source, *parts], [target], name, epsilon=0.0)
 
 
 def _banded_norm(layer: Layer, source: str, target: str) -> Nodes:

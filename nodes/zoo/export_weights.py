@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nodes.zoo.arelu import AReLU
 from nodes.zoo.block import RECURRENT
 from nodes.zoo.layer import Layer
+from nodes.zoo.picture import palette
 
 Double = NDArray[np.float64]
 Tensors = Mapping[str, NDArray[np.float32]]
@@ -31,6 +33,11 @@ def tensors_of(layer: Layer, unit: torch.nn.Module) -> Tensors:
         found |= _gates(layer, unit)
     if layer.norm != "none" and not is_folded(layer):
         found |= _norm(layer, unit)
+    if layer.activation in ("arelu", "arelufixed"):
+        found |= _slopes(unit.get_submodule(layer.activation))
+    if layer.op == "image":
+        colours, steps = palette(layer.colours)
+        found |= {"colours": colours.astype(np.float64), "steps": steps.astype(np.float64)}
     return {f"{layer.name}.{name}": array.astype(np.float32) for name, array in found.items()}
 
 
@@ -72,6 +79,12 @@ def _norm(layer: Layer, unit: torch.nn.Module) -> dict[str, Double]:
     scale, offset = affine(_norm_in(unit))
     ones, zeros = np.ones_like(scale), np.zeros_like(scale)
     return {"norm.scale": scale, "norm.offset": offset, "norm.mean": zeros, "norm.variance": ones}
+
+
+def _slopes(activation: torch.nn.Module) -> dict[str, Double]:
+    """AReLU as PReLU times its slope above zero."""
+    below, above = (_double(slope).reshape(1) for slope in cast(AReLU, activation).slopes())
+    return {"slope": below / above, "rise": above}
 
 
 def _norm_in(unit: torch.nn.Module) -> torch.nn.Module:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from nodes.zoo import residual
+from nodes.zoo import residual, vision_layers
 from nodes.zoo.block import Block, Kind
 from nodes.zoo.errors import ZooError
 from nodes.zoo.layer import Layer, Op, Place, by, convolve, geometry
@@ -28,7 +28,7 @@ def _separable(place: Place, block: Block) -> Iterator[Layer]:
 
 
 def _pool(op: Op, place: Place, block: Block) -> Iterator[Layer]:
-    allowed = ("valid",) if op == "avg" else ("valid", "same", "half", "odd3")
+    allowed = ("valid",) if op == "avg" else ("valid", "same", "half", "ceil", "odd3")
     if block.padding not in allowed:
         raise ZooError(
             f"The pool '{place.name}' has the padding {block.padding!r}.",
@@ -91,6 +91,13 @@ LAY: Final[Mapping[Kind, Lay]] = {
     "pair": residual.pair,
     "tcs": residual.time_channel,
     "bc": residual.broadcasted,
+    "bneck": vision_layers.bottleneck,
+    "ir": vision_layers.inverted,
+    "fire": vision_layers.fire,
+    "dense": vision_layers.dense_block,
+    "trans": vision_layers.transition,
+    "norm": vision_layers.norm_alone,
+    "image": vision_layers.picture,
     "avg": partial(_pool, "avg"),
     "max": partial(_pool, "max"),
     "gap": _global_pool,

@@ -4,11 +4,16 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from nodes.zoo.block import Activation, Block, First, Kind, Norm
+from nodes.zoo.block import Activation, Block, Colours, First, Kind, Norm
 from nodes.zoo.errors import ZooError
 
-Op = Literal["conv", "avg", "max", "drop", "dense", "add", "gru", "lstm", "rnn"]
+Op = Literal[
+    "conv", "norm", "avg", "max", "drop", "dense", "add", "mul", "concat", "gru", "lstm", "rnn", "image"
+]  # fmt: skip
 Size = tuple[int, ...]
+
+JOINS: Final[tuple[Op, ...]] = ("add", "mul", "concat")
+"""Operations on two maps."""
 
 BANDS: Final = 5
 """Bands of a sub-spectral norm in BC-ResNet (Kim et al. 2021, section 3)."""
@@ -40,9 +45,16 @@ class Layer:
     drops_channels: bool = False
     """Dropout takes out whole channels."""
     other: str = ""
-    """The second operand of an addition: a layer's name, or "" for the network's input."""
+    """The second operand of a join: a layer's name, or "" for the network's input."""
+    colours: Colours = "viridis"
+    """Colour map of an image."""
     steps: int = 1
     """How often the layer runs for one clip: patches, or steps of a recurrent layer."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What the layer reads, in order."""
+        return (self.source, self.other) if self.op in JOINS else (self.source,)
 
 
 @dataclass(frozen=True)
@@ -137,6 +149,8 @@ def _pads(padding: object, size: int, span: int, stride: int, explicit: int) -> 
     """Zeros before and after one axis; `same` is TensorFlow's rule, the odd zero goes to the end."""
     if padding == "valid":
         return 0, 0
+    if padding == "ceil":
+        return 0, max((span - size) % stride, span - size)
     if padding != "same":
         return explicit, explicit
     total = max((math.ceil(size / stride) - 1) * stride + span - size, 0)

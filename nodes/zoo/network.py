@@ -3,12 +3,16 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 
-from nodes.zoo.layer import Layer, Stage
+from nodes.zoo.arelu import AReLU
+from nodes.zoo.layer import JOINS, Layer, Stage
 from nodes.zoo.norms import norm_of
+from nodes.zoo.picture import Picture
 from nodes.zoo.plan import plan
 from nodes.zoo.recurrent import Recurrent
 
@@ -33,17 +37,18 @@ class View(nn.Module):
         return self.view
 
 
-class Sum(nn.Module):
-    """The sum of two maps, one of them broadcast if it must be; then norm and activation as the layer says."""
+class Join(nn.Module):
+    """Two maps added, multiplied (one broadcast if it must be) or put together; then norm and activation, if any."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
+        self.join = _JOINED[layer.op]
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         self.finish = _finish(parts, layer, len(layer.out_shape) - 1)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """(batch, channels, *map) twice -> the same."""
-        result: Tensor = self.finish(x + other)
+        """(batch, channels, *map) twice -> the same, or the channels of both."""
+        result: Tensor = self.finish(self.join(x, other))
         return result
 
 
@@ -61,7 +66,7 @@ class Branched(nn.Module):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self.source = stage.layers[0].source
-        self.wires = [(layer.name, layer.source, layer.other, layer.op == "add") for layer in stage.layers]
+        self.wires = [(layer.name, layer.source, layer.other, layer.op in JOINS) for layer in stage.layers]
         for layer in stage.layers:
             _put(self, layer.name.removeprefix(f"{stage.name}."), _layer(layer))
         self.stem = f"{stage.name}."
@@ -69,9 +74,9 @@ class Branched(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, *map) -> (batch, channels', *map')."""
         made = {self.source: x}
-        for name, source, other, is_sum in self.wires:
+        for name, source, other, is_join in self.wires:
             module = self.get_submodule(name.removeprefix(self.stem))
-            made[name] = module(made[source], made[other]) if is_sum else module(made[source])
+            made[name] = module(made[source], made[other]) if is_join else module(made[source])
         return made[name]
 
 
@@ -123,7 +128,19 @@ _POOLS: Final[Mapping[tuple[str, int], Callable[..., nn.Module]]] = {
     ("max", 1): nn.MaxPool1d,
     ("max", 2): nn.MaxPool2d,
 }
-_ACTIVATIONS: Final[Mapping[str, Callable[[], nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU}
+_ACTIVATIONS: Final[Mapping[str, Callable[[], nn.Module]]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+    "arelu": AReLU,
+    "arelufixed": partial(AReLU, is_learnt=False),
+}
+_JOINED: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "add": torch.add,
+    "mul": torch.mul,
+    "concat": lambda x, other: torch.cat((x, other), 1),
+}
 
 
 def _stage(stage: Stage) -> nn.Module:
@@ -182,6 +199,14 @@ def _finish(parts: OrderedDict[str, nn.Module], layer: Layer, axes: int) -> nn.S
     return nn.Sequential(parts)
 
 
+def _norm(layer: Layer) -> nn.Sequential:
+    return _finish(OrderedDict(), layer, len(layer.out_shape) - 1)
+
+
+def _picture(layer: Layer) -> nn.Module:
+    return Picture(layer.colours, layer.out_shape[-1])
+
+
 def _pool(layer: Layer) -> nn.Module:
     axes = len(layer.kernel)
     if layer.op == "avg" and axes == 2 and (*layer.kernel, layer.stride[1]) == (layer.in_shape[1], 1, 1):
@@ -199,10 +224,14 @@ def _dropout(layer: Layer) -> nn.Module:
 _MAKERS: Final[Mapping[str, Callable[[Layer], nn.Module]]] = {
     "conv": _convolution,
     "dense": _dense,
+    "norm": _norm,
+    "image": _picture,
     "avg": _pool,
     "max": _pool,
     "drop": _dropout,
-    "add": Sum,
+    "add": Join,
+    "mul": Join,
+    "concat": Join,
     "gru": Recurrent,
     "lstm": Recurrent,
     "rnn": Recurrent,

@@ -56,8 +56,13 @@ class Plan:
 
     @property
     def embedding(self) -> str:
-        """The stage whose output is the clip's embedding: before the recurrent block, or before the last dense one."""
+        """The stage whose output is the clip's embedding: before the recurrent block, or before the last dense one.
+
+        Of nets that look at pictures: the mean over the picture (S2 2.1), whatever follows.
+        """
         kinds = [stage.kind for stage in self.stages]
+        if "image" in kinds and "gap" in kinds:
+            return self.stages[kinds.index("gap")].name
         head = next((index for index, kind in enumerate(kinds) if kind in RECURRENT), len(kinds) - 1)
         if self.view != "patches":
             head = len(kinds) - 1
@@ -159,16 +164,20 @@ def _bad(what: str, expected: str) -> ZooError:
 
 
 def _names(blocks: list[Block]) -> Iterator[str]:
-    """conv1, conv2, b1, pool1, drop1, gru1, fc1 ...; the whole-map pool is `pool`, the last dense layer `fc`."""
+    """conv1, conv2, b1, pool1, drop1, gru1, fc1 ...; the whole-map pool is `pool`, the picture `image`, the last dense
+    layer `fc`.
+    """
     seen: Counter[str] = Counter()
     for block in blocks[:-1]:
         stem = _STEMS[block.kind]
         seen[stem] += 1
-        yield "pool" if block.kind == "gap" else f"{stem}{seen[stem]}"
+        yield _SOLE.get(block.kind) or f"{stem}{seen[stem]}"
     yield "fc"
 
 
+_SOLE: Final[Mapping[Kind, str]] = {"gap": "pool", "image": "image"}
 _STEMS: Final[Mapping[Kind, str]] = {
     "conv": "conv", "ds": "b", "sep": "b", "res": "b", "pair": "b", "tcs": "b", "bc": "b",
+    "bneck": "b", "ir": "b", "fire": "fire", "dense": "dense", "trans": "trans", "norm": "norm", "image": "image",
     "avg": "pool", "max": "pool", "gap": "pool", "drop": "drop", "gru": "gru", "lstm": "lstm", "rnn": "rnn", "fc": "fc",
 }  # fmt: skip
