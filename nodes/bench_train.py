@@ -1,4 +1,4 @@
-"""Bench `train`: samples per second against a bare PyTorch loop on the same features, in turns, on one thread."""
+"""Bench `train`: samples per second against a bare PyTorch loop on the same features; whole runs on a GPU."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from engine.bench import BenchResult, Row, at_least, machine
+from engine.bench import BenchResult, Row, at_least, at_most, machine
 from nodes.dsp.presets import PRESETS
+from nodes.learn.names import RecipeName
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from nodes.learn.recipe import Recipe
-    from nodes.learn.source import Labels, Source
+    from nodes.learn.source import Labels, Source, WaveSource
     from nodes.zoo.network import Network
 
 BATCH: Final = 100
@@ -24,6 +25,7 @@ CLIPS: Final = 1000
 CLASSES: Final = 12
 LEAST_RATIO: Final = 0.95
 LEAST_AUGMENTED: Final = 2000.0
+LEAST_AUGMENTED_RATIO: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,23 @@ class Contest:
 CONTESTS: Final = (Contest("tc_resnet8", "s1-40x98", 40), Contest("seed_cnn", "s4-40x32", 3))
 
 
+@dataclass(frozen=True)
+class Course:
+    """A training of a paper in full, and the seconds it may take on an H200-class GPU."""
+
+    contest: Contest
+    recipe: RecipeName
+    most_s: float
+
+
+COURSES: Final = (Course(CONTESTS[1], "s0", 60.0), Course(CONTESTS[0], "s1", 30.0))
+
+
 def train(options: Mapping[str, str]) -> BenchResult:
     """Samples per second of our loop and of a bare one, and of ours with every change computed anew.
 
-    Speed does not depend on what is said, so the clips are noise. Options: `rounds` (7), `steps` (a factor on the
-    length of a turn, 1).
+    Where there is a GPU, also the papers' trainings in full on it. Speed does not depend on what is said, so the clips
+    are noise. Options: `rounds` (7), `steps` (a factor on the length of a turn and of a GPU's course, 1).
     """
     rounds, factor = int(options.get("rounds", "7")), float(options.get("steps", "1"))
     from nodes.learn.threads import torch_threads
@@ -50,7 +64,9 @@ def train(options: Mapping[str, str]) -> BenchResult:
     with torch_threads(1):
         rows = [row for contest in CONTESTS for row in _against_bare(contest, rounds, factor)]
         rows.append(_augmented(CONTESTS[0], rounds, factor))
-    facts = {**machine(), "threads": 1, "batch": BATCH, "rounds": rounds}
+    rows.append(_augmented_against_bare(CONTESTS[0], rounds, factor))
+    rows.extend(_on_gpu(factor))
+    facts = {**machine(), "threads": 1, "batch": BATCH, "rounds": rounds, **_gpu()}
     return BenchResult("train", facts, tuple(rows))
 
 
@@ -79,6 +95,89 @@ def _augmented(contest: Contest, rounds: int, factor: float) -> Row:
     rates = _in_turns({"ours": _ours(contest, source, recipe)}, steps * BATCH, rounds)
     name = f"{contest.architecture} with full augmentation, one thread"
     return at_least(name, rates["ours"], "samples/s", LEAST_AUGMENTED)
+
+
+def _augmented_against_bare(contest: Contest, rounds: int, factor: float) -> Row:
+    """All cores for both: ours learns on one and makes batches on the others, the bare loop splits its operations."""
+    import numpy as np
+
+    steps, cores = max(1, round(contest.steps * factor)), int(machine()["cores"])
+    features = np.random.default_rng(0).standard_normal((CLIPS, *PRESETS[contest.preset].shape)).astype(np.float32)
+    recipe = _recipe(steps, with_changes=True)
+    bare = _bare(contest, features, steps)
+    rates = _in_turns(
+        {
+            "ours": _on_threads(1, _ours(contest, _waves(contest, recipe), recipe, workers=cores - 1)),
+            "bare PyTorch loop, one thread": _on_threads(1, bare),
+            "bare PyTorch loop, all cores": _on_threads(cores, bare),
+        },
+        steps * BATCH,
+        rounds,
+    )
+    ours = rates.pop("ours")
+    name = f"{contest.architecture} with full augmentation against a bare PyTorch loop on ready features, all cores"
+    return at_least(name, ours / max(rates.values()), "x", LEAST_AUGMENTED_RATIO, {"ours, samples/s": ours, **rates})
+
+
+def _on_threads(threads: int, run: Callable[[], object]) -> Callable[[], object]:
+    from nodes.learn.threads import torch_threads
+
+    def on_threads() -> None:
+        with torch_threads(threads):
+            run()
+
+    return on_threads
+
+
+def _gpu() -> dict[str, str]:
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+
+
+def _on_gpu(factor: float) -> Iterator[Row]:
+    """Every course in full, from the network on the processor to the trained one there; nothing without a GPU."""
+    import torch
+
+    for course in COURSES if torch.cuda.is_available() else ():
+        from nodes.learn.augmentation import Augmentation
+        from nodes.learn.recipe import RECIPES
+
+        recipe = RECIPES[course.recipe]
+        recipe = replace(recipe, steps=max(1, round(recipe.steps * factor)), selection="last")
+        name = f"{course.contest.architecture} on the GPU, recipe {course.recipe}, {recipe.steps:,} steps of {BATCH}"
+        ready = replace(recipe, augmentation=Augmentation())
+        seconds = _course_s(course.contest, ready, is_changed=False)
+        yield at_most(f"{name}, features ready", seconds, "s", course.most_s * factor)
+        if recipe.augmentation.changes_waveforms:
+            yield Row(f"{name}, waveforms changed on the fly", _course_s(course.contest, recipe, is_changed=True), "s")
+
+
+def _course_s(contest: Contest, recipe: Recipe, is_changed: bool) -> float:
+    """Seconds of a whole training on the GPU."""
+    import numpy as np
+
+    from nodes.learn.compute import compute_of
+    from nodes.learn.device_waves import DeviceWaveSource
+    from nodes.learn.loop import Session
+    from nodes.learn.loop import train as learn
+    from nodes.learn.source import FeatureSource
+    from nodes.zoo import describe
+
+    network = _network(contest)
+    flops = describe(network.architecture).flops["true"]
+    compute = compute_of("cuda", clip_flops=flops, shown_clips=recipe.steps * BATCH)
+    source: Source
+    if is_changed:
+        host = _waves(contest, recipe)
+        waves, front_end = host.augmenter.waves, host.renderer.front_end
+        source = DeviceWaveSource(waves, front_end, _labels(), recipe.augmentation, compute.device)
+    else:
+        features = np.random.default_rng(0).standard_normal((CLIPS, *PRESETS[contest.preset].shape)).astype(np.float32)
+        source = FeatureSource(features, _labels(), recipe.augmentation, compute.device)
+    start_s = time.perf_counter()
+    learn(network, source, None, recipe, Session(compute=compute))
+    return time.perf_counter() - start_s
 
 
 def _in_turns(contestants: Mapping[str, Callable[[], object]], samples: int, rounds: int) -> dict[str, float]:
@@ -115,7 +214,7 @@ def _fixed(features: NDArray[np.float32]) -> Source:
     return FeatureSource(features, _labels(), Augmentation())
 
 
-def _waves(contest: Contest, recipe: Recipe) -> Source:
+def _waves(contest: Contest, recipe: Recipe) -> WaveSource:
     import numpy as np
 
     from nodes.learn.augment import Waves, coloured_tracks
@@ -134,12 +233,12 @@ def _network(contest: Contest) -> Network:
     return build(architecture(contest.architecture, input_shape=(coefficients, frames), classes=CLASSES))
 
 
-def _ours(contest: Contest, source: Source, recipe: Recipe) -> Callable[[], object]:
+def _ours(contest: Contest, source: Source, recipe: Recipe, workers: int = 0) -> Callable[[], object]:
     from nodes.learn.loop import Session
     from nodes.learn.loop import train as learn
 
     network = _network(contest)
-    return lambda: learn(network, source, None, recipe, Session())
+    return lambda: learn(network, source, None, recipe, Session(workers=workers))
 
 
 def _bare(contest: Contest, features: NDArray[np.float32], steps: int) -> Callable[[], object]:
