@@ -173,7 +173,8 @@ def _objective(teacher: Model, task: Task, recipe: Recipe, params: DistillParams
 
     columns = torch.tensor([teacher.meta.classes.index(name) for name in task.classes])
     balance = class_weights(task.truth, len(task.classes)) if recipe.balance == "weights" else None
-    return Distillation(Teacher(network_of(teacher), columns), params.alphas(), balance)
+    known = Teacher(network_of(teacher), columns)
+    return Distillation(known, params.alphas(), balance, is_pure=not params.quantize_in_loop)
 
 
 def _pupil(

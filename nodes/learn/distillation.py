@@ -128,13 +128,16 @@ class Distillation:
     """What a student minimises: an objective of the training loop, for a Pupil.
 
     The teacher sees each batch exactly as the student does, changed and mixed.
+
+    Attributes:
+        is_pure: whether a step can be recorded on a GPU; not so where the student rounds, as torch looks at the steps.
     """
 
-    is_pure: Final = True
-
-    def __init__(self, teacher: Teacher, alphas: Alphas, balance: NDArray[np.float32] | None = None) -> None:
+    def __init__(
+        self, teacher: Teacher, alphas: Alphas, balance: NDArray[np.float32] | None = None, is_pure: bool = True
+    ) -> None:
         """Take a teacher, and weights per class (classes,) for the hard part or none."""
-        self.teacher, self.alphas = teacher, alphas
+        self.teacher, self.alphas, self.is_pure = teacher, alphas, is_pure
         self._balance = torch.ones(()) if balance is None else torch.from_numpy(balance)
         self._weights = torch.tensor(list(alphas.used.values()), dtype=torch.float32)
         self._sums = torch.zeros(len(alphas.used) + 1)
