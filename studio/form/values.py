@@ -40,7 +40,7 @@ def text_of(value: JsonValue) -> str:
         return "on" if value else "off"
     if value is None:
         return "auto"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # what parameters imply may come as a tuple
         return ", ".join(text_of(item) for item in value) or "empty"
     if isinstance(value, dict):
         return ", ".join(f"{key} {text_of(item)}" for key, item in value.items()) or "empty"

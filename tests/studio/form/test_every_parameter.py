@@ -35,15 +35,16 @@ def another(field: Field) -> JsonValue:
         return next((value for value in options if not same(value, field.default)), options[0])
     if field.item is not None and field.kind in HOLDERS:
         return HOLDERS[field.kind](field)
-    return {"tags": ["one", "two words"], "path": "data/x.wav"}.get(field.kind, "0" * 64)
+    return {"tags": ["one", "two words"], "path": "data/x.wav", "json": [0.25, 0.5]}.get(field.kind, "0" * 64)
 
 
 HOLDERS: dict[str, Callable[[Field], JsonValue]] = {
     "tags": lambda field: list(field.item.choices[:2]) if field.item and field.item.choices else ["one", "two words"],
+    "numbers": lambda field: [another(field.item)] if field.item else [],
     "table": lambda field: [{part.name: part.default for part in field.parts}],
     "mapping": lambda field: {"a": another(field.item)} if field.item else {},
 }
-"""Lists of words, of objects, and names with values."""
+"""Lists of words, of numbers, of objects, and names with values."""
 
 
 def rows_of(panel: PropertyPanel) -> dict[str, Row]:
