@@ -48,6 +48,8 @@ OFF = {
     ("S2 section 3.3", "augmentation never hurts on these four"): 29,
     ("S2 table 3", "IEMOCAP, no augmentation, recall as the middle of its interval"): 28,
     ("S2 table 4", "RAVDESS, chance level"): 27,
+    ("S2 table 5", "operations"): 30,
+    ("S2 table 5", "operations, read as multiply-adds"): 30,
     ("S2 figure 2", "top of the frequency axis"): 31,
     ("S3 section V-B", "choices of integer and decimal digits, seven values each"): 43,
     ("S3 section V-B", "choices, with the eight values 0 to 7"): 43,
