@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from engine import AudioSet, Context, FeatureSet, Model, OssicleError, node
 from engine.params import FilePath
 from nodes.learn.names import ModelName
+from nodes.source import file_digest, file_outside, named_file
 from nodes.train_params import TrainParams
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class FineTuneParams(TrainParams):
     )
 
     weights: FilePath = ""
-    """Safetensors file to start from where no model is wired: our own or with torchvision's names. Architecture, width
-    and blocks say what it holds; its last layer is made anew."""
+    """Safetensors file or its http(s) address to start from where no model is wired: our own or with torchvision's
+    names. Architecture, width and blocks say what it holds; its last layer is made anew."""
     architecture: ModelName = "tc_resnet8"
     """Network that the weights file holds, by its name in `ossicle models`; a wired model tells its own."""
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 40
@@ -71,9 +71,9 @@ class FineTuneParams(TrainParams):
         return self
 
 
-def _fingerprint(params: FineTuneParams, base: Path) -> str:
-    """The content of the weights file."""
-    return _digest((base / Path(params.weights).expanduser()).resolve()) if params.weights else ""
+def _fingerprint(params: FineTuneParams, base: Path) -> str | dict[str, Any]:
+    """The content of the weights file, or what the server says about it."""
+    return file_outside(params.weights, base)
 
 
 @node("ossicle.fine_tune", version=1, category="Train", isolation="process", fingerprint=_fingerprint)
@@ -188,9 +188,7 @@ def _from_file(features: FeatureSet, params: FineTuneParams, ctx: Context) -> _S
     from nodes.zoo.torchvision_names import import_weights, is_torchvisions
     from nodes.zoo.weights import tensors_of
 
-    path = ctx.resolve(params.weights)
-    if not path.is_file():
-        raise OssicleError(f"there is no weights file {path}", "a safetensors file", "Correct weights")
+    path = named_file(params.weights, "weights file", ctx)
     architecture = architecture_of(params, features)
     network = _fresh(architecture, params)
     if is_torchvisions(network, path):
@@ -198,7 +196,7 @@ def _from_file(features: FeatureSet, params: FineTuneParams, ctx: Context) -> _S
     else:
         fresh = take_over(network, tensors_of(path))
         ctx.log("made anew: the last layer" + (f" and {', '.join(fresh)}" if fresh else ""))
-    return _Start(network, architecture, _digest(path))
+    return _Start(network, architecture, file_digest(path))
 
 
 def _fresh(architecture: Architecture, params: FineTuneParams) -> Network:
@@ -247,11 +245,3 @@ def _session(name: str, share: float, params: FineTuneParams, pace: _Pace, ctx: 
         compute=pace.compute,
     )
     return replace(made, folder=ctx.scratch / name)
-
-
-def _digest(path: Path) -> str:
-    """sha256 (hex) of a file; "" where there is none."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

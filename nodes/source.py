@@ -61,7 +61,7 @@ def address_of(params: SourceParams) -> tuple[str, str] | None:
     if params.source in PRESETS:
         address, sha256 = PRESETS[params.source]
         return address, params.sha256 or sha256
-    return (params.source, params.sha256) if re.match(r"https?://", params.source, re.IGNORECASE) else None
+    return (params.source, params.sha256) if _is_address(params.source) else None
 
 
 def outside(params: SourceParams, base: Path) -> dict[str, Any]:
@@ -106,6 +106,43 @@ def _existing(source: str, base: Path) -> Path:
     return path
 
 
+def file_outside(named: str, base: Path) -> str | dict[str, Any]:
+    """What a named file depends on outside the graph: its digest ("" where there is none), or what the server says."""
+    if _is_address(named):
+        return _remote_state(named, "", base)
+    path = (base / Path(named).expanduser()).resolve()
+    return file_digest(path) if named and path.is_file() else ""
+
+
+def file_digest(path: Path) -> str:
+    """sha256 (hex) of a file."""
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def named_file(named: str, what: str, ctx: Context) -> Path:
+    """The file that a parameter names by path or by address, downloaded if it is not here yet.
+
+    Raises:
+        OssicleError: there is no such file, or it cannot be downloaded; it is called `what`.
+    """
+    from nodes.dsp.errors import SourceError
+
+    try:
+        path = _downloaded(named, "", ctx) if _is_address(named) else ctx.resolve(named)
+    except SourceError as error:
+        raise OssicleError(error.what, error.expected, error.remedy) from error
+    if not path.is_file():
+        raise OssicleError(f"there is no {what} {path}", "a file or an http(s) address", f"Correct the {what}")
+    return path
+
+
+def _is_address(named: str) -> bool:
+    return re.match(r"https?://", named, re.IGNORECASE) is not None
+
+
 @contextmanager
 def opened(params: SourceParams, ctx: Context) -> Iterator[Opened]:
     """The source as a local folder, for as long as the context lasts (archives are unpacked for that time).
@@ -143,13 +180,9 @@ def _downloaded(address: str, sha256: str, ctx: Context) -> Path:
 
 
 def _check_digest(path: Path, sha256: str) -> None:
-    import hashlib
-
     if not sha256:
         return
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != sha256.lower():
+    if (digest := file_digest(path)) != sha256.lower():
         raise OssicleError(
             f"{path.name} has the sha256 {digest}",
             sha256.lower(),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +73,45 @@ def test_the_numbers_of_s2_freeze_keras_layers_of_densenet121(count: int) -> Non
     frozen = first_layers(network, count)
     names = [name for name, _ in network.named_parameters() if name.rpartition(".")[0] in frozen]
     assert tuple(names) == first_parameters(network, count)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A file server that says nothing."""
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where a server on this machine gives out what lies in `there`."""
+    (tmp_path / "there").mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "there")))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_weights_may_lie_behind_an_address(
+    few: FeatureSet, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSSICLE_HOME", str(tmp_path / "home"))
+    state = theirs(NAME).state_dict()
+    save_file(state, tmp_path / "there" / "theirs.safetensors")
+    named = params(weights=f"{address}/theirs.safetensors", epochs=0)
+    assert fine_tune.fingerprint is not None
+    before = fine_tune.fingerprint(named, tmp_path)
+    model = fine_tune(few, None, params=named, ctx=Context.for_test(tmp_path))
+    learnt = load_file(model.file("weights.safetensors"))
+    assert torch.equal(learnt["fire1.squeeze.conv.weight"], state["features.3.squeeze.weight"])
+    assert before == fine_tune.fingerprint(named, tmp_path)
+    save_file({"other": torch.zeros(2)}, tmp_path / "there" / "theirs.safetensors")
+    assert before != fine_tune.fingerprint(named, tmp_path)
+
+
+def test_an_address_without_a_file_is_told(few: FeatureSet, tmp_path: Path, address: str) -> None:
+    with pytest.raises(OssicleError, match="404"):
+        fine_tune(few, None, params=params(weights=f"{address}/no.safetensors"), ctx=Context.for_test(tmp_path))
