@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import OssicleError
-from nodes.zoo import Description, Entry, Printed, ZooError, architecture, describe, find, models
-from nodes.zoo.printed import Figure, figures
+from nodes.zoo import Description, Entry, Figure, Printed, ZooError, architecture, describe, figures, find, models
 
 Row = dict[str, Any]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from nodes.quant.calibrate import Blocks
-from nodes.quant.tensors import float_tensors, watch
+from nodes.quant.tensors import first_output, float_tensors, watch
 
 _DEQUANTIZED: Final = "_DequantizeLinear_Output"
 BINS: Final = 64
@@ -130,14 +130,15 @@ def sqnr_db(signal: float, noise: float) -> float | None:
 def _layers(true_model: onnx.ModelProto, found_model: onnx.ModelProto) -> dict[str, tuple[str, str]]:
     """Per layer its output tensor in the float model and that tensor's dequantized twin.
 
-    An activation node counts as its layer (`conv1.relu` as `conv1`); tensors that the quantizer fused away are skipped.
+    A part counts as its layer (`conv1.relu`, `conv1.norm` as `conv1`), the last part in place of those before; tensors
+    that the quantizer fused away are skipped.
     """
     there = {name for node in found_model.graph.node for name in node.output}
     names = {node.name for node in true_model.graph.node}
     made = set(float_tensors(true_model)) - {value.name for value in true_model.graph.input}
     layers: dict[str, tuple[str, str]] = {}
     for node in true_model.graph.node:
-        tensor = node.output[0]
+        tensor = first_output(node)
         if node.op_type in _ONLY_MOVE:
             continue
         twin = next((name for name in (tensor + _DEQUANTIZED, tensor) if name in there), None)

@@ -16,9 +16,14 @@ _NOT_DATA: Final = frozenset({"Constant", "Shape", "Cast", "Gather"})
 
 
 def float_tensors(model: onnx.ModelProto) -> list[str]:
-    """Names of the model's float inputs and of every node's first output that carries data."""
+    """Names of the model's float inputs and of every node's first output that carries data and is used."""
     inputs = [value.name for value in model.graph.input if value.type.tensor_type.elem_type == TensorProto.FLOAT]
-    return [*inputs, *(node.output[0] for node in model.graph.node if node.op_type not in _NOT_DATA)]
+    return [*inputs, *(first_output(node) for node in model.graph.node if node.op_type not in _NOT_DATA)]
+
+
+def first_output(node: onnx.NodeProto) -> str:
+    """The first output that the node gives; a recurrent layer may leave out the states of all steps."""
+    return next(str(name) for name in node.output if name)
 
 
 def watch(path: Path, names: Sequence[str], blocks: Iterable[Array], threads: int = 1) -> Iterator[Mapping[str, Array]]:

@@ -5,7 +5,7 @@
 6568416
 
 `build(made)` gives the torch module, features (batch, 40, 98) -> logits (batch, 12), and `export_onnx` writes it as one
-ONNX file with one node per layer, named as in the table.
+ONNX file with one node per layer, named as in the table. `figures` puts what the papers print beside what is counted.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from nodes.zoo.catalogue import Entry, Printed, architecture, find, models
 from nodes.zoo.count import Description, LayerRow, describe
 from nodes.zoo.errors import ZooError
 from nodes.zoo.plan import Architecture
+from nodes.zoo.printed import Figure, figures
 
 if TYPE_CHECKING:
     from nodes.zoo.network import Network
@@ -24,6 +25,7 @@ __all__ = [
     "Architecture",
     "Description",
     "Entry",
+    "Figure",
     "LayerRow",
     "Printed",
     "ZooError",
@@ -31,6 +33,7 @@ __all__ = [
     "build",
     "describe",
     "export_onnx",
+    "figures",
     "find",
     "models",
 ]

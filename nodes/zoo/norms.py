@@ -32,10 +32,16 @@ class SubSpectralNorm(nn.BatchNorm2d):
         self.bands = bands
 
     def forward(self, input: Tensor) -> Tensor:
-        """(batch, channels, rows, columns) -> the same."""
+        """(batch, channels, rows, columns) -> the same, in the same order in memory.
+
+        Bands need rows apart, so with channels side by side there are two copies; going back to that order is worth
+        the second, as convolutions are three times faster in it.
+        """
         batch, channels, rows, columns = input.shape
         banded = input.reshape(batch, channels * self.bands, rows // self.bands, columns)
-        return super().forward(banded).reshape(input.shape)
+        result = super().forward(banded).reshape(input.shape)
+        is_last = input.is_contiguous(memory_format=torch.channels_last)
+        return result.contiguous(memory_format=torch.channels_last) if is_last else result
 
 
 def norm_of(kind: str, channels: int, axes: int, bands: int = 1) -> nn.Module:
