@@ -33,7 +33,9 @@ def optimizer_of(network: nn.Module, recipe: Recipe, compute: Compute = CPU) -> 
         {"params": [value for value in learnt if value.ndim <= 1], "weight_decay": 0.0},
     ]
     rate = torch.tensor(recipe.rates[0], device=compute.device) if compute.is_cuda else recipe.rates[0]
-    return _OPTIMIZERS[recipe.optimizer](groups, recipe, rate, compute.is_cuda)
+    made = _OPTIMIZERS[recipe.optimizer](groups, recipe, rate, compute.is_cuda)
+    vars(made)["_warned_capturable_if_run_uncaptured"] = True  # the first steps are not recorded, and shall not be
+    return made
 
 
 def _sgd(groups: Groups, recipe: Recipe, rate: float | Tensor, is_cuda: bool) -> torch.optim.Optimizer:

@@ -23,6 +23,7 @@ from nodes.learn.recipe import RECIPES
 from nodes.train import train
 from nodes.train_params import TrainParams
 from nodes.training.result import CURVES_FILE
+from nodes.zoo import models
 from nodes.zoo.inference import logits, open_session
 
 RATE_HZ = 8000
@@ -257,6 +258,15 @@ def patches(audio: AudioSet, tmp_path_factory: pytest.TempPathFactory) -> Featur
 def test_patches_are_no_input_of_a_net_that_reads_one_map(patches: FeatureSet, tmp_path: Path) -> None:
     with pytest.raises(OssicleError, match=r"coefficients.*frames"):
         run(tmp_path, patches, None)
+
+
+def test_nets_that_read_patches_learn_from_them(patches: FeatureSet, audio: AudioSet, tmp_path: Path) -> None:
+    name = next(name for name, entry in models().items() if entry.view == "patches")
+    params = QUICK.model_copy(update={"architecture": name, "augmentation": "s2", "epochs": 1, "width": 0.25})
+    model = run(tmp_path / "fixed", patches, None, params)
+    assert model.meta.input_shape == patches.meta.shape and len(model.meta.input_shape) == 3
+    mixed = params.model_copy(update={"augmentation": "modern"})
+    assert run(tmp_path / "waves", patches, audio, mixed).meta.input_shape == patches.meta.shape
 
 
 def test_a_class_without_training_clips(features: FeatureSet, tmp_path: Path) -> None:
