@@ -220,6 +220,15 @@ def test_sub_spectral_norm_is_a_norm_for_each_band() -> None:
     torch.testing.assert_close(norm(x), torch.cat(bands, 2), atol=1e-3, rtol=1e-3)
 
 
+def test_sub_spectral_norm_keeps_channels_side_by_side() -> None:
+    torch.manual_seed(0)
+    x, norm = torch.randn(4, 3, 20, 7), norm_of("ssn", 3, 2, bands=5).eval()
+    norm.get_buffer("running_mean").normal_()
+    found = norm(x.contiguous(memory_format=torch.channels_last))
+    assert found.is_contiguous(memory_format=torch.channels_last) and norm(x).is_contiguous()
+    assert torch.equal(found, norm(x))
+
+
 @pytest.mark.parametrize(("channels", "stride", "is_transition"), [(8, "1", False), (12, "2x1", True)])
 def test_a_broadcasted_block_is_its_formula(channels: int, stride: str, is_transition: bool) -> None:
     """y = ReLU(x + f2(x) + f1(mean f2(x))), Kim et al. 2021, section 2.2."""
