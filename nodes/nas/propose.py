@@ -12,7 +12,7 @@ from nodes.nas.space import Choice, Params, ShapeSpace, Value
 from nodes.nas.study import Asked, Study
 from nodes.zoo import ZooError
 
-MOST_REJECTED = 40
+MOST_REJECTED = 20
 """Points of the sampler turned down before a search takes one of its own making."""
 MOST_MUTATED = 3
 LADDER = 7

@@ -135,30 +135,36 @@ class ShapeSpace:
 
     def locate(self, blocks: Sequence[str]) -> dict[str, Value] | None:
         """The point of the space that has these blocks; None if there is none."""
-        left, found = [decode(text) for text in blocks], dict[str, Value]()
-        for text, place in zip(self.base["blocks"], self.places, strict=True):
-            if not left or not _is_like(left[0], decode(text), place):
-                return None
-            block = left.pop(0)
-            if place is not None:
-                found |= self._values_of(block, place)
-                found |= self._repeats(block, place, left)
-        allowed = all(found.get(d.name) in d.values for d in self.dimensions)
-        return found if allowed and not left else None
+        found = self._matched([decode(text) for text in blocks], 0)
+        allowed = found is not None and all(found.get(d.name) in d.values for d in self.dimensions)
+        return found if allowed else None
+
+    def _matched(self, blocks: Sequence[Block], index: int) -> dict[str, Value] | None:
+        """Values under which the base's blocks from `index` on are these; tries every split into blocks in a row."""
+        if index == len(self.places):
+            return None if blocks else {}
+        base, place = decode(self.base["blocks"][index]), self.places[index]
+        if not blocks or not _is_like(blocks[0], base, place):
+            return None
+        if place is None:
+            return self._matched(blocks[1:], index + 1)
+        for count in range(1, 1 + self._in_a_row(blocks, place)):
+            rest = self._matched(blocks[count:], index + 1)
+            if rest is not None:
+                row: dict[str, Value] = {place.blocks: count} if place.blocks in self._names else {}
+                return {**self._values_of(blocks[0], place), **row, **rest}
+        return None
 
     def _values_of(self, block: Block, place: _Place) -> dict[str, Value]:
         sizes = _sizes(block, len(place.kernels))
         return {place.channels: block.channels, **dict(zip(place.kernels, sizes or (), strict=False))}
 
-    def _repeats(self, block: Block, place: _Place, left: list[Block]) -> dict[str, Value]:
-        """How often the block follows itself at stride 1; takes those from what is left."""
-        if place.blocks not in self._names:
-            return {}
-        count, most = 1, int(self._names[place.blocks][-1])
-        while left and count < most and left[0] == replace(block, stride=(1,)):
-            left.pop(0)
+    def _in_a_row(self, blocks: Sequence[Block], place: _Place) -> int:
+        """How often the first block may stand there, as far as blocks and space allow."""
+        most, count = int(self._names.get(place.blocks, (1,))[-1]), 1
+        while count < min(most, len(blocks)) and blocks[count] == replace(blocks[0], stride=(1,)):
             count += 1
-        return {place.blocks: count}
+        return count
 
     @cached_property
     def _names(self) -> dict[str, tuple[Value, ...]]:

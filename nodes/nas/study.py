@@ -7,6 +7,7 @@ taken up again asks for the same trials as one that was not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nodes.nas.names import SamplerName
@@ -77,14 +78,17 @@ class Asked:
     trial: Trial
 
 
-class _Alone(JournalFileOpenLock):
-    """No lock: one process writes the journal (the caller sees to that), and a lock file would outlive a kill."""
+class _Journal(JournalFileBackend):
+    """Optuna's journal without a lock and without a flush to disk per line.
 
-    def acquire(self) -> bool:
-        return True
+    One process writes it (the caller sees to that), and a lock file would outlive a kill. What is written survives the
+    process; a power cut may tear the last line, which is cut off when the journal is opened.
+    """
 
-    def release(self) -> None:
-        return None
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with Path(self._file_path).open("ab") as file:
+            file.write(lines.encode())
 
 
 class Study:
@@ -101,7 +105,7 @@ class Study:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _mend(journal)
-        storage = JournalStorage(JournalFileBackend(str(journal), _Alone(str(journal))))
+        storage = JournalStorage(_Journal(str(journal)))
         self.dimensions, self.seed = {dimension.name: dimension for dimension in dimensions}, seed
         self._sampler, self._is_single = SAMPLERS[sampler], costs == 1
         self._study = optuna.create_study(
