@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -90,13 +90,19 @@ def write_run_report(record: RunRecord) -> None:
 
 
 @contextmanager
-def event_sink(events: str, as_json: bool, stdout: Any) -> Iterator[Sink]:
-    """Events to a stream of JSON lines if asked for; a person watches on what is left of the two outputs."""
+def event_sink(
+    events: str, as_json: bool, stdout: Any, around: Callable[[Sink], Sink] = lambda shown: shown
+) -> Iterator[Sink]:
+    """Events to a stream of JSON lines if asked for; a person watches on what is left of the two outputs.
+
+    Args:
+        around: made of the sink that a person watches; the stream of JSON lines gets every event as it is.
+    """
     with ExitStack() as stack:
         if events == "-":
             yield to_stream(stdout)
             return
-        shown = stack.enter_context(progress(sys.stderr if as_json else stdout))
+        shown = around(stack.enter_context(progress(sys.stderr if as_json else stdout)))
         if events:
             yield to_all(to_stream(stack.enter_context(Path(events).open("w", encoding="utf-8"))), shown)
         else:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -80,9 +81,10 @@ def sweep(
     chosen = choose(runner, address)
     with ExitStack() as stack:
         stdout = stack.enter_context(clean_output())
-        sink = stack.enter_context(event_sink(events, as_json, stdout))
-        shown = sink if events == "-" else _with_points(sink, sys.stderr if as_json else stdout, parallel > 1)
-        record = run_sweep(request, chosen, shown, stack.enter_context(interrupts()))
+        stream = sys.stderr if as_json else stdout
+        shown = partial(_with_points, stream=stream, is_parallel=parallel > 1)
+        sink = stack.enter_context(event_sink(events, as_json, stdout, shown))
+        record = run_sweep(request, chosen, sink, stack.enter_context(interrupts()))
     if as_json:
         say_json(sweep_json(record), indent=None)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,9 @@ def test_events_carry_the_points(ossicle: Call, tmp_path: Path) -> None:
     runs = {line["values"]["run"] for line in lines if line["kind"] == "point_started"}
     assert {line["run"] for line in lines if line["run"]} == runs and len(runs) == 2
     ossicle("sweep demo --over seed=4,5 --events told.jsonl --parallel 2")
-    assert len((tmp_path / "told.jsonl").read_text().splitlines()) > 10
+    kinds = Counter(json.loads(line)["kind"] for line in (tmp_path / "told.jsonl").read_text().splitlines())
+    assert kinds["point_started"] == kinds["point_finished"] == kinds["run_finished"] == 2
+    assert kinds["sweep_started"] == kinds["sweep_finished"] == 1
 
 
 def test_exit_codes(ossicle: Call) -> None:
