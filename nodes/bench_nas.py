@@ -39,6 +39,7 @@ class Setting:
     epochs: int
     parallel: int
     limit: int
+    shapes: tuple[str, ...]
     folder: Path
 
     def training(self, seed: int) -> Json:
@@ -55,8 +56,8 @@ def nas(options: Mapping[str, str]) -> BenchResult:
     clips, the best other shape of our front with at most the operations of kws1, kws3 and kws9, trained alike.
 
     Options: `data` (the Speech Commands subset), `layout`, `preset` of the MFCC (s4-40x32), `base` (seed_cnn), `trials`
-    (40), `seeds` ("1,2,3"), `epochs` (8), `parallel` (1), `limit` (clips per class; 0 takes all), `folder` (where runs
-    go; an interrupted bench goes on there).
+    (40), `seeds` ("1,2,3"), `epochs` (8), `parallel` (1), `limit` (clips per class; 0 takes all), `shapes` (of the papers:
+    "kws1,kws3,kws9"), `folder` (where runs go; an interrupted bench goes on there).
     """
     setting = Setting(
         str(Path(options.get("data", DATA)).resolve()),
@@ -67,6 +68,7 @@ def nas(options: Mapping[str, str]) -> BenchResult:
         int(options.get("epochs", "8")),
         int(options.get("parallel", "1")),
         int(options.get("limit", "0")),
+        tuple(options.get("shapes", ",".join(SHAPES)).split(",")),
         Path(options.get("folder", ".ossicle/bench-nas")),
     )
     seeds = [int(seed) for seed in options.get("seeds", "1,2,3").split(",")]
@@ -98,7 +100,7 @@ def _area(report: Json) -> float:
 def _against_papers(setting: Setting, ours: Sequence[Json], seeds: Sequence[int]) -> list[Row]:
     """Accuracy on the testing clips above the papers' shapes at no more operations."""
     rows = []
-    for name in SHAPES:
+    for name in setting.shapes:
         pairs = [
             found for report, seed in zip(ours, seeds, strict=True) if (found := _pair(setting, report, name, seed))
         ]

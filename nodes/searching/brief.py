@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEADLINE_MS = 1000.0
 """S3's fit rule: under a second per frame of 960 ms."""
-PROBES = 2000
+PROBES = 500
 """Shapes looked at before a space is said not to fit (a larger kernel can cost less where maps shrink)."""
 LATENCY = "latency_us"
 
