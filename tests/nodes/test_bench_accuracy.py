@@ -7,23 +7,56 @@ from pathlib import Path
 import pytest
 
 from engine import OssicleError
-from nodes.bench_accuracy import accuracy
+from engine.execute import installed
+from engine.validate import check
+from nodes.bench_accuracy import CONTESTS, _keywords, accuracy
+
+WORDS = "TC-ResNet8, modern recipe: 12 classes", "TC-ResNet8, modern recipe: ten words"
 
 
 def test_a_short_trial_gives_every_row(recordings: Path, tmp_path: Path) -> None:
     options = {
+        "contests": "modern",
         "data": str(recordings / "speech_commands_subset.tar.gz"),
         "folder": str(tmp_path),
         "epochs": "1",
         "seeds": "3",
     }
     rows = {row.name: row for row in accuracy(options).rows}
-    assert list(rows) == ["12 classes", "ten words", "training, longest", "12 classes, seed 3", "ten words, seed 3"]
-    assert rows["12 classes"].value == rows["12 classes, seed 3"].value
-    assert 0 < rows["12 classes"].value < 100 and rows["training, longest"].value > 0
-    assert rows["12 classes"].met is False
+    each = [name for title in WORDS for name in (title, f"{title}, seed 3")]
+    assert list(rows) == [*each, "TC-ResNet8, modern recipe: training, longest"]
+    assert rows[WORDS[0]].value == rows[f"{WORDS[0]}, seed 3"].value
+    assert 0 < rows[WORDS[0]].value < 100 and rows[each[-1]].value > 0
+    assert rows[WORDS[0]].met is False
+
+
+def test_a_student_is_scored_in_its_teachers_place(tmp_path: Path) -> None:
+    workflow = _keywords(CONTESTS["distilled"], {"data": str(tmp_path)}, seed=2)
+    assert {str(link) for link in workflow.links if link.target in ("distill-1", "benchmark-1")} == {
+        "mfcc-1.features -> distill-1.features",
+        "partition-1.audio -> distill-1.audio",
+        "train-1.model -> distill-1.teacher",
+        "distill-1.model -> benchmark-1.model",
+        "mfcc-1.features -> benchmark-1.features",
+    }
+    assert check(workflow, installed()).problems == ()
+
+
+def test_folds_of_sounds_are_averaged(recordings: Path, tmp_path: Path) -> None:
+    options = {"contests": "sounds", "sounds": str(recordings / "esc10.tar.gz"), "folder": str(tmp_path), "epochs": "1"}
+    rows = {row.name: row.value for row in accuracy(options).rows}
+    folds = [rows[f"ESC-10, TC-ResNet14 from scratch, fold {fold}"] for fold in (1, 2, 3, 4)]
+    mean = rows["ESC-10, TC-ResNet14 from scratch: mean of folds"]
+    assert mean == pytest.approx(sum(folds) / 4, abs=0.01)
+    low, high = (rows[f"ESC-10, TC-ResNet14 from scratch: 95 % interval of the mean, {end}"] for end in ("low", "high"))
+    assert low <= mean <= high
+
+
+def test_an_unknown_contest_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OssicleError, match="no contest 'best'"):
+        accuracy({"contests": "best", "folder": str(tmp_path)})
 
 
 def test_missing_recordings_are_told(tmp_path: Path) -> None:
     with pytest.raises(OssicleError, match=r"none\.tar\.gz"):
-        accuracy({"data": str(tmp_path / "none.tar.gz"), "folder": str(tmp_path)})
+        accuracy({"contests": "paper", "data": str(tmp_path / "none.tar.gz"), "folder": str(tmp_path)})
