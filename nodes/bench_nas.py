@@ -56,8 +56,8 @@ def nas(options: Mapping[str, str]) -> BenchResult:
     clips, the best other shape of our front with at most the operations of kws1, kws3 and kws9, trained alike.
 
     Options: `data` (the Speech Commands subset), `layout`, `preset` of the MFCC (s4-40x32), `base` (seed_cnn), `trials`
-    (40), `seeds` ("1,2,3"), `epochs` (8), `parallel` (1), `limit` (clips per class; 0 takes all), `shapes` (of the papers:
-    "kws1,kws3,kws9"), `folder` (where runs go; an interrupted bench goes on there).
+    (40), `seeds` ("1,2,3"), `epochs` (8), `parallel` (1), `limit` (clips per class; 0 takes all), `shapes` (of the
+    papers: "kws1,kws3,kws9"), `folder` (where runs go; an interrupted bench goes on there).
     """
     setting = Setting(
         str(Path(options.get("data", DATA)).resolve()),
