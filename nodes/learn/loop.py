@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -218,7 +218,7 @@ class _Training:
 
     def _batch(self, step: int) -> Batch:
         """The batch of a step, ready to be fetched by the device."""
-        batch = self.source.batch(step, is_calm=step >= (1.0 - self.recipe.calm) * self.steps)
+        batch = self.source.batch(step, self._is_calm(step))
         return batch.pinned() if self.compute.is_cuda and batch.features.device.type == "cpu" else batch
 
     def _learn(self, batch: Batch) -> None:
@@ -226,12 +226,23 @@ class _Training:
         seed(_seed_of(self.session.seed, self.step), self.compute)
         batch = batch.to(self.compute.device)
         if self.recipe.augmentation.policy == "sap":
-            random = np.random.default_rng((self.session.seed, 3, self.step))
-            batch = challenged(batch, self.network, self._logits, self.recipe.augmentation, random)
-            self.network.train()
+            batch = self._challenged(batch)
         self.learn(batch, self.recipe.rate_at(self.step, self.steps))
         self.average.update(self.step)
         self.step += 1
+
+    def _challenged(self, batch: Batch) -> Batch:
+        """The batch with the changes that the network's own losses decide on."""
+        random = np.random.default_rng((self.session.seed, 3, self.step))
+        change = self.recipe.augmentation
+        if self._is_calm(self.step):
+            change = replace(change, cutmix_share=0.0)
+        changed = challenged(batch, self.network, self._logits, change, random)
+        self.network.train()
+        return changed
+
+    def _is_calm(self, step: int) -> bool:
+        return step >= (1.0 - self.recipe.calm) * self.steps
 
     def _logits(self, network: nn.Module, batch: Batch) -> Tensor:
         return self.objective(network, batch)[1]

@@ -27,10 +27,7 @@ def mixed(
     kept = np.where(random.random(clips) < change.mixup_share, np.maximum(share, 1.0 - share), 1.0).astype(np.float32)
     partner, weight = (torch.from_numpy(part).to(features.device) for part in (random.permutation(clips), kept))
     shaped = weight.view(-1, *[1] * (features.ndim - 1))
-    return (
-        features * shaped + features[partner] * (1.0 - shaped),
-        targets * weight[:, None] + targets[partner] * (1.0 - weight)[:, None],
-    )
+    return torch.lerp(features[partner], features, shaped), torch.lerp(targets[partner], targets, weight[:, None])
 
 
 def cut_mixed(

@@ -48,7 +48,7 @@ class Recipe:
     """Draw first weights by Glorot's rule instead of torch's own."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     calm: float = 0.0
-    """Share at the end of the training without mixup."""
+    """Share at the end of the training without mixup and CutMix."""
     balance: Balance = "none"
     """Classes with fewer clips: shown again until all are as large as the largest (`repeat`), or their clips count more
     in the loss (`weights`)."""

@@ -105,11 +105,11 @@ class Renderer:
         return torch.maximum(mels, lowest.clamp_(min=front_end.db_floor)).log10_().mul_(10.0)
 
     def arranged(self, rows: Tensor) -> Tensor:
-        """Rows of features (clips, frames, coefficients) in the front end's shape."""
+        """Rows of features (clips, frames, coefficients) in the front end's shape, the coefficients side by side."""
         if not self.front_end.patch_frames:
-            return rows.transpose(1, 2).contiguous()
+            return rows.transpose(1, 2)
         patches, size = self.front_end.shape[0], self.front_end.patch_frames
-        return rows[:, : patches * size].reshape(len(rows), patches, size, -1).transpose(2, 3).contiguous()
+        return rows[:, : patches * size].reshape(len(rows), patches, size, -1).transpose(2, 3)
 
 
 def _warps(reach: float) -> NDArray[np.float64]:
