@@ -14,8 +14,8 @@ from typing import Final
 
 from nodes.nas.names import PruningName
 
-WARM_UP: Final = 0.2
-"""Share of a training in which nothing is pruned by the median."""
+WARM_UP: Final = 0.4
+"""Share of a training in which nothing is pruned by the median: while the rate is high, early order says little."""
 LEAST_RIVALS: Final = 4
 REDUCTION: Final = 3
 """Of the trials that reach a rung one in so many goes on (Hyperband's eta, Li et al. 2018)."""
