@@ -505,7 +505,7 @@ def ossicle(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_line_knows_them(fakes_path: Path, tmp_path: Path, library: Registry, collapsed: Workflow) -> None:
     save(collapsed, tmp_path / "boxed.workflow.json")
     assert "subgraph.pair" in ossicle(tmp_path, "nodes").stdout
-    told = ossicle(tmp_path, "describe", "pair").stdout
+    told = ossicle(tmp_path, "describe", "subgraph.pair").stdout
     assert "Adds and turns the sign." in told
     assert "offset = 2" in told
     put(tmp_path, "bad", "{")
