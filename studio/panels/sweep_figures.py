@@ -83,13 +83,9 @@ def _paint_strip(painter: QPainter, box: QRectF, figure: Figure) -> None:
     painter.drawLine(QPointF(box.left(), middle), QPointF(box.right(), middle))
     painter.setPen(Qt.PenStyle.NoPen)
     if spread.low is not None and spread.high is not None:
-        band = theme.colour("gold")
-        band.setAlphaF(0.22)
-        painter.setBrush(band)
+        painter.setBrush(theme.colour("gold", 0.22))
         painter.drawRect(QRectF(at(spread.low), middle - 7, max(at(spread.high) - at(spread.low), 1.0), 14))
-    dot = theme.colour("blue")
-    dot.setAlphaF(0.75)
-    painter.setBrush(dot)
+    painter.setBrush(theme.colour("blue", 0.75))
     for value in figure.values:
         painter.drawEllipse(QPointF(at(value), middle), DOT_PX, DOT_PX)
     painter.setPen(QPen(theme.colour("gold"), 1.8))

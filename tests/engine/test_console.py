@@ -6,6 +6,7 @@ import io
 import os
 import pty
 import re
+import select
 import sys
 import time
 from pathlib import Path
@@ -93,6 +94,15 @@ def test_every_end_has_a_mark_and_a_word(kind: str) -> None:
     assert re.match(r"^\S \w+ +train-1", line) and "loss is nan" in line
 
 
+def _read_until(reader: int, text: str) -> str:
+    """What a terminal shows until it shows this text; fails after 20 s."""
+    shown, end_s = "", time.monotonic() + 20
+    while text not in shown:
+        assert select.select([reader], [], [], end_s - time.monotonic())[0], shown
+        shown += os.read(reader, 100_000).decode()
+    return shown
+
+
 def test_a_terminal_gets_bars_that_go_away() -> None:
     reader, writer = pty.openpty()
     with os.fdopen(writer, "w", encoding="utf-8") as terminal:
@@ -101,12 +111,12 @@ def test_a_terminal_gets_bars_that_go_away() -> None:
             assert isinstance(sink, LiveProgress)
             sink(event("started"))
             sink(event("progress", fraction=0.5, text="epoch [bold]5"))
-            time.sleep(0.3)  # bars are drawn ten times a second
+            shown = _read_until(reader, "50%")  # bars are drawn ten times a second
             sink(event("log", text="careful [red]now"))
             sink(event("finished", seconds=1.0))
             sink(event("cached", node="mfcc-1"))
         terminal.flush()
-        shown = os.read(reader, 100_000).decode()
+        shown += os.read(reader, 100_000).decode()
     os.close(reader)
     for part in ("careful [red]now", "✓ done", "⟲ cached", "epoch [bold]5", "50%"):
         assert part in shown

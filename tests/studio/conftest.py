@@ -50,6 +50,14 @@ def collected_between_tests() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def shared_colours_stay_as_they_are() -> Iterator[None]:
+    """Whoever changes a colour that the theme hands out changes it for everybody; the test that did it fails."""
+    yield
+    for token in theme.table.TOKENS:
+        assert theme.colour(token).alphaF() == 1.0, f"the colour {token} was changed: ask for it with its alpha"
+
+
+@pytest.fixture(autouse=True)
 def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings, recent files and journals of a test stay in its own folder."""
     monkeypatch.setenv("OSSICLE_SETTINGS", str(tmp_path / "settings"))
