@@ -36,8 +36,10 @@ types: setup-test
 imports: setup-test
 	$(BIN)/lint-imports
 
+# Windows are tested in one process, everything else in several.
 tests: setup-test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/studio
+	$(BIN)/pytest tests/studio
 
 # Every benchmark, one JSON object each; fails if an aim is not met. DATA is the Speech Commands archive to train on.
 DATA ?= ../shared/data/speech_commands_subset.tar.gz
