@@ -96,9 +96,7 @@ class BandProduct:
     weights: NDArray[np.float32]
 
 
-def band_products(
-    front_end: FrontEnd, warp: float = 1.0, pitch: float = 1.0, width: int = 0
-) -> Iterator[BandProduct]:
+def band_products(front_end: FrontEnd, warp: float = 1.0, pitch: float = 1.0, width: int = 0) -> Iterator[BandProduct]:
     """The mel matrix as a few products over the columns each touches: dense in cache, an eighth of the whole in work.
 
     With power 2 the columns are the squares of real and imaginary parts side by side, each with the bin's weight;
