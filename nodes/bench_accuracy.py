@@ -54,7 +54,7 @@ class Contest:
         return STUDENT if self.student else TEACHER
 
 
-SMALL: Final = {"model": "tc_resnet14", "train-1.width": 1.5, "train-1.steps": 12_000}
+SMALL: Final[Mapping[str, JsonValue]] = {"model": "tc_resnet14", "train-1.width": 1.5, "train-1.steps": 12_000}
 CONTESTS: Final[Mapping[str, Contest]] = {
     "modern": Contest(
         "TC-ResNet8, modern recipe",
