@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
+import pytest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -75,3 +77,20 @@ def test_a_widget_may_go_right_after_its_answer(qtbot: QtBot) -> None:
         del asker
         QApplication.sendPostedEvents()
         QApplication.processEvents()
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_what_only_the_thread_still_holds_dies_here(qtbot: QtBot, is_closed: bool) -> None:
+    background, gate, died = Background(), threading.Event(), list[int]()
+    held = QWidget()
+    weakref.finalize(held, lambda: died.append(threading.get_ident()))
+    background.call("a", lambda held=held: gate.wait(5), lambda _: None)  # type: ignore[misc]
+    del held
+    gate.set()
+    background.wait()
+    assert died == []
+    if is_closed:
+        del background
+        Background().call("b", int, lambda _: None)
+    qtbot.waitUntil(lambda: bool(died))
+    assert died == [threading.get_ident()]
