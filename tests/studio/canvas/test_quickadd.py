@@ -97,7 +97,7 @@ def test_an_input_is_offered_what_makes_its_type(bench) -> None:
     [
         ("mf", "ossicle.mfcc"), ("LOG", "ossicle.log_mel"), ("lm", "ossicle.log_mel"), ("mel", "ossicle.log_mel"),
         ("bnch", "ossicle.benchmark"), ("int8", "ossicle.quantize"), ("compress", "ossicle.quantize"),
-        ("report", "ossicle.benchmark"),
+        ("bench", "ossicle.benchmark"),
     ],
 )  # fmt: skip
 def test_words_find_nodes(bench, text: str, first: str) -> None:
