@@ -27,8 +27,8 @@ def _with_chord(command: Command, taken: set[str]) -> Command:
 
 
 def _chords(command: Command) -> Iterator[str]:
-    """Letters of the title first, then any letter or digit."""
+    """Letters of the title first, then any letter; when all are taken, a digit and a letter."""
     menu = command.menu[:1].upper() or "X"
-    letters = [letter for letter in command.title.upper() if letter in ascii_uppercase + digits]
-    for letter in dict.fromkeys([*letters, *ascii_uppercase, *digits]):
-        yield f"{LEADER}, {menu}, {letter}"
+    letters = dict.fromkeys(letter for letter in command.title.upper() + ascii_uppercase if letter in ascii_uppercase)
+    yield from (f"{LEADER}, {menu}, {letter}" for letter in letters)
+    yield from (f"{LEADER}, {menu}, {digit}, {letter}" for digit in digits for letter in letters)

@@ -24,3 +24,9 @@ def test_the_same_commands_give_the_same_shortcuts() -> None:
     commands = [command(title) for title in ("Speak", "Log-mel", "MFCC", "§§")]
     assert with_shortcuts(commands) == with_shortcuts(commands)
     assert all(item.shortcuts for item in with_shortcuts(commands))
+
+
+def test_hundreds_of_plugins_have_shortcuts_too_and_none_begins_another() -> None:
+    chords = [item.shortcuts[0] for item in with_shortcuts([command(f"Node {n}") for n in range(250)])]
+    assert len(set(chords)) == 250
+    assert not any(long.startswith(f"{short},") for short in chords for long in chords)
