@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from engine.errors import OssicleError, sentence
 from engine.event import Event, Sink
 from engine.theme import state
-from engine.validate import InvalidError, Problem
+
+if TYPE_CHECKING:
+    from engine.validate import Problem
 
 ANSI: Final[Mapping[str, str]] = {
     "bold": "1",
@@ -60,6 +62,8 @@ def say_json(value: object, *, indent: int | None = 2) -> None:
 
 def say_error(error: OssicleError) -> None:
     """An error on standard error in three parts; every problem of an invalid workflow."""
+    from engine.validate import InvalidError
+
     if isinstance(error, InvalidError):
         for problem in error.problems:
             say(problem_text(problem, sys.stderr), error=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import Context, OssicleError
-from engine.runs import home_of
 
 if TYPE_CHECKING:
     from nodes.dsp.layout import FileIssue
@@ -92,6 +91,8 @@ def _remote_state(address: str, sha256: str, base: Path) -> dict[str, Any]:
 
 
 def _downloads(base: Path) -> Path:
+    from engine.runs import home_of
+
     return home_of(base) / "downloads"
 
 
