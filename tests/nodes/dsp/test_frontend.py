@@ -130,7 +130,9 @@ def test_silence_and_full_scale_are_finite(name: str) -> None:
     features = compute(front_end, extremes)
     expected = np.stack([reference(front_end, clip) for clip in extremes])
     assert np.isfinite(features).all()
-    if front_end.log == "db":  # further below a clip's maximum, single precision holds rounding noise alone
+    if (
+        front_end.log == "db" and front_end.db_range > 100
+    ):  # further below a clip's maximum, single precision holds rounding noise alone
         features, expected = (np.maximum(a, a.max((1, 2), keepdims=True) - 100.0) for a in (features, expected))
     assert np.abs(features - expected).max() <= 1e-3 * np.ptp(expected)
 
