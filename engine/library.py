@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,24 +18,14 @@ from engine.migrate import upgrade_params
 from engine.node import Need, NodeSpec, Port
 from engine.params import Params, descriptions
 from engine.registry import LoadError, Registry
+from engine.resource import subgraph_folders
 from engine.subgraph import FOLDER, PREFIX, SEPARATOR, SUFFIX, Subgraph, SubgraphSpec, split_end
 from engine.variables import fill, variables_in
 from engine.workflow import SLUG, Node, Workflow, order
 
-SETTINGS: Final = "OSSICLE_SETTINGS"
 LARGEST_BYTES: Final = 16_000_000
 CATEGORY: Final = "Sub-graphs"
 Find = Callable[[str], NodeSpec | None]
-
-
-def user_folder() -> Path:
-    """The folder of sub-graphs that every project of this user has: below OSSICLE_SETTINGS, or the data folder."""
-    given = os.environ.get(SETTINGS)
-    if given:
-        return Path(given).expanduser() / FOLDER
-    from platformdirs import user_data_path
-
-    return user_data_path("ossicle") / FOLDER
 
 
 def file_of(base: Path, name: str) -> Path:
@@ -62,7 +51,7 @@ def load_any(path: Path) -> Workflow:
 def files(base: Path) -> dict[str, Path]:
     """Sub-graph files by name; one beside the workflow goes before the user's own of the same name."""
     found: dict[str, Path] = {}
-    for folder in (user_folder(), base / FOLDER):
+    for folder in subgraph_folders(base):
         try:
             found |= {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob(f"*{SUFFIX}"))}
         except OSError:

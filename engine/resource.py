@@ -1,7 +1,8 @@
-"""Shipped files: in a wheel they lie inside the package, in a checkout beside it."""
+"""Where files lie: shipped ones (in a wheel inside the package, in a checkout beside it), and sub-graphs."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.errors import OssicleError
@@ -9,6 +10,8 @@ from engine.errors import OssicleError
 _HERE = Path(__file__).parent
 SUFFIX = ".workflow.json"
 PAPERS = "papers"
+SUBGRAPHS = "subgraphs"
+SETTINGS = "OSSICLE_SETTINGS"
 
 
 def resource(name: str) -> Path:
@@ -29,6 +32,21 @@ def projects() -> list[str]:
 def papers() -> list[str]:
     """Names of the shipped projects that are tables of papers; they lie under `projects/papers/`."""
     return _names(PAPERS)
+
+
+def user_folder() -> Path:
+    """The folder of sub-graphs that every project of this user has: below OSSICLE_SETTINGS, or the data folder."""
+    given = os.environ.get(SETTINGS)
+    if given:
+        return Path(given).expanduser() / SUBGRAPHS
+    from platformdirs import user_data_path
+
+    return user_data_path("ossicle") / SUBGRAPHS
+
+
+def subgraph_folders(base: Path) -> tuple[Path, Path]:
+    """Where the sub-graphs of a project lie: the user's folder and its own, which wins."""
+    return user_folder(), base / SUBGRAPHS
 
 
 def _names(folder: str) -> list[str]:

@@ -31,11 +31,12 @@ from engine import workflow as wf
 from engine.errors import OssicleError
 from engine.node import NodeSpec
 from engine.registry import Registry
+from engine.resource import SUBGRAPHS
 from engine.variables import fill
 from engine.workflow import Link, Node, Workflow
 
 SUFFIX: Final = ".subgraph.json"
-FOLDER: Final = "subgraphs"
+FOLDER: Final = SUBGRAPHS
 PREFIX: Final = "subgraph."
 SEPARATOR: Final = "--"
 """Between the id of a box and the id of a node in it."""

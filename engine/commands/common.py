@@ -7,15 +7,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import JsonValue
 
 from engine.errors import OssicleError
-from engine.library import base_of, load_any
-from engine.resource import PAPERS, papers, project, projects
-from engine.workflow import SUFFIX, Workflow, load, with_values
+from engine.resource import PAPERS, SUFFIX, papers, project, projects
+
+if TYPE_CHECKING:
+    from engine.workflow import Workflow
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="A workflow file, or the name of a shipped project.", show_default=False)
@@ -57,6 +58,9 @@ def open_workflow(name: str, values: Iterable[str] | None = None) -> Opened:
     Raises:
         OssicleError: no such file or project, or a --set that does not fit.
     """
+    from engine.library import base_of, load_any
+    from engine.workflow import load, with_values
+
     for path in (Path(name), Path(name + SUFFIX)):
         if path.is_file():
             return Opened(with_values(load_any(path), read_values(values)), path, base_of(path.resolve()))

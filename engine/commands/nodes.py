@@ -18,14 +18,24 @@ import typer
 from engine.commands.common import JsonOption, ProjectOption
 from engine.console import paint, say, say_json, table
 from engine.errors import OssicleError
-from engine.library import with_subgraphs
 from engine.node import NodeSpec, Port
 from engine.params import schema
 from engine.plain import spec_details, spec_json
 from engine.registry import LoadError, Registry, load_registry
+from engine.resource import subgraph_folders
 
 CATEGORIES = ("Data", "Features", "Train", "Evaluate", "Compress", "Deployment")
 HERE = Path()
+
+
+def _known(project: Path) -> Registry:
+    """Installed node types and the project's sub-graphs; where there are none, what reads them is not loaded."""
+    registry = load_registry()
+    if not any(folder.is_dir() for folder in subgraph_folders(project)):
+        return registry
+    from engine.library import with_subgraphs
+
+    return with_subgraphs(registry, project)
 
 
 def nodes(project: ProjectOption = HERE, as_json: JsonOption = False) -> None:
@@ -35,7 +45,7 @@ def nodes(project: ProjectOption = HERE, as_json: JsonOption = False) -> None:
     ossicle nodes
     ossicle nodes --json
     """
-    registry = with_subgraphs(load_registry(), project)
+    registry = _known(project)
     if as_json:
         errors = [{"name": e.name, "error": e.error, "remedy": e.remedy} for e in registry.errors]
         say_json({"nodes": [spec_json(spec) for spec in by_category(registry)], "errors": errors})
@@ -79,7 +89,7 @@ def describe(
     ossicle describe mfcc
     ossicle describe ossicle.train --json
     """
-    spec = find_spec(with_subgraphs(load_registry(), project), node)
+    spec = find_spec(_known(project), node)
     if as_json:
         say_json(spec_details(spec))
         return

@@ -11,9 +11,10 @@ from PySide6.QtCore import QObject, Signal
 
 from engine import subgraph
 from engine.errors import OssicleError
-from engine.library import base_of, file_of, used, user_folder, with_subgraphs
+from engine.library import base_of, file_of, used, with_subgraphs
 from engine.library import load_any as load_any
 from engine.registry import Registry
+from engine.resource import user_folder
 from engine.validate import Checked, Memo, check
 from engine.workflow import Link, Workflow, save
 

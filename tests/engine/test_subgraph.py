@@ -17,11 +17,12 @@ import pytest
 from engine import subgraph as sg
 from engine.errors import OssicleError
 from engine.export import to_python
-from engine.library import file_of, keep, load_flat, user_folder, with_subgraphs
+from engine.library import file_of, keep, load_flat, with_subgraphs
 from engine.params import schema
 from engine.plan import forecast
 from engine.record import RunRecord
 from engine.registry import Registry
+from engine.resource import user_folder
 from engine.runner import LocalRunner
 from engine.subgraph import SubgraphSpec, expand, expansion, outer_of
 from engine.validate import check, check_link
