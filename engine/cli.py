@@ -6,7 +6,9 @@ import ast
 import difflib
 import functools
 import inspect
+import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -57,6 +59,8 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "runner": "engine.commands.run:runner",
 }
 HIDDEN = ("runner",)
+ORDERLY = ("prefect", "torch", "PySide6", "multiprocessing", "concurrent.futures")
+"""Modules with threads, processes or files of their own: with one of them loaded the interpreter ends in order."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +241,17 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
+        raise SystemExit(code) from None
+    if _may_leave_at_once():
+        sys.stderr.flush()
+        os._exit(code)  # taking modules apart takes 50 ms, a sixth of what listing the nodes takes
     raise SystemExit(code)
+
+
+def _may_leave_at_once() -> bool:
+    """Whether nothing waits for the interpreter's orderly end: a command of our own, no threads, nothing large loaded."""
+    is_ours = len(sys.argv) > 1 and sys.argv[1] in BUILT_IN
+    return is_ours and threading.active_count() == 1 and not any(name in sys.modules for name in ORDERLY)
 
 
 if __name__ == "__main__":
