@@ -249,7 +249,7 @@ def main() -> None:
 
 
 def _may_leave_at_once() -> bool:
-    """Whether nothing waits for the interpreter's orderly end: a command of our own, no threads, nothing large loaded."""
+    """Whether nothing waits for an orderly end: a command of our own, no threads, nothing large loaded."""
     is_ours = len(sys.argv) > 1 and sys.argv[1] in BUILT_IN
     return is_ours and threading.active_count() == 1 and not any(name in sys.modules for name in ORDERLY)
 
