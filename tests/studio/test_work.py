@@ -74,9 +74,11 @@ def test_a_widget_may_go_right_after_its_answer(qtbot: QtBot) -> None:
     for _ in range(3):
         asker = Asker()
         qtbot.waitUntil(lambda asker=asker: asker.answer == 1)  # type: ignore[misc]
+        gone = weakref.ref(asker)
         del asker
         QApplication.sendPostedEvents()
         QApplication.processEvents()
+        assert gone() is None, "something still holds the widget"
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
