@@ -65,7 +65,8 @@ def engine(options: Mapping[str, str]) -> BenchResult:
     Options: `nodes` (1,000), `rounds` (3), `prefect` (1; 0 leaves Prefect out), `others` (an interpreter that has Kedro
     or Dagster; this one unless given). Peers run the same number of no-ops: in the same process bare Prefect tasks on
     the same server, and joblib.Memory (which also writes each result to disk); in their own, those of the others that
-    are installed (chains in memory, nothing written).
+    are installed (chains in memory, nothing written). Each begins when the server has written down what the one before
+    left it.
     """
     nodes, rounds = int(options.get("nodes", NODES)), int(options.get("rounds", ROUNDS))
     contenders: dict[str, Callable[[Path, int], float]] = {"local": _local(nodes), "cached": _cached(nodes)}
