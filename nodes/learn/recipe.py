@@ -86,7 +86,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "modern": Recipe(
             optimizer="adamw",
-            steps=18_000,
+            steps=22_000,
             rates=(4e-3,),
             cosine=True,
             warmup=0.05,
@@ -97,6 +97,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
             dropout=0.0,
             augmentation=AUGMENTATIONS["modern"],
             calm=0.1,
+            selection="last",
         ),
         "s0": _BONSEYES,
         "s1": Recipe(

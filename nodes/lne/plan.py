@@ -1,0 +1,236 @@
+"""From a choice of primitives to steps and memory: casts where formats differ, halos, and a place for every buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nodes.lne.errors import LneError
+from nodes.lne.ir import Graph, Map, Op
+from nodes.lne.layout import F32_CHW, Buffer, Format, Halo
+from nodes.lne.primitive import Place, Primitive, Range, Signature, Task
+from nodes.lne.target import Target
+
+Choices = Mapping[str, Primitive]
+Key = tuple[str, Format]
+"""A map in one format. The network's own input and output have keys of their own, see `outside`."""
+SOURCE, RESULT = "in", "out"
+
+
+@dataclass(frozen=True, eq=False)
+class Cast(Op):
+    """A map from one format into another; also to and from the caller's memory."""
+
+    before: Format = field(kw_only=True)
+    after: Format = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation, how and where it is computed."""
+
+    task: Task
+    primitive: Primitive
+    inputs: tuple[Buffer, ...]
+    output: Buffer
+    clears: bool = False
+    """Whether the output's border must be cleared first, because its memory is shared."""
+
+    @property
+    def place(self) -> Place:
+        """For `Primitive.emit`."""
+        return Place(self.task, self.inputs, self.output)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the program needs to know."""
+
+    graph: Graph
+    target: Target
+    steps: tuple[Step, ...]
+    workspace_bytes: int
+    scratch_offset: int
+    buffers: tuple[Buffer, ...]
+
+
+@dataclass(frozen=True)
+class _Move:
+    """A step before its buffers are known."""
+
+    task: Task
+    primitive: Primitive
+    signature: Signature
+    inputs: tuple[Key, ...]
+    output: Key
+
+
+@dataclass(frozen=True)
+class Casts:
+    """Where casts come from: the primitive for a cast."""
+
+    primitives: Sequence[Primitive]
+
+    def find(self, task: Task) -> Primitive:
+        """The first that takes it.
+
+        Raises:
+            LneError: none does.
+        """
+        for primitive in self.primitives:
+            if isinstance(task.op, primitive.ops) and not primitive.refuse(task):
+                return primitive
+        op = task.op
+        assert isinstance(op, Cast)
+        raise LneError(
+            f"{op.name}: no primitive turns {op.before.name} into {op.after.name}.",
+            "formats between which there is a cast",
+            "Choose primitives of other formats.",
+        )
+
+
+def make_plan(
+    graph: Graph,
+    target: Target,
+    choices: Choices,
+    casts: Casts,
+    ranges: Mapping[str, Range] | None = None,
+    *,
+    shares: bool = False,
+) -> Plan:
+    """Steps and memory for one primitive per operation.
+
+    `shares` lets buffers that are never alive together use the same memory; their borders are then cleared in
+    every run.
+
+    Raises:
+        LneError: an operation has no primitive, one refuses it, or there is no cast between two formats.
+    """
+    moves = tuple(_moves(graph, target, choices, casts, ranges or {}))
+    buffers = _buffers(moves, graph, target)
+    alive = _alive(moves)
+    offsets, end = _shared(buffers, alive) if shares else _separate(buffers)
+    placed = {key: buffer.at(offsets.get(key, 0)) for key, buffer in buffers.items()}
+    steps = tuple(
+        Step(
+            move.task,
+            move.primitive,
+            tuple(placed[key] for key in move.inputs),
+            placed[move.output],
+            clears=shares and bool(placed[move.output].halo),
+        )
+        for move in moves
+    )
+    scratch = max((move.primitive.scratch_bytes(move.task) for move in moves), default=0)
+    inside = tuple(buffer for buffer in placed.values() if buffer.place == "workspace")
+    return Plan(graph, target, steps, end + _rounded(scratch), end, inside)
+
+
+def _moves(
+    graph: Graph, target: Target, choices: Choices, casts: Casts, ranges: Mapping[str, Range]
+) -> Iterator[_Move]:
+    """Every operation in order, with casts before the first reader of another format."""
+    have: dict[str, list[Key]] = {graph.source: [_outside(graph.source, SOURCE)]}
+
+    def cast(name: str, before: Key, after: Key) -> _Move:
+        op = Cast(_cast_name(name, before, after), (name,), name, before=before[1], after=after[1])
+        task = Task(op, graph, target, ranges)
+        return _Move(task, casts.find(task), Signature((before[1],), after[1]), (before,), after)
+
+    for op in graph.ops:
+        task = Task(op, graph, target, ranges)
+        primitive = _chosen(task, choices)
+        signature = primitive.signature(task)
+        for name, form in zip(op.inputs, signature.inputs, strict=True):
+            if (name, form) not in have[name]:
+                yield cast(name, have[name][0], (name, form))
+                have[name].append((name, form))
+        output = (op.output, signature.output)
+        have[op.output] = [output]
+        inputs = tuple(zip(op.inputs, signature.inputs, strict=True))
+        yield _Move(task, primitive, signature, inputs, output)
+    yield cast(graph.result, have[graph.result][0], _outside(graph.result, RESULT))
+
+
+def _chosen(task: Task, choices: Choices) -> Primitive:
+    primitive = choices.get(task.op.name)
+    if primitive is None:
+        raise LneError(f"{task.op.name}: no primitive was chosen.", "one per operation", "Choose one.")
+    reason = primitive.refuse(task)
+    if reason:
+        raise LneError(
+            f"{task.op.name}: {primitive.name} cannot compute it: {reason}.", "a primitive that can", "Choose another."
+        )
+    return primitive
+
+
+def _outside(name: str, side: str) -> Key:
+    """The caller's memory: plain floats in the order of ONNX."""
+    return (f"{name}@{side}", F32_CHW)
+
+
+def _cast_name(name: str, before: Key, after: Key) -> str:
+    return f"{name}: {before[1].name} to {after[1].name}"
+
+
+def _buffers(moves: Iterable[_Move], graph: Graph, target: Target) -> dict[Key, Buffer]:
+    """One buffer per key, with the widest halo any reader asks for."""
+    halos: dict[Key, Halo] = {}
+    keys: dict[Key, None] = {}
+    for move in moves:
+        keys.update(dict.fromkeys((*move.inputs, move.output)))
+        for index, key in enumerate(move.inputs):
+            halos[key] = halos.get(key, Halo()).union(move.primitive.halo(move.task, index))
+    return {key: _buffer(key, halos.get(key, Halo()), graph, target) for key in keys}
+
+
+def _buffer(key: Key, halo: Halo, graph: Graph, target: Target) -> Buffer:
+    name, _, side = key[0].partition("@")
+    held: Map = graph.maps[name]
+    if side:
+        return Buffer(held, key[1], Halo(), held.c, place="input" if side == SOURCE else "output")
+    return Buffer(held, key[1], halo, key[1].padded(held.c, target))
+
+
+def _alive(moves: Sequence[_Move]) -> dict[Key, tuple[int, int]]:
+    """First and last step in which each buffer is in use."""
+    alive: dict[Key, tuple[int, int]] = {}
+    for index, move in enumerate(moves):
+        for key in (*move.inputs, move.output):
+            alive[key] = (alive.get(key, (index, index))[0], index)
+    return alive
+
+
+def _separate(buffers: Mapping[Key, Buffer]) -> tuple[dict[Key, int], int]:
+    offsets, end = {}, 0
+    for key, buffer in buffers.items():
+        if buffer.place == "workspace":
+            offsets[key], end = end, end + buffer.bytes
+    return offsets, end
+
+
+def _shared(buffers: Mapping[Key, Buffer], alive: Mapping[Key, tuple[int, int]]) -> tuple[dict[Key, int], int]:
+    """Largest first, each at the lowest place free during its life (greedy by size, Pisarchyk and Lee 2020)."""
+    inside = {key: buffer for key, buffer in buffers.items() if buffer.place == "workspace"}
+    offsets: dict[Key, int] = {}
+    for key in sorted(inside, key=lambda key: (-inside[key].bytes, alive[key])):
+        taken = sorted(
+            (offsets[other], offsets[other] + inside[other].bytes)
+            for other in offsets
+            if alive[other][0] <= alive[key][1] and alive[key][0] <= alive[other][1]
+        )
+        offsets[key] = _gap(taken, inside[key].bytes)
+    return offsets, max((offsets[key] + inside[key].bytes for key in inside), default=0)
+
+
+def _gap(taken: Iterable[tuple[int, int]], size: int) -> int:
+    place = 0
+    for start, end in taken:
+        if start - place >= size:
+            return place
+        place = max(place, end)
+    return place
+
+
+def _rounded(size: int) -> int:
+    return -(-size // 64) * 64

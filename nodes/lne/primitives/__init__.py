@@ -1,0 +1,8 @@
+"""The built-in primitives, family by family."""
+
+from nodes.lne.primitive import Primitive
+from nodes.lne.primitives.cast import PRIMITIVES as CASTS
+from nodes.lne.primitives.direct import PRIMITIVES as DIRECT
+from nodes.lne.primitives.plain import PRIMITIVES as PLAIN
+
+BUILT_IN: tuple[Primitive, ...] = (*CASTS, *PLAIN, *DIRECT)
