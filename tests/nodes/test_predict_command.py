@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from engine import Artifact, Deployment, DeploymentMeta, FeatureSet, Model
-from engine.audio import table_of
+from engine.audio import read_features, table_of
 from engine.cli import call
 from engine.record import NodeRecord, RunRecord
 from engine.runs import create_run, home_of
 from engine.store import Store, open_store
 from engine.workflow import Node, Workflow, parse
 from nodes.application.bundle import Listening, bundle_of, write_description
+from nodes.zoo import build
+from nodes.zoo.weights import load_weights
 
 Rows = list[dict[str, Any]]
 
@@ -72,6 +75,25 @@ def test_json(deployment: Path, digits: Path, digit_features: FeatureSet, capsys
         assert len(row["scores"]) == 10 and "error" not in row
     truth = table.label[table.subset == "testing"].tolist()
     assert sum(row["label"] == label for row, label in zip(rows, truth, strict=True)) >= 0.7 * len(rows)
+
+
+def test_says_what_the_trained_network_says(
+    deployment: Path, digits: Path, digit_model: Model, digit_features: FeatureSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the recording through the exported ONNX: the same classes, so the same accuracy, as the trained weights."""
+    table = table_of(digit_features)
+    rows = np.flatnonzero(table.subset == "testing")
+    network = build(json.loads(digit_model.file("architecture.json").read_text()))
+    load_weights(network, digit_model.file("weights.safetensors"))
+    with torch.inference_mode():
+        logits = network.eval()(torch.from_numpy(read_features(digit_features, table.subset == "testing"))).numpy()
+    _, heard = _json(capsys, deployment, *(digits / f"{name}.wav" for name in table.clip_id[rows].tolist()))
+    whole = [index for index, row in enumerate(heard) if row["windows"] == 1]  # longer ones are heard in parts
+    assert len(whole) > 0.9 * len(rows)
+    said, truth = [heard[index]["label"] for index in whole], table.label[rows[whole]]
+    trained = [digit_model.meta.classes[best] for best in logits[whole].argmax(1)]
+    assert said == trained
+    assert np.mean(np.array(said) == truth) == np.mean(np.array(trained) == truth) > 0.7
 
 
 def test_files_folders_and_archives_mixed(
