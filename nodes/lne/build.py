@@ -61,13 +61,18 @@ def compile_program(program: Program, folder: Path, *, profile: bool = False, co
     flags = ("-O3", "-std=gnu11", "-Wno-psabi", "-fPIC", "-shared", *program.plan.target.flags)
     defines = ("-DLNE_PROFILE",) if profile else ()
     files = (str(source), str(stub), "-lm", "-o", str(library))
-    _call((*(command or compiler()), *flags, *defines, *files), program.name)
+    run_compiler((*(command or compiler()), *flags, *defines, *files), program.name)
     return library
 
 
-def _call(command: Sequence[str], name: str) -> None:
+def run_compiler(command: Sequence[str], name: str, folder: Path | None = None) -> None:
+    """Run a compiler's command line, in a folder where one is given.
+
+    Raises:
+        LneError: it cannot be run or fails; its first complaint is in the message.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False, cwd=folder)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LneError(
             f"{name}: {command[0]} could not be run: {error}.", "a working C compiler", "Check CC and the compiler."
