@@ -13,26 +13,30 @@ from nodes.lne.target import Target
 
 WIDTHS = (4, 8, 16)
 _X86 = {4: ("__m128", "_mm", "__SSE__"), 8: ("__m256", "_mm256", "__AVX__"), 16: ("__m512", "_mm512", "__AVX512F__")}
-_SCALAR: Mapping[Activation, str] = MappingProxyType(
+_EXPRESSIONS: Mapping[Activation, str] = MappingProxyType(
     {
-        Activation.RELU: "x > 0.0f ? x : 0.0f",
-        Activation.RELU6: "x > 6.0f ? 6.0f : x > 0.0f ? x : 0.0f",
-        Activation.SIGMOID: "1.0f / (1.0f + expf(-x))",
-        Activation.TANH: "tanhf(x)",
-        Activation.HARD_SIGMOID: "x >= 3.0f ? 1.0f : x <= -3.0f ? 0.0f : x * (1.0f / 6.0f) + 0.5f",
-        Activation.HARD_SWISH: "x >= 3.0f ? x : x <= -3.0f ? 0.0f : x * (x * (1.0f / 6.0f) + 0.5f)",
-        Activation.SWISH: "x / (1.0f + expf(-x))",
+        Activation.RELU: "max{w}(x, {zero})",
+        Activation.RELU6: "min{w}(max{w}(x, {zero}), {zero} + 6.0f)",
+        Activation.SIGMOID: "1.0f / (exp{w}(-x) + 1.0f)",
+        Activation.HARD_SIGMOID: "min{w}(max{w}(x * (1.0f / 6.0f) + 0.5f, {zero}), {zero} + 1.0f)",
+        Activation.HARD_SWISH: "x * hard_sigmoid{w}(x)",
+        Activation.SWISH: "x / (exp{w}(-x) + 1.0f)",
     }
 )
-"""Of one value; the slopes of the hard ones are those of torch and of ONNX's HardSwish."""
+"""For vectors of any width, and for one value; the hard ones have the slope 1/6 of torch and of ONNX's HardSwish."""
 
 
 def header(target: Target) -> str:
     """Includes, vector types up to the target's width, and every activation for every width."""
     parts = ["#include <math.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <string.h>", _INCLUDES]
-    parts += [_SCALAR_FUNCTION.format(name=name, expression=text) for name, text in _SCALAR.items()]
-    for width in (width for width in WIDTHS if width <= target.vector):
-        parts += [_types(width), _maximum(width), *(_vector_activation(name, width) for name in _SCALAR)]
+    for width in (1, *(width for width in WIDTHS if width <= target.vector)):
+        parts += _scalar_basis() if width == 1 else _vector_basis(width)
+        kind, start = vector_type(width), zero(width)
+        parts += [text.format(w=width, kind=kind, zero=start) for text in (_EXP, _TANH)]
+        parts += [
+            _ACTIVATION.format(name=name, w=width, kind=kind, expression=text.format(w=width, zero=start))
+            for name, text in _EXPRESSIONS.items()
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -40,36 +44,81 @@ _INCLUDES = """#if defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
+#endif
+#if !defined(__GNUC__)
+#define __attribute__(x)
 #endif"""
-_SCALAR_FUNCTION = "static inline __attribute__((unused)) float {name}1(float x) {{ return {expression}; }}"
+_INLINE = "static inline __attribute__((unused))"
+_ACTIVATION = _INLINE + " {kind} {name}{w}({kind} x) {{ return {expression}; }}"
+
+_EXP = (
+    _INLINE
+    + """ {kind} exp{w}({kind} x) {{
+  x = max{w}({zero} - 87.0f, min{w}({zero} + 88.0f, x));
+  {kind} shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+  {kind} r = x - n * 0.693359375f + n * 2.12194440e-4f;
+  {kind} p = ((((r * 1.9875691500e-4f + 1.3981999507e-3f) * r + 8.3334519073e-3f) * r + 4.1665795894e-2f) * r
+    + 1.6666665459e-1f) * r + 5.0000001201e-1f;
+  return (p * r * r + r + 1.0f) * power{w}(shifted);
+}}"""
+)
+"""e^x within two units of the last place from e^-87 to e^88, beyond which it stays (polynomial of Moshier's Cephes).
+
+1.5 x 2^23 added to x log2(e) leaves its nearest integer in the low bits; `power` makes two to this power of them.
+"""
+
+_TANH = (
+    _INLINE
+    + """ {kind} tanh{w}({kind} x) {{
+  x = max{w}({zero} - 9.0f, min{w}({zero} + 9.0f, x));
+  {kind} u = x * x;
+  {kind} p = (((1.33566381e-8f * u + 2.06106309e-5f) * u + 3.49568706e-3f) * u + 1.33811104e-1f) * u + 1.0f;
+  {kind} q = (((7.77740416e-7f * u + 3.28579331e-4f) * u + 2.58773632e-2f) * u + 4.67144260e-1f) * u + 1.0f;
+  return x * p / q;
+}}"""
+)
+"""A rational function fitted to the least relative error (2e-8, before rounding) for |x| <= 9."""
 
 
-def _types(width: int) -> str:
-    size = 4 * width
-    return (
-        f"typedef float v{width} __attribute__((vector_size({size})));\n"
+def _scalar_basis() -> list[str]:
+    """What the formulas above need for one value; a NaN in `b` stays."""
+    return [
+        f"{_INLINE} float max1(float a, float b) {{ return a > b ? a : b; }}",
+        f"{_INLINE} float min1(float a, float b) {{ return a < b ? a : b; }}",
+        f"{_INLINE} float power1(float x) {{\n"
+        "  uint32_t bits;\n  memcpy(&bits, &x, 4);\n"
+        "  bits = (bits << 23) + 0x3f800000u;\n  memcpy(&x, &bits, 4);\n  return x;\n}",
+    ]
+
+
+def _vector_basis(width: int) -> list[str]:
+    """Types and the same functions for a vector."""
+    size, kind = 4 * width, f"v{width}"
+    types = (
+        f"typedef float {kind} __attribute__((vector_size({size})));\n"
         f"typedef int32_t i{width} __attribute__((vector_size({size})));\n"
+        f"typedef uint32_t bits{width} __attribute__((vector_size({size})));\n"
         f"typedef float u{width} __attribute__((vector_size({size}), aligned(4), may_alias));"
     )
-
-
-def _maximum(width: int) -> str:
-    """The larger of two vectors: an instruction where there is one, a mask elsewhere."""
-    kind, prefix, have = _X86[width]
-    neon = "\n#elif defined(__ARM_NEON)\n  return (v4)vmaxq_f32((float32x4_t)a, (float32x4_t)b);" if width == 4 else ""
-    return (
-        f"static inline __attribute__((unused)) v{width} max{width}(v{width} a, v{width} b) {{\n"
-        f"#if defined({have})\n  return (v{width}){prefix}_max_ps(({kind})a, ({kind})b);{neon}\n"
-        f"#else\n  i{width} larger = a > b;\n"
-        f"  return (v{width})(((i{width})a & larger) | ((i{width})b & ~larger));\n#endif\n}}"
+    power = (
+        f"{_INLINE} {kind} power{width}({kind} x) {{ return ({kind})(((bits{width})x << 23) + 0x3f800000u); }}\n"
+        f"{_INLINE} {kind} select{width}(i{width} mask, {kind} a, {kind} b) {{\n"
+        f"  return ({kind})(((i{width})a & mask) | ((i{width})b & ~mask));\n}}"
     )
+    return [types, power, _extreme(width, "max", ">"), _extreme(width, "min", "<")]
 
 
-def _vector_activation(name: Activation, width: int) -> str:
-    start = f"static inline __attribute__((unused)) v{width} {name}{width}(v{width} x) {{ "
-    if name is Activation.RELU:
-        return f"{start}return max{width}(x, (v{width}){{0}}); }}"
-    return f"{start}v{width} y; for (int i = 0; i < {width}; i++) y[i] = {name}1(x[i]); return y; }}"
+def _extreme(width: int, name: str, sign: str) -> str:
+    """The larger or smaller of two vectors: an instruction where there is one, a mask elsewhere."""
+    kind, prefix, have = _X86[width]
+    neon = (
+        f"\n#elif defined(__ARM_NEON)\n  return (v4)v{name}q_f32((float32x4_t)a, (float32x4_t)b);" if width == 4 else ""
+    )
+    return (
+        f"{_INLINE} v{width} {name}{width}(v{width} a, v{width} b) {{\n"
+        f"#if defined({have})\n  return (v{width}){prefix}_{name}_ps(({kind})a, ({kind})b);{neon}\n"
+        f"#else\n  return select{width}((i{width})(a {sign} b), a, b);\n#endif\n}}"
+    )
 
 
 def load(width: int, address: str) -> str:
