@@ -1,0 +1,155 @@
+"""The exact optimum against trying everything, on networks with branches, several formats and limits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from lne_graphs import Builder
+
+from nodes.lne import TARGETS, LneError, casts, make_plan
+from nodes.lne.plan import Cast
+from nodes.lne.search import CostTable, Limits, Space, choose, estimated, make_space, optimum
+from nodes.lne.search.costs import Pair, changes
+from nodes.lne.search.optimum import ram_bytes
+
+TARGET = TARGETS["avx2"]
+
+
+def _chain(build: Builder) -> None:
+    build.conv(12)
+    build.conv(8, (1, 1))
+    build.conv(10, stride=(2, 2))
+
+
+def _branches(build: Builder) -> None:
+    first = build.conv(8)
+    build.conv(8)
+    second = build.conv(8, residual=first)
+    build.conv(8, (1, 1), residual=second)
+
+
+NETWORKS: dict[str, Callable[[Builder], None]] = {"chain": _chain, "branches": _branches}
+
+
+def space_of(name: str, most: int = 2) -> Space:
+    build = Builder(3, 9, 7)
+    NETWORKS[name](build)
+    return make_space(build.graph(name), TARGET, most=most)
+
+
+def random_costs(space: Space, seed: int) -> CostTable:
+    """Costs such that casts matter as much as layers."""
+    rng = np.random.default_rng(seed)
+    pairs = [(layer.name, action.primitive.name) for layer in space.layers for action in layer.actions]
+    return CostTable(
+        {pair: float(rng.uniform(1, 10)) for pair in pairs},
+        {change: float(rng.uniform(0.1, 6)) for change in changes(space)},
+        {pair: float(rng.choice([0.0, 0.2, 0.5])) for pair in pairs},
+        {pair: int(rng.integers(100, 1000)) for pair in pairs},
+    )
+
+
+def everything(space: Space) -> itertools.product[tuple[int, ...]]:
+    return itertools.product(*(range(len(layer.actions)) for layer in space.layers))
+
+
+def _sum(space: Space, table: Mapping[Pair, float], actions: tuple[int, ...]) -> float:
+    pairs = (
+        (layer.name, layer.actions[action].primitive.name) for layer, action in zip(space.layers, actions, strict=True)
+    )
+    return sum(table[pair] for pair in pairs)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_beats_the_optimum(name: str, seed: int) -> None:
+    space = space_of(name)
+    costs = random_costs(space, seed)
+    found = optimum(space, costs)
+    assert math.isclose(found.total_us, min(costs.total_us(space, actions) for actions in everything(space)))
+    assert math.isclose(found.total_us, costs.total_us(space, found.actions))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_within_the_limits_beats_it(name: str, seed: int) -> None:
+    space = space_of(name)
+    costs = random_costs(space, seed)
+    free = optimum(space, costs)
+    sums = [
+        (_sum(space, costs.error, actions), _sum(space, costs.weight_bytes, actions)) for actions in everything(space)
+    ]
+    errors, sizes = np.array(sums).T
+    limits = Limits(error=float(np.quantile(errors, 0.3)), weight_bytes=float(np.median(sizes)))
+    able = [
+        costs.total_us(space, actions)
+        for actions, (error, size) in zip(everything(space), sums, strict=True)
+        if error <= limits.error and size <= limits.weight_bytes
+    ]
+    found = optimum(space, costs, limits)
+    assert math.isclose(found.total_us, min(able)) and found.total_us >= free.total_us
+    assert found.error <= limits.error and found.weight_bytes <= limits.weight_bytes
+
+
+def test_memory_is_kept_to_on_the_real_plan() -> None:
+    space = space_of("branches")
+    costs = random_costs(space, 5)
+    used = {
+        actions: make_plan(space.graph, TARGET, space.choices(actions), casts(), shares=True).workspace_bytes
+        for actions in everything(space)
+    }
+    free = optimum(space, costs)
+    sizes = sorted(set(used.values()))
+    assert sizes[0] < used[free.actions], "the network must leave a choice"
+    for limit in (size for size in sizes[1:] if size < used[free.actions]):
+        found = optimum(space, costs, Limits(ram_bytes=limit))
+        assert ram_bytes(space, found) == used[found.actions] <= limit
+        assert found.total_us >= free.total_us
+
+
+def test_limits_nothing_keeps_to_are_told() -> None:
+    space = space_of("chain")
+    with pytest.raises(LneError, match="workspace of 10 bytes"):
+        optimum(space, estimated(space), Limits(ram_bytes=10))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_casts_counted_are_those_of_the_plan(name: str, seed: int) -> None:
+    space = space_of(name, most=6)
+    rng = np.random.default_rng(seed)
+    actions = tuple(int(rng.integers(len(layer.actions))) for layer in space.layers)
+    plan = make_plan(space.graph, TARGET, space.choices(actions), casts())
+    planned = [step.task.op for step in plan.steps if isinstance(step.task.op, Cast)]
+    assert [(op.output, op.before, op.after) for op in planned] == [
+        (change.map, change.before, change.after) for change in space.walk(actions)
+    ]
+    assert set(space.walk(actions)) <= set(changes(space))
+
+
+def test_a_choice_without_measuring_can_be_planned() -> None:
+    for target in TARGETS.values():
+        build = Builder(3, 9, 7)
+        _branches(build)
+        graph = build.graph()
+        assert make_plan(graph, target, choose(graph, target), casts()).steps
+
+
+def test_operations_nothing_computes_are_all_named() -> None:
+    build = Builder(3, 9, 7)
+    _chain(build)
+    with pytest.raises(LneError, match="conv0.*conv1.*conv2"):
+        make_space(build.graph(), TARGET, allowed={f"conv{i}": frozenset({"nothing"}) for i in range(3)})
+
+
+def test_a_layer_without_a_cost_is_not_chosen() -> None:
+    space = space_of("chain")
+    costs = estimated(space)
+    gone = space.layers[0].actions[0].primitive.name
+    left = {pair: us for pair, us in costs.layer_us.items() if pair != (space.layers[0].name, gone)}
+    assert optimum(space, replace(costs, layer_us=left)).choices[space.layers[0].name].name != gone
