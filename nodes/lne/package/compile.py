@@ -1,0 +1,42 @@
+"""Compile a package's own files into its library, just as its Makefile does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from nodes.lne.build import compiler, run_compiler
+from nodes.lne.package.contents import Package
+
+FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-Wno-psabi")
+
+
+def library_name(name: str) -> str:
+    """File of the library."""
+    return f"lib{name}.so"
+
+
+def compile_package(package: Package, folder: Path, command: Sequence[str] = ()) -> Path:
+    """The shared library of a package whose sources are in `folder`; paths inside it are relative.
+
+    Raises:
+        LneError: there is no compiler, or it fails.
+    """
+    chosen = tuple(command) or compiler()
+    level_flags = {level.name: level.plan.target.flags for level in package.levels}
+    units = sorted(path.stem for path in folder.glob("*.c") if path.stem != "example")
+    objects = [f"{unit}.o" for unit in units]
+
+    def translate(unit: str) -> None:
+        flags = (*FLAGS, *level_flags.get(unit, ()))
+        run_compiler((*chosen, *flags, "-c", f"{unit}.c", "-o", f"{unit}.o"), package.name, folder)
+
+    with ThreadPoolExecutor(min(len(units), len(os.sched_getaffinity(0)))) as pool:
+        list(pool.map(translate, units))
+    library = library_name(package.name)
+    run_compiler((*chosen, "-shared", "-o", library, *objects, "-lm"), package.name, folder)
+    for name in objects:
+        (folder / name).unlink()
+    return folder / library

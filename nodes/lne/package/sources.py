@@ -1,0 +1,169 @@
+"""A package's files as text: C sources, header, build files, example. The same package gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+
+import numpy as np
+
+from nodes.lne.package.contents import Package
+from nodes.lne.package.template import c_comment, c_string, filled
+from nodes.lne.program import Program
+from nodes.lne.target import Target
+
+_HERE = "nodes.lne.package"
+_MACHINES: Mapping[str, str] = {"": "1", "x86_64": "defined(__x86_64__)", "aarch64": "defined(__aarch64__)"}
+"""C's words for a target's machine."""
+BYTES_PER_LINE = 32
+_OCTAL = np.array([b"\\%03o" % byte for byte in range(256)], "S4")
+
+
+def sources(package: Package) -> dict[str, str]:
+    """Every file of a package but the library, the network and the description, by name."""
+    name = package.name
+    made = {f"{name}.h": _header(package), f"{name}.c": _api(package), f"{name}_level.h": _levels(package)}
+    for level in package.levels:
+        made |= {f"{level.name}.c": _level(package, level), f"{level.name}_weights.c": _weights(level)}
+    units = tuple(file for file in made if file.endswith(".c"))
+    made["example.c"] = filled(_HERE, "example_raw.c", **_names(package))
+    return {**made, "Makefile": _makefile(package, units), "CMakeLists.txt": _cmake(package, units)}
+
+
+def _header(package: Package) -> str:
+    return filled(
+        _HERE,
+        "api.h",
+        **_names(package),
+        about=c_comment(f"a network from {_shape(package.input_shape)} to {_shape(package.output_shape)} values"),
+        input=_shape(package.input_shape),
+        output=_shape(package.output_shape),
+        input_size=prod(package.input_shape),
+        output_size=prod(package.output_shape),
+        workspace_bytes=package.workspace_bytes,
+        levels=", ".join(level.plan.target.name for level in package.levels),
+        front_end="",
+    )
+
+
+def _api(package: Package) -> str:
+    targets = [level.plan.target for level in package.levels]
+    table = (f"  {{&{level.name}_code, {_check_name(level.plan.target)}}}," for level in package.levels)
+    return filled(
+        _HERE,
+        "api.c",
+        **_names(package),
+        checks="\n".join(dict.fromkeys(map(_check, targets))),
+        table="\n".join(table),
+        labels=", ".join(map(c_string, package.labels)) or "0",
+    )
+
+
+def _check_name(target: Target) -> str:
+    return f"runs_{_identifier(target)}" if target.needs else "runs_anywhere"
+
+
+def _check(target: Target) -> str:
+    """A C function that asks the processor."""
+    if not target.needs:
+        return "static int runs_anywhere(void) { return 1; }\n"
+    asked = " && ".join(f'__builtin_cpu_supports("{need.replace("_", "")}")' for need in sorted(target.needs))
+    return (
+        f"static int {_check_name(target)}(void) {{\n#if defined(__x86_64__) && defined(__GNUC__)\n"
+        f"  __builtin_cpu_init();\n  return {asked};\n#else\n  return 0;\n#endif\n}}\n"
+    )
+
+
+def _levels(package: Package) -> str:
+    declared = (f"extern const {package.name}_code {level.name}_code;" for level in package.levels)
+    return filled(_HERE, "level.h", **_names(package), declarations="\n".join(declared))
+
+
+def _level(package: Package, level: Program) -> str:
+    target = level.plan.target
+    return filled(
+        _HERE,
+        "level.c",
+        **_names(package),
+        target=target.name,
+        prefix=level.name,
+        workspace_bytes=level.plan.workspace_bytes,
+        weights_bytes=len(level.weights),
+        pragma=_pragma(target),
+        condition=_condition(target),
+        source=level.source,
+    )
+
+
+def _needed(target: Target) -> list[str]:
+    return [f"defined(__{need.replace('_', '').upper()}__)" for need in sorted(target.needs)]
+
+
+def _condition(target: Target) -> str:
+    """When the preprocessor may let a level's code through."""
+    return " && ".join([_MACHINES[target.machine], *_needed(target)])
+
+
+def _pragma(target: Target) -> str:
+    """GCC takes a level's instructions from the source itself, so that no flag is needed; others need the flags."""
+    if not target.needs:
+        return ""
+    options = ", ".join(f'"{flag.removeprefix("-m")}"' for flag in target.flags)
+    wanting = f"{_MACHINES[target.machine]} && !({' && '.join(_needed(target))})"
+    return f"\n#if {wanting} && defined(__GNUC__) && !defined(__clang__)\n#pragma GCC target({options})\n#endif\n"
+
+
+def _weights(level: Program) -> str:
+    """All constants as one string of bytes: what compilers read fastest."""
+    data = level.weights or bytes(64)
+    text = _OCTAL[np.frombuffer(data, np.uint8)].tobytes().decode()
+    step = 4 * BYTES_PER_LINE
+    lines = "\n".join(f'"{text[start : start + step]}"' for start in range(0, len(text), step))
+    return (
+        f"/* Constants of {level.name}.c, little-endian, as the layers read them. */\n\n"
+        "#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
+        '#error "little-endian only"\n#endif\n'
+        f"#if {_MACHINES[level.plan.target.machine]}\n"
+        f"const unsigned char {level.name}_weights[{len(data)}] __attribute__((aligned(64))) =\n{lines};\n#endif\n"
+    )
+
+
+def _makefile(package: Package, units: tuple[str, ...]) -> str:
+    objects = " ".join(unit.removesuffix(".c") + ".o" for unit in units)
+    return filled(_HERE, "Makefile", **_names(package), objects=objects, flags="".join(_make_flags(package)))
+
+
+def _make_flags(package: Package) -> Iterator[str]:
+    for level in package.levels:
+        target = level.plan.target
+        if target.flags:
+            rule = f"{level.name}.o: LEVEL_FLAGS = {' '.join(target.flags)}"
+            yield f"ifneq ($(findstring {target.machine},$(MACHINE)),)\n{rule}\nendif\n"
+
+
+def _cmake(package: Package, units: tuple[str, ...]) -> str:
+    return filled(
+        _HERE, "CMakeLists.txt", **_names(package), sources=" ".join(units), flags="".join(_cmake_flags(package))
+    )
+
+
+def _cmake_flags(package: Package) -> Iterator[str]:
+    machines = {"x86_64": "x86_64|AMD64", "aarch64": "aarch64|arm64"}
+    for level in package.levels:
+        target = level.plan.target
+        if target.flags:
+            asked = f'if(CMAKE_SYSTEM_PROCESSOR MATCHES "{machines[target.machine]}")'
+            options = f'PROPERTIES COMPILE_OPTIONS "{";".join(target.flags)}"'
+            yield f"{asked}\n  set_source_files_properties({level.name}.c {options})\nendif()\n"
+
+
+def _names(package: Package) -> dict[str, str]:
+    return {"name": package.name, "NAME": package.name.upper()}
+
+
+def _identifier(target: Target) -> str:
+    return target.name.replace("-", "_")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
