@@ -25,6 +25,8 @@ class BarRow:
     peer: float | None = None
     end: str = ""
     note: str = ""
+    token: str = ""
+    """Colour of the value's bar; the chart's own if empty."""
 
 
 class Bars(QWidget):
@@ -94,11 +96,8 @@ class Bars(QWidget):
 
     def _bars(self, painter: QPainter, row: BarRow, box: QRectF, most: float, tiny: object) -> None:
         thick = min(7.0, (box.height() - 4) / 2 - 0.5) if row.peer is not None else min(10.0, box.height() - 6)
-        pairs = (
-            [(row.peer, self.peer_token), (row.value, self.token)]
-            if row.peer is not None
-            else [(row.value, self.token)]
-        )
+        own = (row.value, row.token or self.token)
+        pairs = [(row.peer, self.peer_token), own] if row.peer is not None else [own]
         spare = box.height() - len(pairs) * thick - (len(pairs) - 1)
         y = box.top() + spare / 2
         painter.setPen(Qt.PenStyle.NoPen)

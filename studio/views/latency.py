@@ -28,6 +28,8 @@ class Timing:
 
     ours: Profile
     peers: tuple[Profile, ...]
+    wholes: tuple[Profile, ...] = ()
+    """Engines that were timed without their layers."""
 
 
 def read_timing(artifact: Artifact, scene: Scene) -> Timing:
@@ -42,8 +44,10 @@ def read_timing(artifact: Artifact, scene: Scene) -> Timing:
         raise OssicleError(
             "no layer of this application was timed", "a profile in deployment.json", "Run the deploy node again"
         )
-    peers = [*read_peers(raw), *_others(artifact, scene)]
-    return Timing(replace(ours, name=_title(ours)), tuple(peers))
+    beside = read_peers(raw)
+    peers = [*(peer for peer in beside if peer.layers), *_others(artifact, scene)]
+    wholes = tuple(peer for peer in beside if peer.us and not peer.layers)
+    return Timing(replace(ours, name=_title(ours)), tuple(peers), wholes)
 
 
 def _others(artifact: Artifact, scene: Scene) -> list[Profile]:
@@ -117,7 +121,7 @@ class LatencyCard(LoadedCard):
         self.peer.addItem("alone")
         self.peer.addItems([peer.name for peer in data.peers])
         self.peer.setCurrentIndex(1 if data.peers else 0)
-        self.facts.setText(" · ".join(_facts(data.ours)))
+        self.facts.setText(" · ".join([*_facts(data.ours), *_whole_facts(data)]))
         self._draw()
         self._arrange()
 
@@ -132,7 +136,7 @@ class LatencyCard(LoadedCard):
             return
         ours, beside = self.timing.ours, self.beside
         self.rows = tuple(rows_of(ours, beside, "slowest" if self.order.value == "slowest" else "network"))
-        self.chart.show_rows([_bar(row, beside is not None) for row in self.rows])
+        self.chart.show_rows([_bar(row, ours, beside is not None) for row in self.rows])
         self._show_legend()
         self.subtitle.setText("µs · " + ", ".join(profile.name for profile in (ours, beside) if profile is not None))
         self.subtitle.setToolTip(ours.protocol)
@@ -177,12 +181,13 @@ class LatencyCard(LoadedCard):
         self._show_legend()
 
 
-def _bar(row: Row, is_compared: bool) -> BarRow:
+def _bar(row: Row, profile: Profile, is_compared: bool) -> BarRow:
     ours, peer = row.ours, row.peer
-    lines = [row.layer, *(note(ours) if ours is not None else ())]
+    lines = [row.layer, *(note(ours, profile.of_peak(ours)) if ours is not None else ())]
     if peer is not None:
         lines.append(f"beside: {peer.us:,.2f} µs")
-    end = f"{row.ratio:.1f}×" if row.ratio is not None else "" if is_compared or ours is None else _micro(ours.us)
+    alone = "" if is_compared or ours is None else f"{_micro(ours.us)} {ours.primitive}".rstrip()
+    end = f"{row.ratio:.1f}×" if row.ratio is not None else alone
     return BarRow(row.layer, ours.us if ours else None, peer.us if peer else None, end, "\n".join(lines))
 
 
@@ -198,6 +203,11 @@ def _facts(profile: Profile) -> list[str]:
         found.append(f"features {profile.preprocessing_us:,.0f} µs")
     found += [f"{name.removesuffix('_bytes').replace('_', ' ')} {size(value)}" for name, value in _bytes(profile)]
     return found + ([profile.protocol] if profile.protocol else [])
+
+
+def _whole_facts(timing: Timing) -> list[str]:
+    us = timing.ours.us
+    return [f"{peer.name} {peer.us:,.1f} µs ({peer.us / us:.2f}×)" for peer in timing.wholes if us]
 
 
 def _bytes(profile: Profile) -> list[tuple[str, int]]:

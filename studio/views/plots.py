@@ -18,7 +18,7 @@ from engine.report_plots import COLOURS, LINE_TOKENS, Drawing, drawing, limits, 
 from engine.svg import ticks
 from studio.look import theme
 from studio.views.chart import Chart, dot, ticks_of
-from studio.views.data.document import top_level
+from studio.views.data.document import is_of_kind, top_level
 from studio.views.legend import Entry, Legend
 from studio.views.parts import LoadedCard
 from studio.views.viewer import Scene, viewer
@@ -43,11 +43,17 @@ def read_plots(artifact: Artifact, _scene: Scene) -> list[Plotted]:
     return [Plotted(drawing(raw), tuple(_rows(raw))) for raw in artifact.json(REPORT_FILE)["plots"]]
 
 
+def has_plots(artifact: Artifact) -> bool:
+    """Whether a report has plots that no card of its own shows better."""
+    path = artifact.path / REPORT_FILE
+    return top_level(path, "plots") and not is_of_kind(path, "optimisation")
+
+
 def _rows(raw: Mapping[str, Any]) -> list[tuple[object, ...]]:
     return [(line["name"], x, y) for line in raw["lines"] for x, y in zip(line["x"], line["y"], strict=True)]
 
 
-@viewer(Report, "Plots", fits=lambda artifact: top_level(artifact.path / REPORT_FILE, "plots"))
+@viewer(Report, "Plots", fits=has_plots)
 class PlotsCard(LoadedCard):
     """One plot of several; the legend switches lines."""
 

@@ -1,9 +1,10 @@
 """Where the time goes, layer by layer, and beside another engine or precision.
 
 Read from deployment.json: `profile.layers` [{layer, operator, mean_us, share, nodes}] with, where the deploying node
-knows them, `in_shape`, `out_shape`, `flops`, `bytes`, `primitive` and `why` (why that primitive was chosen);
-`inference.median_us`; `preprocessing.median_us`; `memory`; `protocol`. Other engines that were timed beside ours stand
-under `peers`: [{name, precision, inference, profile}], each read the same way.
+knows them, `in_shape`, `out_shape`, `flops`, `bytes`, `primitive`, `precision` and `why` (why that primitive was
+chosen); `inference.median_us`; `preprocessing.median_us`; `memory`; `protocol`; `peak.fp32_gflops` and
+`peak.int8_gops`, what the machine reached at most. Other engines that were timed beside ours stand under `peers`:
+[{name, precision, inference, profile}], each read the same way; without `profile` they were timed as a whole.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class LayerTime:
     size_bytes: float = 0.0
     primitive: str = ""
     why: str = ""
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Profile:
         name: "tc_resnet8 int8 · onnxruntime".
         us: median of a whole inference; the layers' sum where it was not timed.
         memory: what is known about memory and plan, as name and bytes.
+        peak: billions of operations a second that the machine reached at most, by precision.
     """
 
     name: str
@@ -52,6 +55,15 @@ class Profile:
     protocol: str = ""
     engine: str = ""
     precision: str = ""
+    peak: Mapping[str, float] = field(default_factory=dict)
+
+    def of_peak(self, layer: LayerTime) -> float | None:
+        """A layer's speed as a share of the machine's peak; above 1 where a transform saves multiplications."""
+        peak = self.peak.get(layer.precision)
+        return layer.flops / layer.us / 1e3 / peak if peak and layer.us and layer.flops else None
+
+
+PEAKS: Mapping[str, str] = {"fp32": "fp32_gflops", "int8": "int8_gops"}
 
 
 def read_profile(raw: Mapping[str, Any], fallback: str = "") -> Profile:
@@ -71,6 +83,7 @@ def read_profile(raw: Mapping[str, Any], fallback: str = "") -> Profile:
         str((raw.get("protocol") or {}).get("source") or ""),
         engine,
         precision,
+        {name: float(raw["peak"][key]) for name, key in PEAKS.items() if (raw.get("peak") or {}).get(key)},
     )
 
 
@@ -91,6 +104,7 @@ def _layer(row: Mapping[str, Any]) -> LayerTime:
         float(row.get("bytes") or 0.0),
         str(row.get("primitive") or ""),
         str(row.get("why") or ""),
+        str(row.get("precision") or "fp32"),
     )
 
 
@@ -143,7 +157,7 @@ def rows_of(ours: Profile, peer: Profile | None, order: Order = "network") -> li
     return sorted(rows, key=lambda row: -row.us) if order == "slowest" else rows
 
 
-def note(layer: LayerTime) -> Iterator[str]:
+def note(layer: LayerTime, of_peak: float | None = None) -> Iterator[str]:
     """What is known about a layer, a line each."""
     yield f"{layer.operator or 'layer'} · {layer.us:,.2f} µs · {layer.share:.0%} of all layers"
     if layer.out_shape:
@@ -151,6 +165,7 @@ def note(layer: LayerTime) -> Iterator[str]:
         yield " → ".join(shapes)
     if layer.flops:
         speed = f" · {layer.flops / layer.us / 1e3:,.2f} GFLOP/s" if layer.us else ""
+        speed += f" · {of_peak:.0%} of this machine's peak" if of_peak is not None else ""
         yield f"{layer.flops / 1e6:,.3f} MFLOP{speed}"
     if layer.size_bytes:
         yield f"{layer.size_bytes:,.0f} bytes of weights"
