@@ -1,0 +1,354 @@
+"""Sums of products in registers: the inner loops that direct, pointwise and first-layer convolutions share.
+
+Two kernels compute the same thing. The broadcast kernel keeps a tile of pixels times vectors of channels: per
+input value it loads the weights of all channels and, per pixel, broadcasts one value. Channels that do not fill a
+vector waste lanes there. The dot kernel computes those last channels with lanes along the inputs, which are
+neighbours in memory, and adds up the lanes of many sums at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodes.lne.dialect import finished, load, store, vector_type, zero
+from nodes.lne.ir import Conv, Weights
+from nodes.lne.layout import Buffer
+from nodes.lne.primitives.lanes import lanes, pick, sums, widened
+from nodes.lne.primitives.tile import Block, Tile, blocks, most_pixels, tiles
+from nodes.lne.target import Target
+from nodes.lne.writer import Writer
+
+UNROLLED = 12
+"""Loops of at most so many rounds are written out."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What is read for one output: rows x columns runs of `length` values that are `step` apart."""
+
+    rows: int
+    row_step: int
+    columns: int
+    column_step: int
+    length: int
+    step: int = 1
+
+    @property
+    def depth(self) -> int:
+        """Values in all."""
+        return self.rows * self.columns * self.length
+
+
+@dataclass(frozen=True)
+class Spots:
+    """Where the pixels of a grid are in a buffer: by steps, or by a table (a C expression) of one offset per column."""
+
+    start: int
+    row: int
+    column: int
+    table: str = ""
+
+    def base(self, name: str, first: int) -> str:
+        """Of the tile at (y, x), at channel `first`."""
+        if self.table:
+            return f"{name} + {first}"
+        return f"{name} + {self.start + first} + y * {self.row} + x * {self.column}"
+
+    def pixel(self, name: str, row: int, column: int, offset: int) -> str:
+        """Inside a tile, in the kernel."""
+        if self.table:
+            return f"{name} + {name}t[{column}] + {offset}"
+        return f"{name} + {row * self.row + column * self.column + offset}"
+
+    def values(self, name: str) -> list[tuple[str, str, str]]:
+        """Type, parameter and argument that a kernel needs beside the pointer."""
+        return [("const int32_t *restrict ", f"{name}t", f"{self.table} + x")] if self.table else []
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The outputs of a layer as rows x columns, where each one reads, writes, and finds its residual."""
+
+    height: int
+    width: int
+    source: Spots
+    result: Spots
+    residual: Spots | None = None
+
+
+@dataclass(frozen=True)
+class Product:
+    """A layer: every output of a grid is a sum over a walk.
+
+    Attributes:
+        op: whose bias, residual and activation end it; none: the bare sums are stored.
+        weight: (rows, columns, length, channels), as the walk goes.
+        dots: the walk of the dot kernel and its weights, for the channels that do not fill a vector.
+    """
+
+    target: Target
+    grid: Grid
+    walk: Walk
+    weight: Weights
+    op: Conv | None = None
+    vectors: int = 2
+    dots: tuple[Walk, Weights] | None = None
+
+
+def conv_walk(op: Conv, x: Buffer) -> Walk:
+    """Kernel rows, kernel columns, input channels; the last two are one run where memory allows."""
+    (rows, columns), inputs = op.kernel, op.weight.shape[1]
+    row_step, column_step = op.dilation[0] * x.row_step, op.dilation[1] * x.column_step
+    if x.channel_step == 1 and (columns == 1 or (x.channels == inputs and op.dilation[1] == 1)):
+        return Walk(rows, row_step, 1, 0, columns * inputs)
+    if inputs == 1 and x.column_step == 1:
+        return Walk(rows, row_step, 1, 0, columns, op.dilation[1])
+    return Walk(rows, row_step, columns, column_step, inputs, x.channel_step)
+
+
+def conv_weight(op: Conv, walk: Walk) -> Weights:
+    """Weights in the order of `conv_walk`."""
+    return op.weight.transpose(2, 3, 1, 0).reshape(walk.rows, walk.columns, walk.length, -1)
+
+
+def dot_walk(op: Conv, x: Buffer) -> tuple[Walk, Weights]:
+    """Runs of whole pixels, padding channels included: their weights are zero."""
+    (rows, columns), (outputs, inputs) = op.kernel, op.weight.shape[:2]
+    weight = np.zeros((rows, columns, x.channels, outputs))
+    weight[:, :, :inputs] = op.weight.transpose(2, 3, 1, 0)
+    row_step = op.dilation[0] * x.row_step
+    if op.dilation[1] == 1:
+        walk = Walk(rows, row_step, 1, 0, columns * x.channels)
+    else:
+        walk = Walk(rows, row_step, columns, op.dilation[1] * x.column_step, x.channels)
+    return walk, weight.reshape(walk.rows, walk.columns, walk.length, outputs)
+
+
+def has_tail(channels: int, target: Target) -> bool:
+    """Whether the last channels fill half a vector or less, so that dots are worth it."""
+    return target.vector > 1 and 0 < channels % target.vector <= target.vector // 2
+
+
+def packed(values: Weights, block: Block) -> Weights:
+    """The block's channels (last axis), padding zeroed."""
+    result = np.zeros((*values.shape[:-1], block.channels))
+    part = values[..., block.first : block.first + block.channels]
+    result[..., : part.shape[-1]] = part
+    return result
+
+
+def emit_product(product: Product, writer: Writer, pointers: tuple[str, str, str] = ("x0", "o", "x1")) -> None:
+    """Constants, kernels and loops of a product; `pointers` are C names of input, output and residual."""
+    channels, target, grid = product.weight.shape[-1], product.target, product.grid
+    whole = channels - channels % target.vector if product.dots else channels
+    if whole:
+        for block in blocks(whole, product.vectors, target):
+            for tile in tiles(grid.height, grid.width, most_pixels(len(block.widths), target)):
+                _Kernel(product, block, tile, pointers).emit(writer)
+    if product.dots:
+        tail = Block(whole, (target.padded(channels) - whole,))
+        for tile in tiles(grid.height, grid.width, target.vector // lanes(channels - whole)):
+            _Dots(product, tail, tile, pointers).emit(writer)
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """One block of channels, one shape of tile."""
+
+    product: Product
+    block: Block
+    tile: Tile
+    pointers: tuple[str, str, str]
+
+    prefix = "b"
+
+    def emit(self, writer: Writer) -> None:
+        """Its function, its constants, and the loops that call it."""
+        given, result, residual = self.pointers
+        grid, first, tile = self.product.grid, self.block.first, self.tile
+        calls = [
+            ("const float *restrict ", "x", grid.source.base(given, 0)),
+            ("float *restrict ", "o", grid.result.base(result, first)),
+            *grid.result.values("o"),
+        ]
+        if grid.residual is not None:
+            calls += [("const float *restrict ", "r", grid.residual.base(residual, first)), *grid.residual.values("r")]
+        calls += [("const float *restrict ", name, writer.constant(array)) for name, array in self.constants()]
+        name = writer.unique(f"{self.prefix}{first}_{tile.rows}x{tile.columns}")
+        parameters = ", ".join(kind + parameter for kind, parameter, _ in calls)
+        lines = (f"static inline __attribute__((always_inline)) void {name}({parameters}) {{", *self.body(), "}")
+        writer.function("\n".join(lines))
+        writer.line(f"{loops(tile)} {name}({', '.join(argument for _, _, argument in calls)});")
+
+    @property
+    def pixels(self) -> list[tuple[int, int]]:
+        """(row, column) in the tile."""
+        return [(row, column) for row in range(self.tile.rows) for column in range(self.tile.columns)]
+
+    @property
+    def vectors(self) -> list[tuple[int, int, int]]:
+        """(index, offset, width) of the block's vectors."""
+        return list(zip(range(len(self.block.widths)), self.block.offsets, self.block.widths, strict=True))
+
+    def constants(self) -> Iterator[tuple[str, Weights]]:
+        """Weights, and what the operation's end reads, by the names the kernel gives them."""
+        yield "w", self.weight()
+        op = self.product.op
+        if op is not None:
+            arrays = (("b", op.bias), ("m", op.scale), ("a", op.shift))
+            yield from ((name, packed(array, self.block)) for name, array in arrays if array is not None)
+
+    def weight(self) -> Weights:
+        """(rows, columns, length, channels of the block)."""
+        return packed(self.product.weight, self.block)
+
+    def body(self) -> Iterator[str]:
+        """The function."""
+        biased = self.product.op is not None
+        for index in range(len(self.pixels)):
+            for j, offset, width in self.vectors:
+                start = load(width, f"b + {offset}") if biased else zero(width)
+                yield f"  {vector_type(width)} a{index}_{j} = {start};"
+        yield from walked(self.product.walk, self.inner)
+        for index, (row, column) in enumerate(self.pixels):
+            for j, offset, width in self.vectors:
+                yield self.stored(f"a{index}_{j}", width, row, column, offset)
+
+    def inner(self, walk: Walk) -> Iterator[str]:
+        """One run."""
+        yield rounds(walk.length)
+        for j, offset, width in self.vectors:
+            yield f"      {vector_type(width)} w{j} = {load(width, f'w + {offset}')};"
+        source = self.product.grid.source
+        for index, (row, column) in enumerate(self.pixels):
+            steps = " ".join(f"a{index}_{j} += v * w{j};" for j, _, _ in self.vectors)
+            yield f"      {{ float v = xp[k * {walk.step} + {row * source.row + column * source.column}]; {steps} }}"
+        yield f"      w += {self.block.channels};"
+        yield "    }"
+
+    def stored(self, value: str, width: int, row: int, column: int, offset: int) -> str:
+        """The end of one sum."""
+        grid, op = self.product.grid, self.product.op
+        if op is not None:
+            there = "" if grid.residual is None else load(width, grid.residual.pixel("r", row, column, offset))
+            value = finished(op, width, value, there, load(width, f"m + {offset}"), load(width, f"a + {offset}"))
+        return f"  {store(width, grid.result.pixel('o', row, column, offset), value)}"
+
+
+@dataclass(frozen=True)
+class _Dots(_Kernel):
+    """The last channels: sums with lanes along the inputs, then all lanes added up at once."""
+
+    prefix = "d"
+
+    @property
+    def channels(self) -> int:
+        """Computed: a power of two."""
+        return lanes(self.product.weight.shape[-1] - self.block.first)
+
+    @property
+    def walk(self) -> Walk:
+        """Of whole pixels."""
+        assert self.product.dots is not None
+        return self.product.dots[0]
+
+    def weight(self) -> Weights:
+        """(rows, columns, vectors of a run, channels, lanes)."""
+        assert self.product.dots is not None
+        given, size = self.product.dots[1][..., self.block.first :], self.product.target.vector
+        rows, columns, length, channels = given.shape
+        count = -(-length // size)
+        result = np.zeros((rows, columns, count * size, self.channels))
+        result[:, :, :length, :channels] = given
+        return result.reshape(rows, columns, count, size, self.channels).swapaxes(3, 4)
+
+    def body(self) -> Iterator[str]:
+        size, used = self.product.target.vector, len(self.pixels) * self.channels
+        yield "  " + " ".join(f"v{size} d{index} = {{0}};" for index in range(size))
+        yield from walked(self.walk, self.inner)
+        yield f"  v{size} t = sums{size}({', '.join(f'd{index}' for index in range(size))});"
+        width = self.block.widths[0]
+        for index, (row, column) in enumerate(self.pixels):
+            here = [min(index * self.channels + lane % self.channels, used - 1) for lane in range(size)]
+            value = pick(size, "t", "t", here)
+            value = value if width == size else f"low{size}({value})"
+            value = f"({value} + {load(width, 'b')})" if self.product.op is not None else value
+            yield self.stored(value, width, row, column, 0)
+
+    def inner(self, walk: Walk) -> Iterator[str]:
+        size = self.product.target.vector
+        whole, rest = divmod(walk.length, size)
+        if whole:
+            yield rounds(whole)
+            yield from self._steps(f"k * {size}", size)
+            yield "    }"
+        if rest:
+            yield "    {"
+            yield from self._steps(str(whole * size), rest)
+            yield "    }"
+
+    def _steps(self, place: str, width: int) -> Iterator[str]:
+        size, source = self.product.target.vector, self.product.grid.source
+        for channel in range(self.channels):
+            yield f"      v{size} w{channel} = {load(size, f'w + {channel * size}')};"
+        for index, (row, column) in enumerate(self.pixels):
+            value = load(width, f"xp + {place} + {row * source.row + column * source.column}")
+            value = value if width == size else f"wide{size}({value})"
+            first = index * self.channels
+            steps = " ".join(f"d{first + channel} += v * w{channel};" for channel in range(self.channels))
+            yield f"      {{ v{size} v = {value}; {steps} }}"
+        yield f"      w += {self.channels * size};"
+
+    def emit(self, writer: Writer) -> None:
+        size = self.product.target.vector
+        for text in (sums(size), widened(size)):
+            writer.function(text)
+        super().emit(writer)
+
+
+def loops(tile: Tile) -> str:
+    """Over the places a tile is repeated at."""
+    ys = f"for (int y = 0; y < {tile.ys.stop}; y += {tile.ys.step})"
+    return f"{ys} for (int x = {tile.xs.start}; x < {tile.xs.stop}; x += {tile.xs.step})"
+
+
+def rounds(count: int) -> str:
+    """The head of a loop over k, written out if it is short."""
+    return f"\n#pragma GCC unroll {count if count <= UNROLLED else 2}\n    for (int k = 0; k < {count}; k++) {{"
+
+
+def walked(walk: Walk, inner: Callable[[Walk], Iterator[str]]) -> Iterator[str]:
+    """Loops over the runs of a walk; `inner` gives the lines of one run."""
+    if walk.rows == walk.columns == 1:
+        yield "  { const float *xp = x;"
+    else:
+        yield f"  for (int p = 0; p < {walk.rows}; p++) {{ const float *xp = x + p * {walk.row_step};"
+    if walk.columns > 1:
+        yield f"    for (int q = 0; q < {walk.columns}; q++, xp += {walk.column_step}) {{"
+    yield from inner(walk)
+    yield "  } }" if walk.columns > 1 else "  }"
+
+
+def conv_grid(op: Conv, inputs: Sequence[Buffer], out: Buffer) -> Grid:
+    """Every pixel of the output where it is; tiles follow rows."""
+    x = inputs[0]
+    start = x.origin - op.pads.top * x.row_step - op.pads.left * x.column_step
+    source = Spots(start, op.stride[0] * x.row_step, op.stride[1] * x.column_step)
+    residual = _spots(inputs[1]) if op.has_residual else None
+    return Grid(out.map.h, out.map.w, source, _spots(out), residual)
+
+
+def _spots(buffer: Buffer) -> Spots:
+    return Spots(buffer.origin, buffer.row_step, buffer.column_step)
+
+
+def flat_spots(buffer: Buffer, writer: Writer) -> Spots:
+    """The map's pixels as one long row: by steps if nothing lies between its rows, else by a table."""
+    if not buffer.halo or buffer.map.h == 1:
+        return Spots(buffer.origin, 0, buffer.column_step)
+    ys, xs = np.mgrid[: buffer.map.h, : buffer.map.w]
+    offsets = buffer.origin + ys * buffer.row_step + xs * buffer.column_step
+    return Spots(0, 0, 0, writer.constant(offsets.ravel().astype(np.int32)))

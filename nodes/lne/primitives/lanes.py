@@ -1,0 +1,69 @@
+"""C for moving lanes between vectors: shuffles that GCC and Clang both know, and the sums of many vectors at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+PICK = """#if defined(__clang__)
+#define LNE_PICK(n, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define LNE_PICK(n, a, b, ...) __builtin_shuffle(a, b, (i##n){__VA_ARGS__})
+#endif"""
+_HALVES = {
+    16: ("__AVX512F__", "_mm512_zextps256_ps512((__m256)x)", "_mm512_castps512_ps256((__m512)x)"),
+    8: ("__AVX__", "_mm256_zextps128_ps256((__m128)x)", "_mm256_castps256_ps128((__m256)x)"),
+}
+
+
+def lanes(channels: int) -> int:
+    """The next power of two."""
+    return 1 << (channels - 1).bit_length()
+
+
+def pick(width: int, a: str, b: str, places: Sequence[int]) -> str:
+    """A vector of the lanes of two vectors; the second's count from `width`. Needs the function text `PICK`."""
+    return f"LNE_PICK({width}, {a}, {b}, {', '.join(map(str, places))})"
+
+
+def sums(width: int) -> str:
+    """The function sums{width}: lane i of its result is the sum of all lanes of argument i.
+
+    Each round adds the low halves of lane groups of two vectors to their high halves: after it the groups are half as
+    long and there are half as many vectors.
+    """
+    arguments = ", ".join(f"v{width} a{index}" for index in range(width))
+    lines = [PICK, f"static inline __attribute__((unused)) v{width} sums{width}({arguments}) {{"]
+    names, group, round_ = [f"a{index}" for index in range(width)], width, 0
+    while len(names) > 1:
+        half, made = len(names) // 2, []
+        for index in range(half):
+            a, b, name = names[index], names[index + half], f"r{round_}_{index}"
+            low, high = _groups(width, group, 0), _groups(width, group, group // 2)
+            lines.append(f"  v{width} {name} = {pick(width, a, b, low)} + {pick(width, a, b, high)};")
+            made.append(name)
+        names, group, round_ = made, group // 2, round_ + 1
+    return "\n".join((*lines, f"  return {names[0]};", "}"))
+
+
+def _groups(width: int, group: int, start: int) -> list[int]:
+    """For every group of lanes: half of it from the first vector, half from the second."""
+    half = range(start, start + group // 2)
+    return [vector * width + first + lane for first in range(0, width, group) for vector in (0, 1) for lane in half]
+
+
+def widened(width: int) -> str:
+    """The functions wide{width}, a half vector with zeros behind it, and low{width}, the first half of a vector."""
+    half, found = width // 2, _HALVES.get(width)
+    if found is None:
+        return ""
+    have, wide, low = found
+
+    def function(kind: str, name: str, given: str, fast: str) -> str:
+        count = 4 * half
+        return (
+            f"static inline __attribute__((unused)) {kind} {name}{width}({given} x) {{\n"
+            f"#if defined({have})\n  return ({kind}){fast};\n"
+            f"#else\n  {kind} y = {{0}};\n  memcpy(&y, &x, {count});\n  return y;\n#endif\n}}"
+        )
+
+    return f"{function(f'v{width}', 'wide', f'v{half}', wide)}\n{function(f'v{half}', 'low', f'v{width}', low)}"
