@@ -1,6 +1,6 @@
 """LNE: from a trained network to dependency-free C, with many ways to compute each layer.
 
->>> graph = read_onnx(Path("model.onnx"))
+>>> graph = read_onnx(Path("model.onnx")).graph
 >>> plan = make_plan(graph, find_target("native"), choices, casts())
 >>> program = generate(plan)
 """
@@ -11,6 +11,7 @@ from nodes.lne.ir import Graph
 from nodes.lne.plan import Plan, make_plan
 from nodes.lne.primitive import Primitive, Range, Task
 from nodes.lne.program import Program, generate
+from nodes.lne.reading import Reading, read_onnx
 from nodes.lne.registry import candidates, casts, primitives, register
 from nodes.lne.target import TARGETS, Target, find_target
 
@@ -22,6 +23,7 @@ __all__ = [
     "Primitive",
     "Program",
     "Range",
+    "Reading",
     "Runner",
     "Target",
     "Task",
@@ -33,5 +35,6 @@ __all__ = [
     "make_plan",
     "open_library",
     "primitives",
+    "read_onnx",
     "register",
 ]

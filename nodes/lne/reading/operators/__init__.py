@@ -1,0 +1,32 @@
+"""ONNX operators by name: each is a function from a node to its results, in a module of its family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from nodes.lne.reading.call import Call, Results
+from nodes.lne.reading.operators import (
+    activation,
+    arithmetic,
+    convolution,
+    pooling,
+    quantization,
+    recurrent,
+    reduction,
+    shapes,
+)
+
+Reader = Callable[[Call], Results]
+OPERATORS: Mapping[str, Reader] = MappingProxyType(
+    {
+        **convolution.READERS,
+        **pooling.READERS,
+        **arithmetic.READERS,
+        **activation.READERS,
+        **shapes.READERS,
+        **reduction.READERS,
+        **recurrent.READERS,
+        **quantization.READERS,
+    }
+)

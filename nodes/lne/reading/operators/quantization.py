@@ -1,0 +1,45 @@
+"""QuantizeLinear and DequantizeLinear around computed tensors: the network stays real, their ranges are kept.
+
+What quantizing cuts off is kept too: quantizers leave out a Relu or Clip whose limits are those of the stored type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from nodes.lne.ir import Activation
+from nodes.lne.primitive import Range
+from nodes.lne.reading.call import Call, Results, UnsupportedError, Value
+from nodes.lne.reading.elementwise import activate
+
+_STORED = {"uint8": 0, "int8": 128}
+"""What is added to a zero point so that it counts from the least stored value."""
+_LEAST_OF_SIX = 0.98
+"""A quantized ReLU6 whose largest value was a little less than 6."""
+
+
+def _quantize(call: Call) -> Results:
+    value, scale, zero = call.value(), call.needed(1, "scale"), call.constant(2, "zero point")
+    if scale.size != 1:
+        raise UnsupportedError("it has several scales for a computed tensor", "one scale per tensor")
+    kind = "uint8" if zero is None else str(zero.dtype)
+    if kind not in _STORED:
+        call.notes.append(f"{call.name}: stored as {kind}, read as real numbers")
+        return [value]
+    step = float(scale.ravel()[0])
+    held = Range(step, (0 if zero is None else int(zero.ravel()[0])) + _STORED[kind])
+    if held.zero == 0:
+        is_six = _LEAST_OF_SIX * 6.0 <= 255 * step <= 6.0 + 1e-5
+        value = activate(call, value, Activation.RELU6 if is_six else Activation.RELU)
+    if call.draft.is_whole(value.ids):
+        call.ranges.update({made.name: held for made in call.draft.maps_of(value.ids)})
+    return [value]
+
+
+def _dequantize(call: Call) -> Results:
+    return [Value(np.asarray(call.value().ids))]
+
+
+READERS: Mapping[str, Callable[[Call], Results]] = {"QuantizeLinear": _quantize, "DequantizeLinear": _dequantize}

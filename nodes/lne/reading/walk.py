@@ -1,0 +1,110 @@
+"""One walk over the nodes of a model: constants are folded, everything else is read into a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto, NodeProto
+
+from nodes.lne.ir import Graph
+from nodes.lne.primitive import Range
+from nodes.lne.reading import model as models
+from nodes.lne.reading.call import Call, Operand, Results, UnsupportedError, Value
+from nodes.lne.reading.draft import Draft, natural
+from nodes.lne.reading.folding import RANDOM, evaluate_node
+from nodes.lne.reading.operators import OPERATORS
+from nodes.lne.reading.unsupported import Problem, UnsupportedModelError, nearest_to
+
+_UNKNOWN = object()
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A graph as it was read, before any pass."""
+
+    graph: Graph
+    ranges: Mapping[str, Range]
+    notes: tuple[str, ...]
+
+
+class Walk:
+    """The state of one reading."""
+
+    def __init__(self, model: ModelProto, shape: tuple[int, ...] | None) -> None:
+        self.model = model
+        self.opset = models.opset(model)
+        self.draft = Draft()
+        self.problems: list[Problem] = []
+        self.ranges: dict[str, Range] = {}
+        self.notes: list[str] = []
+        self.operands: dict[str, Operand | object] = dict(models.constants(model))
+        self.source = models.the_input(model, self.operands)
+        self.shape = models.fixed_shape(self.source, shape)
+        self.notes += models.free_axes(self.source)
+        self.used = frozenset(
+            {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
+        )
+
+    def run(self) -> Walked:
+        """Read every node.
+
+        Raises:
+            UnsupportedModelError: with all nodes that cannot be read.
+        """
+        source = self.draft.new_map(self.source.name, natural(self.shape))
+        self.operands[self.source.name] = Value(self.draft.ids(source).reshape(self.shape))
+        for index, node in enumerate(self.model.graph.node):
+            self._read(node, models.label(node, index))
+        if self.problems:
+            raise UnsupportedModelError(tuple(self.problems), len(self.model.graph.node))
+        name = self.model.graph.output[0].name
+        found = self.operands.get(name)
+        if not isinstance(found, Value):
+            raise UnsupportedModelError(
+                (Problem(name, "output", "it does not depend on the input", "a computed output"),), 1
+            )
+        result = self.draft.as_map(found.ids.reshape(natural(found.shape)), name)
+        graph = Graph(
+            self.model.graph.name or "network",
+            source.name,
+            result.name,
+            dict(self.draft.maps),
+            tuple(self.draft.ops),
+            self.shape,
+            found.shape,
+        )
+        return Walked(graph, dict(self.ranges), tuple(self.notes))
+
+    def _read(self, node: NodeProto, name: str) -> None:
+        operands = tuple(self.operands[one] if one else None for one in node.input)
+        try:
+            results = self._results(node, name, operands)
+        except UnsupportedError as error:
+            self.problems.append(Problem(name, node.op_type, error.reason, error.nearest))
+            results = ()
+        for output, result in zip(node.output, [*results, *[_UNKNOWN] * len(node.output)], strict=False):
+            self.operands[output] = result
+
+    def _results(self, node: NodeProto, name: str, operands: tuple[object, ...]) -> Results:
+        if all(isinstance(one, np.ndarray) or one is None for one in operands) and node.op_type not in RANDOM:
+            return self._folded(node)
+        reader = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        if reader is None:
+            raise UnsupportedError(*nearest_to(node.op_type, node.domain))
+        if any(one is _UNKNOWN for one in operands):
+            return ()
+        known = tuple(one if isinstance(one, Value | np.ndarray) else None for one in operands)
+        call = Call(node, name, self.opset, self.draft, known, self.used, self.ranges, self.notes)
+        try:
+            return reader(call)
+        except (ValueError, IndexError, TypeError) as error:
+            raise UnsupportedError(f"its attributes and its operands do not fit ({error})", "a valid node") from error
+
+    def _folded(self, node: NodeProto) -> Results:
+        arrays = {name: self.operands[name] for name in node.input if name}
+        try:
+            return evaluate_node(node, {k: v for k, v in arrays.items() if isinstance(v, np.ndarray)}, self.opset)
+        except Exception as error:  # ONNX's reference implementation raises whatever it likes
+            raise UnsupportedError(f"it cannot be computed beforehand ({error})", "a constant") from error
