@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes.dsp.parameters import FrontEnd, FrontEndError
 from nodes.lne.errors import LneError
+from nodes.lne.frontend import Sizes
 from nodes.lne.package.description import ABI, DESCRIPTION_FILE
 
 Floats = NDArray[np.float32]
@@ -41,6 +43,7 @@ class Library:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     workspace: NDArray[np.uint8]
+    front_end: FrontEnd | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, values: Floats) -> Floats:
@@ -54,6 +57,33 @@ class Library:
         with self._lock:
             self._call("infer_with", self._workspace, source.ctypes.data, result.ctypes.data)
         return result
+
+    def features(self, samples: Floats) -> Floats:
+        """What the C front end makes of one clip (samples,), in the network's input shape.
+
+        Raises:
+            LneError: the library has no front end, the clip is not of its length, or a sample is not finite.
+        """
+        if self.front_end is None:
+            raise LneError(f"{self.name} has no front end.", "a deployment with one", "Hand over features.")
+        source, sizes = np.ascontiguousarray(samples, np.float32), Sizes(self.front_end)
+        if source.shape != (self.front_end.clip_samples,):
+            raise LneError(f"the clip has the shape {source.shape}.", f"({self.front_end.clip_samples},)", "Cut it.")
+        memory, result = np.empty(sizes.features_bytes, np.uint8), np.empty(self.input_shape, np.float32)
+        self._call("features", memory.ctypes.data, source.ctypes.data, result.ctypes.data)
+        return result
+
+    def stream(self) -> Stream:
+        """A new stream of samples through the C front end.
+
+        Raises:
+            LneError: the library has no front end.
+        """
+        if self.front_end is None:
+            raise LneError(f"{self.name} has no front end.", "a deployment with one", "Hand over features.")
+        memory = np.empty(Sizes(self.front_end).stream_bytes, np.uint8)
+        self._call("stream_start", memory.ctypes.data)
+        return Stream(self, self.front_end.hop_samples, memory)
 
     def use(self, level: str) -> None:
         """Run one of the library's levels from now on.
@@ -87,14 +117,45 @@ class Library:
         found: bytes | None = function(*arguments)
         return None if found is None else found.decode()
 
-    def _call(self, name: str, *arguments: int | bytes) -> None:
+    def _call(self, name: str, *arguments: int | bytes) -> int:
         function = getattr(self.functions, f"{self.name}_{name}")
         pointers = [ctypes.c_char_p(a) if isinstance(a, bytes) else ctypes.c_void_p(a) for a in arguments]
         code = function(*pointers)
-        if code:
+        if code < 0:
             raise LneError(
                 f"{self.name}_{name} failed: {_MESSAGES.get(code, f'code {code}')}.", "a library that runs", _AGAIN
             )
+        return int(code)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Samples heard hop by hop."""
+
+    library: Library
+    hop_samples: int
+    memory: NDArray[np.uint8]
+
+    def push(self, samples: Floats) -> bool:
+        """Hear one hop (hop_samples,); whether `features` can be asked for.
+
+        Raises:
+            LneError: it is not one hop long, or a sample is not finite.
+        """
+        source = np.ascontiguousarray(samples, np.float32)
+        if source.shape != (self.hop_samples,):
+            raise LneError(f"there are samples of the shape {source.shape}.", f"({self.hop_samples},)", "Push hops.")
+        return bool(self.library._call("stream_push", self.memory.ctypes.data, source.ctypes.data))
+
+    def features(self) -> Floats:
+        """Features of the latest whole clip, in the network's input shape.
+
+        Raises:
+            LneError: no whole clip has been heard.
+        """
+        result = np.empty(self.library.input_shape, np.float32)
+        self.library._call("stream_features", self.memory.ctypes.data, result.ctypes.data)
+        return result
 
 
 def open_package(folder: Path) -> Library:
@@ -103,28 +164,34 @@ def open_package(folder: Path) -> Library:
     Raises:
         LneError: there is no library, it is damaged or of another machine, or the description is of a newer Ossicle.
     """
-    told = _description(folder)
+    told, front_end = _description(folder)
     path = folder / str(told["library"])
     if told.get("library") is None or not path.is_file():
         raise LneError(f"{folder} holds no library.", "one that was compiled", _AGAIN)
     shapes = tuple(told["input_shape"]), tuple(told["output_shape"])
-    return open_package_library(path, told["name"], *shapes, told["workspace_bytes"])
+    return open_package_library(path, told["name"], *shapes, told["workspace_bytes"], front_end)
 
 
-def _description(folder: Path) -> dict[str, Any]:
-    """The engine's part of deployment.json."""
+def _description(folder: Path) -> tuple[dict[str, Any], FrontEnd | None]:
+    """The engine's part of deployment.json, and the front end."""
     try:
-        told = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))["engine"]
-        newer = told["abi"] > ABI
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        whole = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+        told, values = whole["engine"], whole.get("front_end")
+        newer, front_end = told["abi"] > ABI, FrontEnd(**values) if values else None
+    except (OSError, ValueError, LookupError, TypeError, FrontEndError) as error:
         raise LneError(f"{folder} holds no generated engine ({error}).", "a deployment's folder", _AGAIN) from error
     if newer:
         raise LneError(f"{folder} was made by a newer Ossicle.", f"an engine of version {ABI}", "Update Ossicle.")
-    return dict(told)
+    return dict(told), front_end
 
 
 def open_package_library(
-    path: Path, name: str, input_shape: tuple[int, ...], output_shape: tuple[int, ...], workspace_bytes: int
+    path: Path,
+    name: str,
+    input_shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+    workspace_bytes: int,
+    front_end: FrontEnd | None = None,
 ) -> Library:
     """Load a library that `compile_package` (or the folder's Makefile) built.
 
@@ -145,6 +212,8 @@ def open_package_library(
         raise LneError(f"{path} cannot be loaded ({error}).", "a library of this machine", _AGAIN) from error
     if missing:
         raise LneError(f"{path} has no function {name}_{missing[0]}.", f"the library of {name}", _AGAIN)
-    library = Library(name, functions, input_shape, output_shape, np.zeros(workspace_bytes + ALIGN_BYTES, np.uint8))
+    library = Library(
+        name, functions, input_shape, output_shape, np.zeros(workspace_bytes + ALIGN_BYTES, np.uint8), front_end
+    )
     library._call("prepare", library._workspace)
     return library

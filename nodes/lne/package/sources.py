@@ -7,8 +7,9 @@ from math import prod
 
 import numpy as np
 
+from nodes.lne.frontend import features_header, features_source
+from nodes.lne.frontend.template import c_comment, c_string, filled
 from nodes.lne.package.contents import Package
-from nodes.lne.package.template import c_comment, c_string, filled
 from nodes.lne.program import Program
 from nodes.lne.target import Target
 
@@ -25,8 +26,10 @@ def sources(package: Package) -> dict[str, str]:
     made = {f"{name}.h": _header(package), f"{name}.c": _api(package), f"{name}_level.h": _levels(package)}
     for level in package.levels:
         made |= {f"{level.name}.c": _level(package, level), f"{level.name}_weights.c": _weights(level)}
+    if package.front_end is not None:
+        made[f"{name}_features.c"] = features_source(name, package.front_end)
     units = tuple(file for file in made if file.endswith(".c"))
-    made["example.c"] = filled(_HERE, "example_raw.c", **_names(package))
+    made["example.c"] = _example(package)
     return {**made, "Makefile": _makefile(package, units), "CMakeLists.txt": _cmake(package, units)}
 
 
@@ -42,8 +45,15 @@ def _header(package: Package) -> str:
         output_size=prod(package.output_shape),
         workspace_bytes=package.workspace_bytes,
         levels=", ".join(level.plan.target.name for level in package.levels),
-        front_end="",
+        front_end="" if package.front_end is None else features_header(package.name, package.front_end),
     )
+
+
+def _example(package: Package) -> str:
+    """A program that hears a WAV file, or for a network without a front end one that reads raw floats."""
+    if package.front_end is None:
+        return filled(_HERE, "example_raw.c", **_names(package))
+    return filled(_HERE, "example_wav.c", **_names(package), rate_hz=package.front_end.rate_hz)
 
 
 def _api(package: Package) -> str:
