@@ -63,7 +63,9 @@ class Space:
     target: Target
     ranges: Mapping[str, Range]
     layers: tuple[Layer, ...]
-    _steps: dict[tuple[int, State, int], tuple[State, tuple[Change, ...]]] = field(default_factory=dict, repr=False)
+    _steps: dict[tuple[int, State, int], tuple[State, tuple[Change, ...]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def start(self) -> State:
@@ -89,15 +91,23 @@ class Space:
         return tuple(sorted(kept.items())), tuple(changes)
 
     def memory_bytes(self, index: int, state: State, action: int) -> tuple[int, int]:
-        """Memory of maps alive in a step and of its scratch, at least: halos of other readers come on top."""
+        """Memory of maps alive in a step or in the casts before it, and of its scratch, at least.
+
+        Borders for other readers come on top; of a map kept in several formats only the smallest is counted.
+        """
         task, way = self.layers[index].task, self.layers[index].actions[action]
         _, changes = self.step(index, state, action)
-        alive = {(name, form): Halo() for name, forms in state for form in forms}
-        alive.update({(change.map, change.after): Halo() for change in changes})
+        kept = {name: min((self._bytes(name, form, Halo()) for form in forms), default=0) for name, forms in state}
+        read: dict[tuple[str, Format], Halo] = {}
         for number, key in enumerate(zip(task.op.inputs, way.signature.inputs, strict=True)):
-            alive[key] = alive[key].union(way.primitive.halo(task, number))
-        alive[task.op.output, way.signature.output] = Halo()
-        live = sum(self._bytes(name, form, halo) for (name, form), halo in alive.items())
+            read[key] = read.get(key, Halo()).union(way.primitive.halo(task, number))
+        others = sum(size for name, size in kept.items() if name not in task.op.inputs)
+        inputs = sum(self._bytes(name, form, halo) for (name, form), halo in read.items())
+        live = others + inputs + self._bytes(task.op.output, way.signature.output, Halo())
+        for change in changes:
+            given = 0 if change.map == self.graph.source else self._bytes(change.map, change.before, Halo())
+            made = self._bytes(change.map, change.after, read[change.map, change.after])
+            live = max(live, sum(kept.values()) - kept[change.map] + given + made)
         return live, way.primitive.scratch_bytes(task)
 
     def _bytes(self, name: str, form: Format, halo: Halo) -> int:
