@@ -28,10 +28,12 @@ class Format:
     order: Literal["hwc", "chw"]
 
     def padded(self, channels: int, target: Target) -> int:
-        """Channels a buffer holds."""
+        """Channels a buffer holds: whole vectors; of bytes also a single one or four, for the first layers."""
         if self.order == "chw":
             return channels
-        return target.padded(channels) if self.dtype == "f32" else -(-channels // 16) * 16
+        if self.dtype == "f32":
+            return target.padded(channels)
+        return channels if channels == 1 else 4 if channels <= 4 else -(-channels // 16) * 16
 
 
 F32_HWC = Format("f32_hwc", "f32", "hwc")

@@ -33,8 +33,13 @@ def evaluate(graph: Graph, values: Weights) -> Maps:
     found: Maps = {graph.source: np.asarray(values, np.float64).reshape(graph.maps[graph.source].shape)}
     for op in graph.ops:
         inputs = [found[name] for name in op.inputs]
-        found[op.output] = _RULES[type(op)](op, inputs, graph.maps[op.output])
+        found[op.output] = compute(op, inputs, graph.maps[op.output])
     return found
+
+
+def compute(op: Op, inputs: list[Weights], out: Map) -> Weights:
+    """The map one operation gives for one clip."""
+    return _RULES[type(op)](op, inputs, out)
 
 
 def _sigmoid(x: Weights) -> Weights:

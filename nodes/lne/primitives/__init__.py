@@ -3,7 +3,8 @@
 from nodes.lne.primitive import Primitive
 from nodes.lne.primitives.cast import PRIMITIVES as CASTS
 from nodes.lne.primitives.direct import PRIMITIVES as DIRECT
+from nodes.lne.primitives.int8 import PRIMITIVES as INT8
 from nodes.lne.primitives.plain import PRIMITIVES as PLAIN
 from nodes.lne.primitives.pointwise import PRIMITIVES as POINTWISE
 
-BUILT_IN: tuple[Primitive, ...] = (*CASTS, *PLAIN, *DIRECT, *POINTWISE)
+BUILT_IN: tuple[Primitive, ...] = (*CASTS, *PLAIN, *DIRECT, *POINTWISE, *INT8)

@@ -1,0 +1,9 @@
+"""All 8-bit primitives."""
+
+from nodes.lne.primitive import Primitive
+from nodes.lne.primitives.int8_cast import PRIMITIVES as CASTS
+from nodes.lne.primitives.int8_conv import PRIMITIVES as CONVOLUTIONS
+from nodes.lne.primitives.int8_depthwise import PRIMITIVES as DEPTHWISE
+from nodes.lne.primitives.int8_plain import PRIMITIVES as PLAIN
+
+PRIMITIVES: tuple[Primitive, ...] = (*CASTS, *CONVOLUTIONS, *DEPTHWISE, *PLAIN)

@@ -1,0 +1,285 @@
+"""8-bit convolution: bytes times signed bytes, summed in 32 bits in registers, a tile of pixels at a time.
+
+With VNNI four input channels meet four weights in one instruction. Without it, bytes are first widened to 16 bits and
+two channels meet two weights: exact, and half as fast. A kernel row that lies in one piece is read in one piece, so
+that a first layer with one channel takes four columns at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.lne.dialect import activated, load, store
+from nodes.lne.ir import Conv
+from nodes.lne.layout import F32_HWC, SLACK_BYTES, U8_HWC, Buffer, Format, Halo
+from nodes.lne.primitive import Place, Primitive, Signature, Task
+from nodes.lne.primitives.int8_dialect import has_bytes, write_dialect
+from nodes.lne.primitives.int8_numbers import Clip, ConvNumbers, clip_of, conv_numbers, only_clips
+from nodes.lne.primitives.int8_tile import Run, Tile, cover, most_pixels, pixel, runs, unranged
+from nodes.lne.primitives.window import conv_halo
+from nodes.lne.writer import Writer
+
+Kind = Literal["vnni", "pairs"]
+GROUP: dict[Kind, int] = {"vnni": 4, "pairs": 2}
+"""Input values that meet as many weights in one lane."""
+SPEED: dict[Kind, float] = {"vnni": 3.5, "pairs": 1.5}
+"""Estimated, beside float multiply-adds."""
+
+
+@dataclass(frozen=True)
+class Int8Conv(Primitive):
+    """Register-blocked convolution of bytes, `vectors` vectors of sums at a time; gives bytes or floats."""
+
+    kind: Kind
+    vectors: int
+    result: Format = U8_HWC
+
+    ops = (Conv,)
+
+    @property
+    def name(self) -> str:
+        return f"int8-{self.kind}-{self.vectors}{'' if self.result is U8_HWC else '-f32'}"
+
+    def refuse(self, task: Task) -> str:
+        op = task.op
+        assert isinstance(op, Conv)
+        if op.groups != 1:
+            return "it has groups"
+        if ("vnni" in task.target.features) != (self.kind == "vnni"):
+            return "the target has no VNNI" if self.kind == "vnni" else "VNNI is faster"
+        if self.vectors > 1 and len(task.target.vectors(len(op.weight))) < self.vectors:
+            return "it has fewer channel vectors"
+        return has_bytes(task.target) or unranged(task, self.result)
+
+    def signature(self, task: Task) -> Signature:
+        return Signature((U8_HWC,) * len(task.op.inputs), self.result)
+
+    def halo(self, task: Task, index: int) -> Halo:
+        return conv_halo(task) if index == 0 else Halo()
+
+    def scratch_bytes(self, task: Task) -> int:
+        return 0 if self.kind == "vnni" else 2 * _widened(task).size + SLACK_BYTES
+
+    def cost(self, task: Task) -> float:
+        return super().cost(task) / SPEED[self.kind]
+
+    def emit(self, place: Place, writer: Writer) -> None:
+        task, out = place.task, place.output
+        write_dialect(writer, task.target)
+        layer = _Layer(place, self)
+        if self.kind == "pairs":
+            writer.line(*_widen(place.inputs[0], layer.given))
+        spare = self.kind == "pairs"
+        for run in runs(out.map.c, self.vectors, task.target, self.result):
+            constants = [writer.constant(values) for values in layer.constants(run)]
+            for tile in cover(out.map.h, out.map.w, most_pixels(len(run.widths), task.target, spare)):
+                name = writer.unique(f"b{run.first}_{tile.rows}x{tile.columns}")
+                writer.function("\n".join(layer.kernel(name, run, tile)))
+                writer.line(*layer.call(name, run, tile, constants))
+
+
+def _widened(task: Task) -> Buffer:
+    """The input in 16 bits, with no more border than this convolution reads."""
+    given = task.graph.maps[task.op.inputs[0]]
+    return Buffer(given, U8_HWC, conv_halo(task), U8_HWC.padded(given.c, task.target))
+
+
+def _widen(given: Buffer, wide: Buffer) -> Iterator[str]:
+    start = given.origin - wide.halo.top * given.row_step - wide.halo.left * given.column_step
+    yield "int16_t *t = (int16_t *)s;"
+    yield f"for (int y = 0; y < {wide.rows}; y++)"
+    yield f"  for (int i = 0; i < {wide.row_step}; i++)"
+    yield f"    t[y * {wide.row_step} + i] = x0[{start} + y * {given.row_step} + i];"
+
+
+class _Layer:
+    """One convolution while its C is written."""
+
+    def __init__(self, place: Place, primitive: Int8Conv) -> None:
+        task, op = place.task, place.task.op
+        assert isinstance(op, Conv)
+        self.place, self.op, self.kind, self.result = place, op, primitive.kind, primitive.result
+        self.group = GROUP[self.kind]
+        self.given = place.inputs[0] if self.kind == "vnni" else _widened(task)
+        self.numbers: ConvNumbers = conv_numbers(op, task.ranges)
+        self.clips = only_clips(op) and self.result is U8_HWC
+        self.element = "uint8_t" if self.kind == "vnni" else "int16_t"
+        whole = self.given.channels * op.kernel[1]
+        apart = op.kernel[1] * self.steps_of(op.weight.shape[1])
+        self.merged = op.dilation[1] == 1 and self.steps_of(whole) <= apart
+        self.steps = self.steps_of(whole if self.merged else op.weight.shape[1])
+
+    def steps_of(self, values: int) -> int:
+        """Instructions for so many input values."""
+        return -(-values // self.group)
+
+    @property
+    def clip(self) -> Clip:
+        """Of the output, in bytes."""
+        given = self.place.task.ranges[self.op.output]
+        return clip_of(self.op.activation, given) if self.clips else Clip(given.scale, given.zero, 0, 255)
+
+    @property
+    def in_sum(self) -> bool:
+        """Whether a residual is added to the sums."""
+        return self.op.has_residual and not self.op.residual_last
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The kernel's constants beside the weights, by name: what they are in C."""
+        names = {"b": "int32_t", "u": "float"}
+        names |= {"n": "float"} if self.in_sum else {}
+        return names | ({"m": "float", "a": "float"} if self.op.scale is not None else {})
+
+    def constants(self, run: Run) -> Iterator[NDArray[np.generic]]:
+        """Weights, then what `names` lists, for blocks of channels."""
+        yield run.packed(self._rows(), axis=-2)
+        numbers = self.numbers
+        factor = numbers.unit / np.float32(self.clip.scale) if self.clips else numbers.unit
+        for values in (numbers.bias, factor, numbers.residual if self.in_sum else None, self.op.scale, self.op.shift):
+            if values is not None:
+                yield run.packed(np.asarray(values, np.int32 if values is numbers.bias else np.float32), axis=-1)
+
+    def _rows(self) -> NDArray[np.generic]:
+        """Weights as (kernel rows, columns or 1, steps, values of a step, outputs)."""
+        weight = self.numbers.weight.transpose(2, 3, 1, 0)
+        rows, columns, inputs, outputs = weight.shape
+        if self.merged:
+            weight = np.pad(weight, ((0, 0), (0, 0), (0, self.given.channels - inputs), (0, 0)))
+            weight = weight.reshape(rows, 1, -1, outputs)
+        missing = self.steps * self.group - weight.shape[2]
+        weight = np.pad(weight, ((0, 0), (0, 0), (0, missing), (0, 0)))
+        kind = np.int8 if self.kind == "vnni" else np.int16
+        return weight.reshape(rows, weight.shape[1], self.steps, self.group, outputs).astype(kind)
+
+    def call(self, name: str, run: Run, tile: Tile, constants: list[str]) -> Iterator[str]:
+        """The layer's loops over blocks and tiles."""
+        x, op = self.given, self.op
+        start = x.origin - op.pads.top * x.row_step - op.pads.left * x.column_step
+        size = op.kernel[0] * (1 if self.merged else op.kernel[1]) * self.steps * self.group * run.channels
+        step = f" + k * {run.channels}"
+        source = "x0" if self.kind == "vnni" else "t"
+        arguments = [
+            f"{source} + {start} + y * {op.stride[0] * x.row_step} + x * {op.stride[1] * x.column_step}",
+            f"o + {pixel(self.place, -1, run.first)}{step}",
+            *([f"x1 + {pixel(self.place, 1, run.first)}{step}"] if op.has_residual else []),
+            f"{constants[0]} + k * {size}",
+            *(f"{constant}{step}" for constant in constants[1:]),
+        ]
+        yield f"for (int k = 0; k < {run.count}; k++)"
+        yield f"  {tile.loops}"
+        yield f"    {name}({', '.join(arguments)});"
+
+    def kernel(self, name: str, run: Run, tile: Tile) -> Iterator[str]:
+        """One tile of one block."""
+        weight = "int8_t" if self.kind == "vnni" else "int16_t"
+        arguments = [
+            f"const {self.element} *restrict x",
+            f"{self.place.output.c_type} *restrict o",
+            *(["const uint8_t *restrict r"] if self.op.has_residual else []),
+            f"const {weight} *restrict w",
+            *(f"const {kind} *restrict {constant}" for constant, kind in self.names.items()),
+        ]
+        yield f"static inline __attribute__((always_inline)) void {name}({', '.join(arguments)}) {{"
+        pixels = [(row, column) for row in range(tile.rows) for column in range(tile.columns)]
+        for index in range(len(pixels)):
+            for j, (offset, width) in enumerate(zip(run.offsets, run.widths, strict=True)):
+                yield f"  i{width} a{index}_{j} = *(const j{width} *)(b + {offset});"
+        yield from self._sum(run, pixels)
+        for index, (row, column) in enumerate(pixels):
+            yield from self._finish(run, index, row, column)
+        yield "}"
+
+    def _sum(self, run: Run, pixels: list[tuple[int, int]]) -> Iterator[str]:
+        op, x = self.op, self.given
+        yield f"  for (int p = 0; p < {op.kernel[0]}; p++) {{"
+        yield f"    const {self.element} *xp = x + p * {op.dilation[0] * x.row_step};"
+        if not self.merged and op.kernel[1] > 1:
+            yield f"    for (int q = 0; q < {op.kernel[1]}; q++, xp += {op.dilation[1] * x.column_step})"
+        yield "\n#pragma GCC unroll 2"
+        yield f"    for (int k = 0; k < {self.steps}; k++) {{"
+        for j, (offset, width) in enumerate(zip(run.offsets, run.widths, strict=True)):
+            yield f"      i{width} w{j} = *(const j{width} *)(w + {offset * self.group});"
+        rule = "dot" if self.kind == "vnni" else "madd"
+        widest = max(run.widths)
+        for index, (row, column) in enumerate(pixels):
+            step = row * op.stride[0] * x.row_step + column * op.stride[1] * x.column_step
+            sums = " ".join(
+                f"a{index}_{j} = {rule}{width}(a{index}_{j}, {_narrowed('v', widest, width)}, w{j});"
+                for j, width in enumerate(run.widths)
+            )
+            yield f"      {{ i{widest} v = quad{widest}(xp + k * {self.group} + {step}); {sums} }}"
+        yield f"      w += {run.channels * self.group};"
+        yield "    }"
+        yield "  }"
+
+    def _finish(self, run: Run, index: int, row: int, column: int) -> Iterator[str]:
+        """Residual, activation and store of one pixel."""
+        out = self.place.output
+        for vectors in run.stores:
+            if self.op.has_residual:
+                r = self.place.inputs[1]
+                yield from self._residual(run, index, vectors, row * r.row_step + column * r.column_step)
+            at = row * out.row_step + column * out.column_step + run.offsets[vectors[0]]
+            values = [self._value(run, index, j) for j in vectors]
+            yield f"  {self._store(run.widths[vectors[0]], at, values)}"
+
+    def _residual(self, run: Run, index: int, vectors: tuple[int, ...], at: int) -> Iterator[str]:
+        zero, width = self.place.task.ranges[self.op.inputs[1]].zero, run.widths[vectors[0]]
+        names = [f"r{index}_{j}" for j in vectors]
+        if len(vectors) > 1:
+            yield f"  i{width} {', '.join(names)};"
+            yield f"  take_four{width}(r + {at}, {', '.join(f'&{name}' for name in names)});"
+        else:
+            yield f"  i{width} {names[0]} = take{width}(r + {at + run.offsets[vectors[0]]});"
+        if self.in_sum:
+            for j in vectors:
+                units = load(width, f"n + {run.offsets[j]}")
+                yield f"  a{index}_{j} += round{width}(real{width}(r{index}_{j} - {zero}) * {units});"
+
+    def _value(self, run: Run, index: int, j: int) -> str:
+        """What is stored: whole numbers for bytes, or floats."""
+        offset, width, op = run.offsets[j], run.widths[j], self.op
+        value = f"real{width}(a{index}_{j}) * {load(width, f'u + {offset}')}"
+        if not self.clips:
+            value = activated(op.activation, width, value)
+            if op.has_residual and op.residual_last:
+                given = self.place.task.ranges[op.inputs[1]]
+                value = f"({value} + real{width}(r{index}_{j} - {given.zero}) * {float(given.scale)!r}f)"
+            if op.scale is not None:
+                value = f"({value} * {load(width, f'm + {offset}')} + {load(width, f'a + {offset}')})"
+            if self.result is U8_HWC:
+                value = f"{value} * {1.0 / float(self.clip.scale)!r}f"
+        return f"round{width}({value})" if self.result is U8_HWC else value
+
+    def _store(self, width: int, at: int, values: list[str]) -> str:
+        if self.result is F32_HWC:
+            return store(width, f"o + {at}", values[0])
+        clip, out = self.clip, self.place.output
+        ends = f"{clip.zero}, {clip.low}, {clip.high}"
+        if len(values) > 1:
+            return f"put_four{width}(o + {at}, {', '.join(values)}, {ends});"
+        if out.channels < width:
+            return (
+                f"{{ uint8_t few[16]; put{width}(few, {values[0]}, {ends}); memcpy(o + {at}, few, {out.channels}); }}"
+            )
+        return f"put{width}(o + {at}, {values[0]}, {ends});"
+
+
+def _narrowed(value: str, have: int, want: int) -> str:
+    """The low part of a register, for a narrower last vector."""
+    cast = {(16, 8): "_mm512_castsi512_si256((__m512i)", (8, 4): "_mm256_castsi256_si128((__m256i)"}
+    return value if have == want else f"(i{want}){cast[have, want]}{value})"
+
+
+PRIMITIVES: tuple[Primitive, ...] = tuple(
+    Int8Conv(kind, vectors, result)
+    for kind in ("vnni", "pairs")
+    for vectors in (1, 2, 3, 4)
+    for result in (U8_HWC, F32_HWC)
+)

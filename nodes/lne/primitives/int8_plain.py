@@ -1,0 +1,248 @@
+"""8-bit layers in plain C: any convolution, pooling and sums of two maps. The compiler makes the vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodes.lne.dialect import activated
+from nodes.lne.ir import Binary, Conv, Pool
+from nodes.lne.layout import F32_HWC, U8_HWC, Format, Halo
+from nodes.lne.primitive import Place, Primitive, Range, Signature, Task
+from nodes.lne.primitives.int8_cast import BYTE_OF
+from nodes.lne.primitives.int8_numbers import (
+    CLIPPED,
+    Clip,
+    clip_of,
+    conv_numbers,
+    fixed_factors,
+    mean_factor,
+    only_clips,
+)
+from nodes.lne.primitives.int8_tile import pixel, unranged
+from nodes.lne.primitives.plain import SLOWNESS
+from nodes.lne.primitives.window import conv_halo
+from nodes.lne.writer import Writer
+
+
+@dataclass(frozen=True)
+class Int8PlainConv(Primitive):
+    """Any convolution of bytes, one output channel after another in the innermost loop."""
+
+    result: Format = U8_HWC
+
+    ops = (Conv,)
+
+    @property
+    def name(self) -> str:
+        return f"int8-plain{'' if self.result is U8_HWC else '-f32'}"
+
+    def refuse(self, task: Task) -> str:
+        return unranged(task, self.result)
+
+    def signature(self, task: Task) -> Signature:
+        return Signature((U8_HWC,) * len(task.op.inputs), self.result)
+
+    def halo(self, task: Task, index: int) -> Halo:
+        return conv_halo(task) if index == 0 else Halo()
+
+    def cost(self, task: Task) -> float:
+        return super().cost(task) * SLOWNESS
+
+    def emit(self, place: Place, writer: Writer) -> None:
+        op = place.task.op
+        assert isinstance(op, Conv)
+        x, numbers = place.inputs[0], conv_numbers(op, place.task.ranges)
+        outputs, inputs, rows, columns = op.weight.shape
+        per_group = outputs // op.groups
+        weight = numbers.weight.reshape(op.groups, per_group, inputs, rows, columns).transpose(0, 3, 4, 2, 1)
+        start = x.origin - op.pads.top * x.row_step - op.pads.left * x.column_step
+        writer.function(BYTE_OF)
+        writer.line(
+            f"const int8_t *w = {writer.constant(weight)};",
+            f"const int32_t *b = {writer.constant(numbers.bias)};",
+            f"for (int y = 0; y < {place.output.map.h}; y++)",
+            f"  for (int x = 0; x < {place.output.map.w}; x++)",
+            f"    for (int g = 0; g < {op.groups}; g++) {{",
+            f"      int32_t sum[{per_group}];",
+            f"      memcpy(sum, b + g * {per_group}, sizeof sum);",
+            f"      for (int p = 0; p < {rows}; p++)",
+            f"        for (int q = 0; q < {columns}; q++)",
+            f"          for (int c = 0; c < {inputs}; c++) {{",
+            f"            int32_t value = x0[{start} + (y * {op.stride[0]} + p * {op.dilation[0]}) * {x.row_step}"
+            f" + (x * {op.stride[1]} + q * {op.dilation[1]}) * {x.column_step} + g * {inputs} + c];",
+            f"            const int8_t *v = w + (((g * {rows} + p) * {columns} + q) * {inputs} + c) * {per_group};",
+            f"            for (int k = 0; k < {per_group}; k++) sum[k] += value * v[k];",
+            "          }",
+            f"      for (int k = 0; k < {per_group}; k++) {{",
+            f"        const int channel = g * {per_group} + k;",
+            *(f"        {line}" for line in self._finish(place, writer)),
+            "      }",
+            "    }",
+        )
+
+    def _finish(self, place: Place, writer: Writer) -> Iterator[str]:
+        """From `sum[k]` to what is stored."""
+        op, ranges = place.task.op, place.task.ranges
+        assert isinstance(op, Conv)
+        numbers, target = conv_numbers(op, ranges), f"o[{pixel(place, -1)} + channel]"
+        if op.has_residual:
+            yield f"float more = (float)(x1[{pixel(place, 1)} + channel] - {ranges[op.inputs[1]].zero});"
+        if op.has_residual and not op.residual_last:
+            yield f"sum[k] += (int32_t)lrintf(more * {writer.constant(numbers.residual)}[channel]);"
+        clips = self.result is U8_HWC and only_clips(op)
+        if clips:
+            clip = clip_of(op.activation, ranges[op.output])
+            factor = writer.constant(numbers.unit / np.float32(clip.scale))
+            yield f"{target} = byte_of((float)sum[k] * {factor}[channel], {_ends(clip)});"
+            return
+        yield f"float v = {activated(op.activation, 1, f'(float)sum[k] * {writer.constant(numbers.unit)}[channel]')};"
+        if op.has_residual and op.residual_last:
+            yield f"v += more * {float(ranges[op.inputs[1]].scale)!r}f;"
+        if op.scale is not None and op.shift is not None:
+            yield f"v = v * {writer.constant(op.scale)}[channel] + {writer.constant(op.shift)}[channel];"
+        if self.result is not U8_HWC:
+            yield f"{target} = v;"
+            return
+        given = ranges[op.output]
+        yield f"{target} = byte_of(v * {1.0 / float(given.scale)!r}f, {given.zero}, 0, 255);"
+
+
+def _ends(clip: Clip) -> str:
+    return f"{clip.zero}, {clip.low}, {clip.high}"
+
+
+@dataclass(frozen=True)
+class Int8Pool(Primitive):
+    """Maximum or mean of bytes, without reading past the map; a mean also as floats."""
+
+    result: Format = U8_HWC
+
+    ops = (Pool,)
+
+    @property
+    def name(self) -> str:
+        return f"int8-pool{'' if self.result is U8_HWC else '-f32'}"
+
+    def refuse(self, task: Task) -> str:
+        op = task.op
+        assert isinstance(op, Pool)
+        missing = unranged(task, self.result)
+        if missing or op.kind == "mean":
+            return missing
+        if self.result is not U8_HWC:
+            return "a maximum stays in bytes"
+        same = task.ranges[op.inputs[0]] == task.ranges[op.output]
+        return "" if same else "its input and output have different ranges"
+
+    def signature(self, task: Task) -> Signature:
+        return Signature((U8_HWC,), self.result)
+
+    def cost(self, task: Task) -> float:
+        return super().cost(task) / 4.0
+
+    def emit(self, place: Place, writer: Writer) -> None:
+        op, x, out = place.task.op, place.inputs[0], place.output
+        assert isinstance(op, Pool)
+        writer.function(BYTE_OF)
+        (rows, columns), (down, right) = op.kernel, op.stride
+        writer.line(
+            f"for (int y = 0; y < {out.map.h}; y++)",
+            f"  for (int x = 0; x < {out.map.w}; x++) {{",
+            f"    int top = y * {down} - {op.pads.top}, left = x * {right} - {op.pads.left};",
+            f"    int bottom = top + {rows} > {x.map.h} ? {x.map.h} : top + {rows};",
+            f"    int end = left + {columns} > {x.map.w} ? {x.map.w} : left + {columns};",
+            "    top = top < 0 ? 0 : top;",
+            "    left = left < 0 ? 0 : left;",
+            f"    {out.c_type} *to = o + {pixel(place, -1)};",
+            *(f"    {line}" for line in (_largest(place) if op.kind == "max" else self._mean(place))),
+            "  }",
+        )
+
+    def _mean(self, place: Place) -> Iterator[str]:
+        op, x, ranges = place.task.op, place.inputs[0], place.task.ranges
+        assert isinstance(op, Pool)
+        given = ranges[op.inputs[0]]
+        whole = op.kernel[0] * op.kernel[1]
+        yield f"int32_t sum[{x.map.c}] = {{0}}, count = (bottom - top) * (end - left);"
+        yield from _window(place)
+        yield f"    for (int c = 0; c < {x.map.c}; c++) sum[c] += from[c];"
+        yield "  }"
+        after = ranges[op.output] if self.result is U8_HWC else Range(1.0, 0)
+        factor = f"({mean_factor(given, after)!r}f / (float){whole if op.counts_pads else 'count'})"
+        value = f"(float)(sum[c] - count * {given.zero}) * {factor}"
+        stored = f"byte_of({value}, {after.zero}, 0, 255)" if self.result is U8_HWC else value
+        yield f"for (int c = 0; c < {x.map.c}; c++) to[c] = {stored};"
+
+
+def _window(place: Place) -> Iterator[str]:
+    x = place.inputs[0]
+    yield "for (int p = top; p < bottom; p++)"
+    yield "  for (int q = left; q < end; q++) {"
+    yield f"    const uint8_t *from = x0 + {x.origin} + p * {x.row_step} + q * {x.column_step};"
+
+
+def _largest(place: Place) -> Iterator[str]:
+    channels = place.inputs[0].map.c
+    yield f"memset(to, 0, {channels});"
+    yield from _window(place)
+    yield f"    for (int c = 0; c < {channels}; c++) to[c] = from[c] > to[c] ? from[c] : to[c];"
+    yield "  }"
+
+
+@dataclass(frozen=True)
+class Int8Sum(Primitive):
+    """Sum or difference of two maps of bytes, in fixed point."""
+
+    ops = (Binary,)
+
+    @property
+    def name(self) -> str:
+        return "int8-sum"
+
+    def refuse(self, task: Task) -> str:
+        op = task.op
+        assert isinstance(op, Binary)
+        if op.kind not in ("add", "subtract"):
+            return "it is no sum"
+        if op.activation not in CLIPPED:
+            return "its activation needs real numbers"
+        missing = unranged(task, U8_HWC)
+        if missing:
+            return missing
+        return "" if fixed_factors(op, task.ranges).shift > 0 else "its ranges are too far apart"
+
+    def signature(self, task: Task) -> Signature:
+        return Signature((U8_HWC, U8_HWC), U8_HWC)
+
+    def cost(self, task: Task) -> float:
+        return super().cost(task) / 2.0
+
+    def emit(self, place: Place, writer: Writer) -> None:
+        op, out = place.task.op, place.output
+        assert isinstance(op, Binary)
+        fixed = fixed_factors(op, place.task.ranges)
+        clip = clip_of(op.activation, place.task.ranges[op.output])
+        is_whole = place.inputs[1].map.shape[1:] == out.map.shape[1:]
+        other = pixel(place, 1) if is_whole else str(place.inputs[1].origin)
+        writer.line(
+            f"for (int y = 0; y < {out.map.h}; y++)",
+            f"  for (int x = 0; x < {out.map.w}; x++) {{",
+            f"    const uint8_t *a = x0 + {pixel(place, 0)}, *b = x1 + {other};",
+            f"    uint8_t *to = o + {pixel(place, -1)};",
+            f"    for (int c = 0; c < {out.map.c}; c++) {{",
+            f"      int32_t v = (a[c] * {fixed.first} + b[c] * {fixed.second} + {fixed.constant}) >> {fixed.shift};",
+            f"      v = v < {clip.low} ? {clip.low} : v;",
+            f"      to[c] = (uint8_t)(v > {clip.high} ? {clip.high} : v);",
+            "    }",
+            "  }",
+        )
+
+
+PRIMITIVES: tuple[Primitive, ...] = (
+    *(Int8PlainConv(result) for result in (U8_HWC, F32_HWC)),
+    *(Int8Pool(result) for result in (U8_HWC, F32_HWC)),
+    Int8Sum(),
+)
