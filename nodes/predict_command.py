@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,14 @@ LONGEST_S = 4 * 3600.0
 SOME_FAILED = 1
 
 
+class EngineName(StrEnum):
+    """What computes the network, see `nodes.application.engines`."""
+
+    AUTO = "auto"
+    COMPILED = "compiled"
+    ONNXRUNTIME = "onnxruntime"
+
+
 def command(
     model: Annotated[
         str,
@@ -39,8 +48,13 @@ def command(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per recording, one per line.")] = False,
     top: Annotated[int, typer.Option(min=1, help="Show this many of the best classes.")] = 1,
+    engine: Annotated[
+        EngineName, typer.Option(help="The compiled library, onnxruntime, or the library where it can be used.")
+    ] = EngineName.AUTO,
 ) -> None:
     """Say what recordings hold.
+
+    A deployment's compiled library is native code: use --engine onnxruntime for folders you do not trust.
 
     Any rate, channel count and length: longer recordings are heard in windows, and the surest one is reported. A
     recording that cannot be read is reported, the rest goes on. Exit code 1 if there was one.
@@ -51,9 +65,11 @@ def command(
     from nodes.application.sources import recordings
 
     try:
-        application = load(find_application(model))
+        application = load(find_application(model), engine=engine.value)
     except ApplicationError as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
+    if application.note:
+        say(f"{sentence(application.note)} onnxruntime hears instead.", error=True)
     failed = show(hear(application, recordings(audio)), as_json=as_json, top=top)
     if failed:
         raise typer.Exit(SOME_FAILED)

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 import soxr
 from numpy.typing import NDArray
 
 from nodes.application import windows
 from nodes.application.bundle import Bundle, Listening, load_bundle
+from nodes.application.engines import Choice, Engine, open_engine
 from nodes.application.errors import ApplicationError
-from nodes.application.network import logits_of, open_network
 from nodes.application.windows import Waveform
-from nodes.dsp.frontend import compute
 
 Floats = NDArray[np.float32]
 
@@ -42,14 +40,19 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Application:
-    """A bundle with its network opened."""
+    """A bundle with its network opened.
+
+    Attributes:
+        note: why the compiled library is not used although there is one; empty otherwise.
+    """
 
     bundle: Bundle
-    session: onnxruntime.InferenceSession
+    engine: Engine
+    note: str = ""
 
     def logits(self, waveforms: Floats) -> Floats:
         """Logits (batch, classes) of clips (batch, front_end.clip_samples) at the front end's rate, in [-1, 1)."""
-        return logits_of(self.session, compute(self.bundle.front_end, waveforms))
+        return self.engine.hear(waveforms)
 
     def predict(self, waveform: Waveform, rate_hz: int) -> Prediction:
         """Say what a recording (samples,) of any rate and length holds; float32 in [-1, 1) or int16.
@@ -78,24 +81,23 @@ class Application:
             yield self.logits(_as_float(windows.cut(samples, batch, self.bundle.front_end.clip_samples)))
 
 
-def load(path: Path, *, threads: int = 1, listening: Listening | None = None) -> Application:
+def load(path: Path, *, threads: int = 1, listening: Listening | None = None, engine: Choice = "auto") -> Application:
     """Open a deployment or a trained model; see `load_bundle`.
 
     Raises:
         ApplicationError: it cannot be used; says why and what to do.
     """
     bundle = load_bundle(path)
-    return open_application(replace(bundle, listening=listening) if listening else bundle, threads)
+    return open_application(replace(bundle, listening=listening) if listening else bundle, threads, engine)
 
 
-def open_application(bundle: Bundle, threads: int = 1) -> Application:
+def open_application(bundle: Bundle, threads: int = 1, engine: Choice = "auto") -> Application:
     """Open the network of a bundle and check that it fits labels and front end.
 
     Raises:
-        ApplicationError: it is no ONNX model, or does not fit.
+        ApplicationError: it is no ONNX model, does not fit, or the engine asked for cannot be used.
     """
-    session = open_network(bundle.network, f"the network of {bundle.name}", threads)
-    application = Application(bundle, session)
+    application = Application(bundle, *open_engine(bundle, threads, engine))
     if bundle.input_shape != bundle.front_end.shape:
         raise _mismatch("input shape", bundle.input_shape, bundle.front_end.shape)
     try:

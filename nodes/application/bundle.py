@@ -1,7 +1,8 @@
 """The bundle: one folder with the network, its front end and everything else an application needs to run alone.
 
 `deployment.json` names labels, front end, input shape, precision, digests, profile and protocol; `model.onnx` is the
-network. A trained Model's folder is opened the same way, its facts being in its `artifact.json`.
+network, and there may be a library of it as generated code (`nodes.lne.package`). A trained Model's folder is opened
+the same way, its facts being in its `artifact.json`.
 """
 
 import hashlib
@@ -33,6 +34,21 @@ class Listening:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """A library of generated code in a deployment.
+
+    Attributes:
+        folder: of the deployment.
+        library: its file; none if it was never built.
+        sha256: digest (hex) of the file that was verified.
+    """
+
+    folder: Path
+    library: Path | None
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Bundle:
     """What is known about an application.
 
@@ -40,7 +56,8 @@ class Bundle:
         labels: class names in the order of the logits.
         input_shape: shape of one clip's features.
         sha256: digest (hex) of model.onnx.
-        network: the bytes of model.onnx.
+        network: the bytes of model.onnx; empty if only the compiled library was kept.
+        compiled: the network as generated code, where the folder has it.
     """
 
     name: str
@@ -51,6 +68,7 @@ class Bundle:
     sha256: str
     network: bytes = field(repr=False)
     listening: Listening = Listening()
+    compiled: Compiled | None = None
 
 
 def describe(bundle: Bundle, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,17 +120,30 @@ def _from_deployment(folder: Path) -> Bundle:
             f"{folder / DESCRIPTION_FILE} has format {raw.get('format')!r}", f"format {FORMAT}", "Update Ossicle"
         )
     facts = _Facts(raw, str(folder / DESCRIPTION_FILE))
-    heard = facts.of("listening", dict)
-    recorded = facts.of("files", dict).get(NETWORK_FILE, {})
-    bundle = _bundle(folder, facts.of("name", str), facts.of("labels", list), facts)
-    if recorded.get("sha256") != bundle.sha256:
+    heard, files = raw.get("listening", {}), facts.of("files", dict)
+    recorded = files.get(NETWORK_FILE, {})
+    compiled = _compiled(folder, raw, files)
+    if compiled is not None and not raw.get("front_end"):
+        raise ApplicationError(
+            f"{folder} holds a network without a front end", "one that hears sound", "Run the folder's own example"
+        )
+    bundle = _bundle(folder, facts.of("name", str), facts.of("labels", list), facts, is_needed=compiled is None)
+    if (bundle.network or compiled is None) and recorded.get("sha256") != bundle.sha256:
         raise ApplicationError(
             f"{folder / NETWORK_FILE} has the digest {bundle.sha256[:12]}...",
             f"{str(recorded.get('sha256'))[:12]}... as {DESCRIPTION_FILE} says",
             f"The file was changed or damaged. {_AGAIN}",
         )
     listening = Listening(float(heard.get("hop_s", 0.25)), int(heard.get("smoothing", 3)))
-    return replace(bundle, listening=listening)
+    return replace(bundle, listening=listening, compiled=compiled)
+
+
+def _compiled(folder: Path, raw: Mapping[str, Any], files: Mapping[str, Any]) -> Compiled | None:
+    engine = raw.get("engine")
+    if not isinstance(engine, dict):
+        return None
+    library = str(engine.get("library") or "")
+    return Compiled(folder, folder / library if library else None, str(files.get(library, {}).get("sha256", "")))
 
 
 def _from_model(folder: Path) -> Bundle:
@@ -148,8 +179,9 @@ class _Facts:
         return value
 
 
-def _bundle(folder: Path, name: str, labels: list[Any], facts: _Facts) -> Bundle:
-    network = read_network(folder / NETWORK_FILE)
+def _bundle(folder: Path, name: str, labels: list[Any], facts: _Facts, *, is_needed: bool = True) -> Bundle:
+    path = folder / NETWORK_FILE
+    network = read_network(path) if is_needed or path.is_file() else b""
     front_end = make_front_end(facts.of("front_end", dict), facts.origin)
     return Bundle(
         name=name,

@@ -46,7 +46,7 @@ def verify(application: Application, reference: Floats, waveforms: Floats | None
         waveforms: (clips, clip_samples) of the same clips; with them the application starts at the waveform.
     """
     wanted = _as_written(application, reference)
-    found = logits_of(application.session, reference) if waveforms is None else application.logits(waveforms)
+    found = application.engine.logits(reference) if waveforms is None else application.logits(waveforms)
     return Verification(
         scope="network" if waveforms is None else "front end and network",
         clips="recordings" if is_real else "noise",

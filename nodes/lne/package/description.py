@@ -47,6 +47,7 @@ def describe(package: Package, folder: Path, facts: Mapping[str, Any]) -> dict[s
         "labels": list(package.labels),
         **front_end,
         "input_shape": list(shape),
+        "precision": _precision(package),
         **{name: value for name, value in facts.items() if name not in ("engine", "files")},
         "engine": {**facts.get("engine", {}), **engine},
         "files": {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.name != DESCRIPTION_FILE},
@@ -57,6 +58,12 @@ def write_description(package: Package, folder: Path, facts: Mapping[str, Any]) 
     """Write deployment.json into `folder`."""
     text = json.dumps(describe(package, folder, facts), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _precision(package: Package) -> str:
+    """float32, or mixed if the best level keeps any map in 8 bits."""
+    formats = {buffer.format.dtype for buffer in package.levels[0].plan.buffers}
+    return "float32" if formats <= {"f32"} else "mixed"
 
 
 def _level(level: Program) -> dict[str, Any]:

@@ -30,9 +30,7 @@ def test_waveform_in_label_out(application: Application, digit_features: Feature
     """Clips of at most a second give the label that stored features give, through the same network."""
     table = table_of(digit_features)
     rows = np.flatnonzero(table.subset == "testing")[::4]
-    from nodes.application.network import logits_of
-
-    stored = logits_of(application.session, read_features(digit_features, rows))
+    stored = application.engine.logits(read_features(digit_features, rows))
     hits = 0
     for row, logits in zip(rows.tolist(), stored, strict=True):
         wave = _wave(recordings, str(table.clip_id[row]))
