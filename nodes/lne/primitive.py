@@ -82,6 +82,11 @@ class Primitive(ABC):
         del task
         return 0
 
+    def in_place(self, task: Task) -> tuple[int, ...]:
+        """Inputs whose memory the output may take over, value for value; none unless it says otherwise."""
+        del task
+        return ()
+
     def cost(self, task: Task) -> float:
         """Estimated multiply-accumulates' worth of time, to rank candidates where nothing is measured."""
         return float(macs(task.op, task.graph) + task.graph.maps[task.op.output].size)

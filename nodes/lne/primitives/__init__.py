@@ -3,8 +3,22 @@
 from nodes.lne.primitive import Primitive
 from nodes.lne.primitives.cast import PRIMITIVES as CASTS
 from nodes.lne.primitives.direct import PRIMITIVES as DIRECT
+from nodes.lne.primitives.elementwise import PRIMITIVES as ELEMENTWISE
 from nodes.lne.primitives.int8 import PRIMITIVES as INT8
 from nodes.lne.primitives.plain import PRIMITIVES as PLAIN
 from nodes.lne.primitives.pointwise import PRIMITIVES as POINTWISE
+from nodes.lne.primitives.recurrent import PRIMITIVES as RECURRENT
+from nodes.lne.primitives.shuffle import PRIMITIVES as SHUFFLE
+from nodes.lne.primitives.softmax import PRIMITIVES as SOFTMAX
 
-BUILT_IN: tuple[Primitive, ...] = (*CASTS, *PLAIN, *DIRECT, *POINTWISE, *INT8)
+BUILT_IN: tuple[Primitive, ...] = (
+    *CASTS,
+    *PLAIN,
+    *DIRECT,
+    *POINTWISE,
+    *INT8,
+    *ELEMENTWISE,
+    *SOFTMAX,
+    *SHUFFLE,
+    *RECURRENT,
+)
