@@ -61,7 +61,9 @@ class DeployParams(Params):
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class Inputs:
+    """What is wired to a deploying node."""
+
     model: Model
     features: FeatureSet | None
     audio: AudioSet | None
@@ -69,7 +71,7 @@ class _Inputs:
 
 
 @dataclass(frozen=True)
-class _Clips:
+class Clips:
     """What the application is compared on: features (clips, *shape) and, if known, waveforms (clips, samples)."""
 
     features: Floats
@@ -96,23 +98,23 @@ def deploy(
     from nodes.application import ApplicationError
 
     try:
-        return _deploy(_Inputs(model, features, audio, report), params, ctx)
+        return _deploy(Inputs(model, features, audio, report), params, ctx)
     except ApplicationError as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
 
 
-def _deploy(inputs: _Inputs, params: DeployParams, ctx: Context) -> Deployment:
+def _deploy(inputs: Inputs, params: DeployParams, ctx: Context) -> Deployment:
     from nodes.application import open_application
     from nodes.application.measure import measure
     from nodes.application.verify import verify
 
     application = open_application(_bundle(inputs.model, params))
     bundle = application.bundle
-    clips = _clips(bundle, inputs, params.verify_clips)
+    clips = comparison_clips(bundle, inputs, params.verify_clips)
     ctx.progress(0.1, f"comparing with the reference on {len(clips.features)} clips")
     verification = verify(application, clips.features, clips.waveforms, is_real=clips.is_real)
     _warn(verification, bundle, ctx)
-    facts = {**_facts(inputs), "verification": verification.to_json()}
+    facts = {**model_facts(inputs), "verification": verification.to_json()}
     folder = ctx.folder("deployment")
     ctx.link(inputs.model.file(NETWORK_FILE), folder / NETWORK_FILE)
     _write(folder, bundle, facts)
@@ -144,7 +146,8 @@ def _protocol(params: DeployParams) -> Protocol:
     )
 
 
-def _facts(inputs: _Inputs) -> dict[str, Any]:
+def model_facts(inputs: Inputs) -> dict[str, Any]:
+    """Counts and headline figures that travel along in deployment.json."""
     meta = inputs.model.meta
     return {
         "parameters": meta.parameters,
@@ -199,20 +202,20 @@ def _warn(verification: Verification, bundle: Bundle, ctx: Context) -> None:
 # ---- the clips to compare on
 
 
-def _clips(bundle: Bundle, inputs: _Inputs, count: int) -> _Clips:
+def comparison_clips(bundle: Bundle, inputs: Inputs, count: int) -> Clips:
     """Evenly spaced clips, of the testing subset where there is one; noise where nothing is wired."""
     features, audio = inputs.features, inputs.audio
     if features is not None:
         _check_front_end(bundle, features)
         rows = _rows(table_of(features), count)
         known = None if audio is None else _waveforms(bundle, audio, table_of(features).take(rows))
-        return _Clips(_stored(features, rows), known, is_real=True)
+        return Clips(_stored(features, rows), known, is_real=True)
     if audio is not None:
         table = table_of(audio)
         waveforms = _waveforms(bundle, audio, table.take(_rows(table, count)))
-        return _Clips(_computed(bundle, waveforms), waveforms, is_real=True)
+        return Clips(_computed(bundle, waveforms), waveforms, is_real=True)
     waveforms = _noise(bundle, count)
-    return _Clips(_computed(bundle, waveforms), waveforms, is_real=False)
+    return Clips(_computed(bundle, waveforms), waveforms, is_real=False)
 
 
 def _rows(table: ClipTable, count: int) -> NDArray[np.int64]:
@@ -284,6 +287,6 @@ def _noise(bundle: Bundle, count: int) -> Floats:
     return (rng.uniform(-1.0, 1.0, (count, bundle.front_end.clip_samples)) * levels).astype(np.float32)
 
 
-def _timing_clip(bundle: Bundle, clips: _Clips) -> Floats:
+def _timing_clip(bundle: Bundle, clips: Clips) -> Floats:
     clip: Floats = (_noise(bundle, 1) if clips.waveforms is None else clips.waveforms)[0]
     return clip

@@ -45,6 +45,8 @@ def slices(recordings: Path) -> Mapping[str, dict[str, Any]]:
         "keyword_spotting": fast
         | {"data": str(recordings / "speech_commands_subset.tar.gz"), "ingest-1.limit_per_class": 30},
         "spoken_digits": fast | {"data": str(recordings / "fsdd" / "recordings"), "ingest-1.limit_per_class": 30},
+        "optimise": fast
+        | {"data": str(recordings / "fsdd" / "recordings"), "ingest-1.limit_per_class": 30, "optimise-1.budget_s": 1.0},
         "sound_events": fast | {"data": str(recordings / "esc10.tar.gz"), "ingest-1.limit_per_class": 12},
     }
 

@@ -1,0 +1,210 @@
+"""Node `ossicle.optimise`: a network as C of its own, every layer by the primitive that is fastest on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from engine import (
+    AudioSet,
+    Context,
+    Deployment,
+    DeploymentMeta,
+    FeatureSet,
+    Model,
+    OssicleError,
+    Params,
+    Report,
+    ReportMeta,
+    Seconds,
+    node,
+)
+from engine.bench import machine
+from nodes.deploy import Inputs, comparison_clips, model_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nodes.application import Bundle
+    from nodes.lne import Plan
+    from nodes.optimising.report import Beside
+    from nodes.optimising.session import Optimised
+    from nodes.optimising.wish import Network, Watch, Wish
+
+TargetName = Literal["native", "c", "x86-64", "avx2", "avx512", "vnni", "aarch64"]
+REPORT_FILE = "report.json"
+
+
+class OptimiseParams(Params):
+    """What the code is for, how its primitives are chosen, and how the application listens."""
+
+    target: TargetName = "native"
+    """Processor the code is for; native is the best that this machine can run. For one it cannot run, primitives are
+    chosen by estimate."""
+    levels: tuple[Literal["c", "x86-64", "avx2", "avx512", "vnni"], ...] = ()
+    """Further processors served by the same library, which takes the best when it is opened."""
+    search: Literal["q-learning", "exact", "estimate"] = "q-learning"
+    """How primitives are chosen: by Q-learning (with random, greedy and exact search beside it) or exactly, on times
+    measured here; or by estimate, without measuring."""
+    episodes: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Episodes of Q-learning."""
+    exploring: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """Episodes of random choices only, at the start; after them the choices become greedy step by step."""
+    budget_s: Annotated[Seconds, Field(gt=0, le=36_000)] = 70.0
+    """Longest time for measuring candidates. Times are kept per machine: the next network needs less."""
+    ram_limit_bytes: Annotated[int, Field(ge=0)] = 0
+    """Workspace allowed; 0 for any."""
+    flash_limit_bytes: Annotated[int, Field(ge=0)] = 0
+    """Bytes of packed weights allowed; 0 for any."""
+    engines: bool = True
+    """Whether other installed engines are timed on the same network."""
+    verify_clips: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Clips on which the finished library is compared with the network as written."""
+    hop_s: Annotated[Seconds, Field(gt=0, le=60)] = 0.25
+    """Step between the windows in which longer recordings are heard."""
+    smoothing: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Windows over which the scores of longer recordings are averaged."""
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    """Seed of the search."""
+
+    def wish(self) -> Wish:
+        """The same for the library."""
+        from nodes.optimising.wish import Wish
+
+        return Wish(
+            self.target, self.levels, self.search, episodes=self.episodes, exploring=self.exploring,
+            budget_s=self.budget_s, ram_bytes=self.ram_limit_bytes, flash_bytes=self.flash_limit_bytes,
+            engines=self.engines, seed=self.seed,
+        )  # fmt: skip
+
+
+class Found(NamedTuple):
+    """What the node gives."""
+
+    deployment: Deployment
+    report: Report
+
+
+def _machine(_params: OptimiseParams, _base: Path) -> Any:
+    """Times of one machine say nothing about another."""
+    return {"processor": machine()["processor"]}
+
+
+@node(
+    "ossicle.optimise",
+    version=1,
+    category="Deployment",
+    needs=("compiler",),
+    isolation="process",
+    fingerprint=_machine,
+)
+def optimise(
+    model: Model, features: FeatureSet | None, audio: AudioSet | None, params: OptimiseParams, ctx: Context
+) -> Found:
+    """Generate C for a network, choosing for every layer the primitive that is fastest here.
+
+    The folder holds C sources with a header, a Makefile and a CMakeLists.txt, the compiled library, an example, and
+    what `ossicle.deploy` writes, so that `ossicle predict FOLDER AUDIO` works on it, and any C compiler builds it
+    elsewhere. Candidates (direct, Winograd, GEMM, ... in several formats) are timed inside the network; Q-learning then
+    finds the choice, as in QS-DNN, with the exact optimum as yardstick. The library is compared with onnxruntime's
+    output on real clips (with `features`), or noise; one that is off is never handed on. The report shows every layer
+    with its candidates and the reason, the memory plan, the search, and other engines on the same network.
+    """
+    from nodes.application import ApplicationError
+    from nodes.lne import LneError
+
+    try:
+        return _optimise(Inputs(model, features, audio, None), params, ctx)
+    except (ApplicationError, LneError) as error:
+        raise OssicleError(error.what, error.expected, error.remedy) from error
+
+
+@dataclass(frozen=True)
+class _Made:
+    optimised: Optimised
+    beside: Beside
+    wish: Wish
+
+
+def _optimise(inputs: Inputs, params: OptimiseParams, ctx: Context) -> Found:
+    from nodes.application.bundle import bundle_of
+
+    inputs.model.file("model.onnx")  # says so if the artifact is damaged
+    bundle = bundle_of(inputs.model.path, inputs.model.meta.model_dump(mode="json"), f"model {inputs.model.path.name}")
+    network = _network(bundle, inputs, params)
+    made = _make(network, inputs, bundle, params, ctx)
+    return Found(_deployment(made, bundle, inputs), _report(made, ctx))
+
+
+def _network(bundle: Bundle, inputs: Inputs, params: OptimiseParams) -> Network:
+    from nodes.optimising.wish import Network
+
+    clips = comparison_clips(bundle, inputs, params.verify_clips)
+    return Network(bundle.name, bundle.network, clips.features, clips.is_real, None, bundle.front_end, bundle.labels)
+
+
+def _make(network: Network, inputs: Inputs, bundle: Bundle, params: OptimiseParams, ctx: Context) -> _Made:
+    from nodes.optimising.report import deployment_facts
+    from nodes.optimising.session import build, describe_again, start
+    from nodes.optimising.surroundings import surroundings
+
+    wish, watch = params.wish(), _watch(ctx)
+    reading, _, choice = start(network, wish, watch)
+    beside = surroundings(network, reading, wish, watch)
+    facts = {
+        **model_facts(inputs),
+        **deployment_facts(choice, beside),
+        "name": bundle.name,
+        "listening": {"hop_s": params.hop_s, "smoothing": params.smoothing},
+    }
+    optimised = build(ctx.folder("deployment"), network, reading, choice, wish, facts, watch)
+    if optimised.verification is not None:
+        describe_again(optimised, {"verification": optimised.verification.to_json()})
+    return _Made(optimised, beside, wish)
+
+
+def _watch(ctx: Context) -> Watch:
+    from nodes.optimising.wish import Watch
+
+    return Watch(
+        ctx.progress,
+        lambda step, latency_us, best_us: ctx.metric(step=step, latency_us=latency_us, best_us=best_us),
+        ctx.log,
+    )
+
+
+def _deployment(made: _Made, bundle: Bundle, inputs: Inputs) -> Deployment:
+    from nodes.optimising.report import about, headline
+
+    optimised, plan = made.optimised, made.optimised.plan
+    found = optimised.verification
+    meta = DeploymentMeta(
+        about=about(optimised, made.beside),
+        target=_target(plan),
+        classes=bundle.labels,
+        front_end=asdict(bundle.front_end),
+        latency_us=optimised.latency_us,
+        memory_bytes=plan.workspace_bytes,
+        verified_error=found.error if found is not None else 0.0,
+        metrics=headline(optimised, made.beside),
+    )
+    return Deployment(optimised.folder, meta)
+
+
+def _target(plan: Plan) -> str:
+    return plan.target.name
+
+
+def _report(made: _Made, ctx: Context) -> Report:
+    from nodes.optimising.report import about, headline, report_of, write_json
+
+    folder = ctx.folder("report")
+    write_json(folder / REPORT_FILE, report_of(made.optimised, made.wish, made.beside))
+    meta = ReportMeta(
+        about=about(made.optimised, made.beside),
+        title=f"Optimisation of {made.optimised.network.name}",
+        metrics=headline(made.optimised, made.beside),
+    )
+    return Report(folder, meta)
