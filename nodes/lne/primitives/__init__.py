@@ -10,6 +10,7 @@ from nodes.lne.primitives.pointwise import PRIMITIVES as POINTWISE
 from nodes.lne.primitives.recurrent import PRIMITIVES as RECURRENT
 from nodes.lne.primitives.shuffle import PRIMITIVES as SHUFFLE
 from nodes.lne.primitives.softmax import PRIMITIVES as SOFTMAX
+from nodes.lne.primitives.winograd import PRIMITIVES as WINOGRAD
 
 BUILT_IN: tuple[Primitive, ...] = (
     *CASTS,
@@ -21,4 +22,5 @@ BUILT_IN: tuple[Primitive, ...] = (
     *SOFTMAX,
     *SHUFFLE,
     *RECURRENT,
+    *WINOGRAD,
 )

@@ -1,0 +1,240 @@
+"""C of a transformed convolution: transform of the inputs, products at every point, transform of the results.
+
+Scratch holds V[point][tile][term][input] and M[point][tile][output]. Both transforms work on one vector of channels at
+a time, first across the strip, then along it, in straight lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodes.lne.dialect import finished, load, store, vector_type, zero
+from nodes.lne.ir import Conv
+from nodes.lne.primitive import Place
+from nodes.lne.primitives.tile import Block
+from nodes.lne.primitives.toom import before_lines, straight_line
+from nodes.lne.primitives.winograd_tiling import Tiling, step
+from nodes.lne.writer import Writer
+
+LINE_FLOATS = 16
+"""Floats of a cache line."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tiles whose products are computed together: so many at `first`, again every `every` up to `end`."""
+
+    tiles: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution's place, tiling and register blocking."""
+
+    place: Place
+    tiling: Tiling
+    blocks: tuple[Block, ...]
+    groups: tuple[tuple[Group, ...], ...]
+    """Per block of channels."""
+    capacity: int
+    """Tiles there is room for in scratch."""
+
+    @property
+    def op(self) -> Conv:
+        """The convolution."""
+        assert isinstance(self.place.task.op, Conv)
+        return self.place.task.op
+
+    @property
+    def v_step(self) -> int:
+        """From one point to the next in V, in floats: an odd number of cache lines, so that points do not fall on the
+        same places of the cache."""
+        return odd_lines((self.capacity + self.tiling.extra) * self.tiling.tile_step)
+
+    @property
+    def m_step(self) -> int:
+        """From one point to the next in M."""
+        return odd_lines(self.capacity * self.tiling.out_channels)
+
+
+def odd_lines(floats: int) -> int:
+    """At least so many floats and an odd number of cache lines."""
+    lines = -(-floats // LINE_FLOATS)
+    return (lines | 1) * LINE_FLOATS
+
+
+def runs_of(widths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Channel vectors of equal width in a row, as (width, first channel, end)."""
+    for width in dict.fromkeys(widths):
+        first = sum(one for one in widths[: widths.index(width)])
+        yield width, first, first + width * widths.count(width)
+
+
+def strip_table(layer: Layer) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+    """Per strip: where it starts in the input, the output and the residual; tiles; tiles' rows in the last; columns."""
+    tiling, place, op = layer.tiling, layer.place, layer.op
+    along, across = tiling.along, tiling.across
+    given, out = place.inputs[0], place.output
+    rest = place.inputs[1] if op.has_residual else out
+    rows = []
+    for strip in tiling.strips:
+        at = strip.along * along.stride - along.pad, strip.across * across.stride - across.pad
+        rows.append(
+            (
+                given.origin + at[0] * step(given, along) + at[1] * step(given, across),
+                *(b.origin + strip.along * step(b, along) + strip.across * step(b, across) for b in (out, rest)),
+                strip.tiles,
+                strip.last,
+                strip.width,
+            )
+        )
+    return np.array(rows, np.int32)
+
+
+def input_function(name: str, layer: Layer, width: int, first: int, end: int) -> str:
+    """void name(x, v, tiles): one term's inputs of a strip, channels first to end in vectors of `width`."""
+    tiling, given = layer.tiling, layer.place.inputs[0]
+    kind, along, across = vector_type(width), tiling.along, tiling.across
+    down = step(given, along) * along.stride * along.dilation
+    right = step(given, across) * across.stride * across.dilation
+    m, points = along.transform.outputs, across.points
+    lines = [
+        f"static __attribute__((noinline)) void {name}(const float *restrict x, float *restrict v, int tiles) {{",
+        f"  for (int c = {first}; c < {end}; c += {width}) {{",
+    ]
+    if not across.is_plain:
+        values = [f"x{k}" for k in range(points)]
+        code = before_lines(across.transform, values, kind)
+        lines += [
+            f"    {kind} h[{(tiling.longest + tiling.extra - 1) * m + along.points}][{points}];",
+            f"    for (int y = 0; y < (tiles - 1) * {m} + {along.points}; y++) {{",
+            *(
+                f"      const {kind} {one} = {load(width, f'x + c + y * {down} + {k * right}')};"
+                for k, one in enumerate(values)
+            ),
+            *(f"      {line}" for line in code.shared),
+            *(f"      h[y][{k}] = {row};" for k, row in enumerate(code.rows)),
+            "    }",
+        ]
+    values = [f"y{i}" for i in range(along.points)]
+    code = before_lines(along.transform, values, kind)
+
+    def value(i: int) -> str:
+        if across.is_plain:
+            return load(width, f"x + c + (t * {m} + {i}) * {down}")
+        return f"h[t * {m} + {i}][k]"
+
+    lines += [
+        "    for (int t = 0; t < tiles; t++)",
+        f"      for (int k = 0; k < {points}; k++) {{",
+        f"        float *to = v + c + t * {tiling.tile_step} + k * {layer.v_step};",
+        *(f"        const {kind} {one} = {value(i)};" for i, one in enumerate(values)),
+        *(f"        {line}" for line in code.shared),
+        *(f"        {store(width, f'to + {i * points * layer.v_step}', row)}" for i, row in enumerate(code.rows)),
+        "      }",
+        "  }",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def product_function(name: str, layer: Layer, block: Block, tiles: int) -> str:
+    """void name(v, w, m, nl, nc): products of some tiles at one point over nl x nc terms and all inputs."""
+    tiling = layer.tiling
+    widths, offsets = block.widths, block.offsets
+    lines = [
+        f"static inline __attribute__((always_inline)) void {name}(const float *restrict v, const float *restrict w,"
+        " float *restrict m, int nl, int nc) {"
+    ]
+    for tile in range(tiles):
+        lines.append("  " + " ".join(f"{vector_type(w)} a{tile}_{j} = {zero(w)};" for j, w in enumerate(widths)))
+    loops, count, close = _depth(tiling)
+    lines += [*loops, "\n#pragma GCC unroll 2", f"    for (int k = 0; k < {count}; k++) {{"]
+    loads = (f"{vector_type(w)} w{j} = {load(w, f'w + {offsets[j]}')};" for j, w in enumerate(widths))
+    lines.append(f"      {' '.join(loads)}")
+    for tile in range(tiles):
+        sums = " ".join(f"a{tile}_{j} += q * w{j};" for j in range(len(widths)))
+        lines.append(f"      {{ float q = u[k + {tile * tiling.tile_step}]; {sums} }}")
+    lines += [f"      w += {block.channels};", "    }", close]
+    for tile in range(tiles):
+        at = tile * tiling.out_channels
+        lines.append("  " + " ".join(store(w, f"m + {at + offsets[j]}", f"a{tile}_{j}") for j, w in enumerate(widths)))
+    return "\n".join((*lines, "}"))
+
+
+def _depth(tiling: Tiling) -> tuple[list[str], str, str]:
+    """Loops over the terms, the count of the innermost loop over u[k], and what closes them; terms that lie side by
+    side in V are one loop."""
+    down, right = tiling.term_steps
+    close = tiling.in_channels == tiling.inputs
+    alone = len(tiling.across.terms) == 1
+    if close and alone:
+        return ["  const float *u = v;", "  (void)nc;", "  {"], f"nl * {tiling.inputs}", "  }"
+    outer = f"  for (int i = 0; i < nl; i++) {{ const float *u = v + i * {down};"
+    if close:
+        return [outer], f"nc * {tiling.inputs}", "  }"
+    return [outer, f"  for (int j = 0; j < nc; j++, u += {right}) {{"], str(tiling.inputs), "  } }"
+
+
+def output_function(name: str, layer: Layer, width: int, columns: int, writer: Writer) -> str:
+    """void name(m, o, r, rows): one tile's results, `rows` x `columns` of them, all channels in vectors of `width`."""
+    tiling, op, out = layer.tiling, layer.op, layer.place.output
+    kind, along, across = vector_type(width), tiling.along, tiling.across
+    first, end = next((a, b) for w, a, b in runs_of(layer.place.task.target.vectors(out.map.c)) if w == width)
+    values = [f"m{i}" for i in range(along.points)]
+    code = straight_line(along.transform.after, values, kind)
+    at = [f"m + c + {i * across.points * layer.m_step} + k * {layer.m_step}" for i in range(along.points)]
+    lines = [
+        f"static __attribute__((noinline)) void {name}(const float *restrict m, float *restrict o,"
+        " const float *restrict r, int rows) {",
+        "  (void)r;",
+        f"  for (int c = {first}; c < {end}; c += {width}) {{",
+        f"    {kind} h[{along.transform.outputs}][{across.points}];",
+        f"    const {kind} b = {load(width, f'{_per_channel(op.bias, layer, writer)} + c')};",
+        *_scales(layer, width, writer),
+        f"    for (int k = 0; k < {across.points}; k++) {{",
+        *(f"      const {kind} {one} = {load(width, place)};" for one, place in zip(values, at, strict=True)),
+        *(f"      {line}" for line in code.shared),
+        *(f"      h[{i}][k] = {row};" for i, row in enumerate(code.rows)),
+        "    }",
+        "    for (int i = 0; i < rows; i++) {",
+    ]
+    values = [f"h{k}" for k in range(across.points)]
+    code = straight_line(across.transform.after, values, kind)
+    lines += [f"      const {kind} {one} = h[i][{k}];" for k, one in enumerate(values)]
+    lines += [f"      {line}" for line in code.shared]
+    lines += [f"      {_result(layer, width, k, row)}" for k, row in enumerate(code.rows[:columns])]
+    del out
+    return "\n".join((*lines, "    }", "  }", "}"))
+
+
+def _scales(layer: Layer, width: int, writer: Writer) -> Iterator[str]:
+    pairs = (("scale", layer.op.scale), ("shift", layer.op.shift))
+    for name, values in pairs:
+        if values is not None:
+            place = _per_channel(values, layer, writer)
+            yield f"    const {vector_type(width)} {name} = {load(width, f'{place} + c')};"
+
+
+def _result(layer: Layer, width: int, column: int, value: str) -> str:
+    """A statement that finishes and stores output (i, column) of a tile."""
+    tiling, op, out = layer.tiling, layer.op, layer.place.output
+
+    def place(name: str, index: int) -> str:
+        buffer = layer.place.inputs[1] if index else out
+        down, right = (step(buffer, axis) * axis.dilation for axis in (tiling.along, tiling.across))
+        return f"{name} + c + i * {down} + {column * right}"
+
+    residual = load(width, place("r", 1)) if op.has_residual else ""
+    return store(width, place("o", 0), finished(op, width, f"({value} + b)", residual, "scale", "shift"))
+
+
+def _per_channel(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], layer: Layer, writer: Writer) -> str:
+    padded = np.zeros(layer.tiling.out_channels)
+    padded[: len(values)] = values
+    return writer.constant(padded)
