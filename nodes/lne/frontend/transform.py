@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 _PREFERRED = (4, 2, 3, 5)
+LONGEST_WRITTEN = 5
+"""Sums of larger radices are loops."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,10 @@ def radices(points: int) -> str:
 
 
 def _radix(radix: int) -> str:
+    if radix > LONGEST_WRITTEN:
+        angle = np.arange(radix) * (-2 * np.pi / radix)
+        roots = ", ".join(f"{_f(c)}, {_f(s)}" for c, s in zip(np.cos(angle), np.sin(angle), strict=True))
+        return _LOOP.format(radix=radix, count=2 * (radix - 1), roots=roots)
     sums = {2: _TWO, 4: _FOUR}.get(radix) or "\n".join(_sums(radix))
     loads = " ".join(
         f"float r{j} = x[a + {j} * far], i{j} = x[size + a + {j} * far];".replace(" + 0 * far", "")
@@ -90,7 +96,7 @@ def _radix(radix: int) -> str:
 
 
 def _sums(radix: int) -> Iterator[str]:
-    """Sums of any radix as they are defined."""
+    """Sums of a small radix as they are defined."""
     for k in range(radix):
         angle = -2 * np.pi * (np.arange(radix) * k % radix) / radix
         cos, sin = np.cos(angle), np.sin(angle)
@@ -126,5 +132,26 @@ _RADIX = """static inline void radix{radix}(int count, int step, int size, const
 {sums}
 {stores}
     }}
+}}
+"""
+_LOOP = """static const float roots{radix}[2 * {radix}] = {{{roots}}};
+
+static inline void radix{radix}(int count, int step, int size, const float *restrict x, float *restrict y,
+                          const float *restrict w) {{
+  const int far = count * step;
+  for (int p = 0; p < count; p++, w += {count})
+    for (int k = 0; k < {radix}; k++)
+      for (int q = 0; q < step; q++) {{
+        const int a = q + p * step, b = q + ({radix} * p + k) * step;
+        float s = 0.0f, t = 0.0f;
+        for (int j = 0; j < {radix}; j++) {{
+          const float *root = roots{radix} + 2 * (j * k % {radix});
+          const float re = x[a + j * far], im = x[size + a + j * far];
+          s += root[0] * re - root[1] * im;
+          t += root[0] * im + root[1] * re;
+        }}
+        y[b] = k ? w[2 * k - 2] * s - w[2 * k - 1] * t : s;
+        y[size + b] = k ? w[2 * k - 2] * t + w[2 * k - 1] * s : t;
+      }}
 }}
 """
