@@ -24,6 +24,7 @@ SOUNDS: Final = "../shared/data/esc10.tar.gz"
 FOLDS: Final = (1, 2, 3, 4)
 NOT_WORDS: Final = ("unknown", "silence")
 LONGEST_MIN: Final = 10.0
+MOST_PARAMETERS: Final = 99_999
 TEACHER: Final = "train-1"
 STUDENT: Final = "distill-1"
 SCORE: Final = "benchmark-1"
@@ -165,16 +166,27 @@ def _sounds(options: Mapping[str, str]) -> Iterator[Row]:
     from engine.resource import project
     from engine.workflow import load, with_values
 
-    title, found = "ESC-10, TC-ResNet14 from scratch", []
+    title, records = "ESC-10, small network from scratch", []
     for fold in FOLDS:
         values: Values = {"data": str(Path(options.get("sounds", SOUNDS)).resolve()), "fold": fold, **_shorter(options)}
-        record = _run(with_values(load(project("sound_events.workflow.json")), values), options)
-        found.append(_scores(record.artifacts(SCORE)["report"])[0])
+        records.append(_run(with_values(load(project("sound_events.workflow.json")), values), options))
+    found = [_scores(record.artifacts(SCORE)["report"])[0] for record in records]
     low, high = _interval(found)
     yield at_least(f"{title}: mean of folds", round(statistics.mean(found), 2), "%", 80)
     yield Row(f"{title}: 95 % interval of the mean, low", round(low, 2), "%")
     yield Row(f"{title}: 95 % interval of the mean, high", round(high, 2), "%")
     yield from _spread(title, found, [f"fold {fold}" for fold in FOLDS])
+    yield at_most(f"{title}: parameters", _parameters(records[0]), "", MOST_PARAMETERS)
+    longest = max(_training_s(record, TEACHER) for record in records)
+    yield at_most(f"{title}: training, longest", round(longest / 60, 2), "min", LONGEST_MIN)
+
+
+def _parameters(record: RunRecord) -> int:
+    from engine.artifact import Model, load
+
+    model = load(record.artifacts(TEACHER)["model"])
+    assert isinstance(model, Model)
+    return model.meta.parameters
 
 
 def _interval(values: list[float]) -> tuple[float, float]:

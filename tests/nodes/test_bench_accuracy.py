@@ -45,10 +45,10 @@ def test_a_student_is_scored_in_its_teachers_place(tmp_path: Path) -> None:
 def test_folds_of_sounds_are_averaged(recordings: Path, tmp_path: Path) -> None:
     options = {"contests": "sounds", "sounds": str(recordings / "esc10.tar.gz"), "folder": str(tmp_path), "epochs": "1"}
     rows = {row.name: row.value for row in accuracy(options).rows}
-    folds = [rows[f"ESC-10, TC-ResNet14 from scratch, fold {fold}"] for fold in (1, 2, 3, 4)]
-    mean = rows["ESC-10, TC-ResNet14 from scratch: mean of folds"]
+    folds = [rows[f"ESC-10, small network from scratch, fold {fold}"] for fold in (1, 2, 3, 4)]
+    mean = rows["ESC-10, small network from scratch: mean of folds"]
     assert mean == pytest.approx(sum(folds) / 4, abs=0.01)
-    low, high = (rows[f"ESC-10, TC-ResNet14 from scratch: 95 % interval of the mean, {end}"] for end in ("low", "high"))
+    low, high = (rows[f"ESC-10, small network from scratch: 95 % interval of the mean, {end}"] for end in ("low", "high"))
     assert low <= mean <= high
 
 
