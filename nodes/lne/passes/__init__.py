@@ -38,6 +38,7 @@ PASSES = tuple(
     for run in (
         moves.drop_unused,
         moves.merge_rearranges,
+        moves.keep_last_state,
         moves.drop_neutral,
         moves.shape_ends,
         moves.fold_pads,

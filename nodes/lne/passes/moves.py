@@ -91,6 +91,24 @@ def _read_directly(graph: Graph, reshapes: list[Op], shape: tuple[int, int, int]
     return pruned(replace(graph, maps=maps, ops=ops))
 
 
+def keep_last_state(graph: Graph) -> Graph:
+    """A recurrent layer of which only the last state is read need not keep the others."""
+    return rewrite(graph, _keep_last_state)
+
+
+def _keep_last_state(seen: View, op: Op) -> Edit | None:
+    layer = seen.maker(op.inputs[0], Recurrent) if isinstance(op, Rearrange) else None
+    if layer is None or not isinstance(op, Rearrange) or not layer.whole:
+        return None
+    states = seen.graph.maps[layer.output]
+    last = np.arange(layer.units) * states.w + (0 if layer.reverse else states.w - 1)
+    if not np.isin(op.table, last).all():
+        return None
+    state = Map(layer.output, layer.units)
+    table = (op.table // states.w).astype(np.int32)
+    return Edit({layer.name: replace(layer, whole=False), op.name: replace(op, table=table)}, maps=(state,))
+
+
 def fold_pads(graph: Graph) -> Graph:
     """A border before windows becomes theirs, if it is what they would see there anyway."""
     return rewrite(graph, _fold_pads)

@@ -71,8 +71,10 @@ class Draft:
         return [self._order[index] for index in seen]
 
     def is_whole(self, ids: Ids) -> bool:
-        """Whether the values are all of their maps and nothing else, each once, as far as sizes tell."""
-        return sum(made.size for made in self.maps_of(ids)) == ids.size
+        """Whether the values are all of their maps and nothing else, each once."""
+        if sum(made.size for made in self.maps_of(ids)) != ids.size:
+            return False
+        return all(_is_each_once(self.places(ids[where], made), made.size) for made, where in self.pieces(ids))
 
     def pieces(self, ids: Ids) -> Iterator[tuple[Map, NDArray[np.bool_] | slice]]:
         """The maps of a tensor, each with the places of the tensor it fills."""
@@ -132,6 +134,12 @@ def _unique(name: str, taken: Container[str]) -> str:
 
 def _digest(ids: Ids) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(ids).data).digest()
+
+
+def _is_each_once(places: Ids, size: int) -> bool:
+    seen = np.zeros(size, bool)
+    seen[places.ravel()] = True
+    return bool(seen.all())
 
 
 def _is_ordered(table: Ids) -> bool:

@@ -47,8 +47,13 @@ def compact(call: Call, value: Value) -> Value:
     """The value itself, or a copy where it is a small part of its maps."""
     if sum(made.size for made in call.draft.maps_of(value.ids)) <= value.ids.size:
         return value
-    made = call.as_map(value.ids.reshape(natural(value.shape)))
-    return Value(call.draft.ids(made).reshape(value.shape))
+    return _copied(call, value.ids)
+
+
+def _copied(call: Call, ids: Ids) -> Value:
+    """The values in a map of their own."""
+    made = call.as_map(ids.reshape(natural(ids.shape)))
+    return Value(call.draft.ids(made).reshape(ids.shape))
 
 
 _Make = Callable[[str, str], Op]
@@ -102,7 +107,7 @@ def binary(call: Call, kind: str, first: Operand, second: Operand) -> Value:
     if not _leads(call, a, shape) and _leads(call, b, shape):
         return _led(call, kind, b, a, is_swapped=True)
     if not _leads(call, a, shape):
-        a = compact(call, Value(np.broadcast_to(a.ids, shape)))
+        a = _copied(call, np.broadcast_to(a.ids, shape))
     return _led(call, kind, a, b, is_swapped=False)
 
 

@@ -14,6 +14,7 @@ from nodes.lne.reading.operators import (
     quantization,
     recurrent,
     reduction,
+    resize,
     shapes,
 )
 
@@ -25,6 +26,7 @@ OPERATORS: Mapping[str, Reader] = MappingProxyType(
         **arithmetic.READERS,
         **activation.READERS,
         **shapes.READERS,
+        **resize.READERS,
         **reduction.READERS,
         **recurrent.READERS,
         **quantization.READERS,

@@ -48,8 +48,10 @@ def _hard_sigmoid(call: Call) -> Results:
 
 
 def _sloped(call: Call, slope: np.ndarray) -> Results:
-    """max(x, 0) - slope * max(-x, 0)."""
+    """max(x, slope x) for slopes up to one, else max(x, 0) - slope max(-x, 0)."""
     value = call.value()
+    if (slope >= 0.0).all() and (slope <= 1.0).all():
+        return [binary(call, "maximum", value, affine(call, value, slope))]
     above = activate(call, value, Activation.RELU)
     below = affine(call, affine(call, value, -1.0, 0.0, Activation.RELU), -slope)
     return [binary(call, "add", above, below)]
