@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nodes.lne.errors import LneError
 from nodes.lne.ir import Graph, Map, Op
@@ -35,6 +35,14 @@ class Step:
     output: Buffer
     clears: bool = False
     """Whether the output's border must be cleared first, because its memory is shared."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the output takes over the memory of an input."""
+        out = self.output
+        return out.place == "workspace" and any(
+            (one.place, one.offset) == (out.place, out.offset) for one in self.inputs
+        )
 
     @property
     def place(self) -> Place:
@@ -107,17 +115,18 @@ def make_plan(
         LneError: an operation has no primitive, one refuses it, or there is no cast between two formats.
     """
     moves = tuple(_moves(graph, target, choices, casts, ranges or {}))
-    buffers = _buffers(moves, graph, target)
     alive = _alive(moves)
-    offsets, end = _shared(buffers, alive) if shares else _separate(buffers)
-    placed = {key: buffer.at(offsets.get(key, 0)) for key, buffer in buffers.items()}
+    buffers, owners = _in_place(moves, _buffers(moves, graph, target), alive)
+    owned = {key: buffer for key, buffer in buffers.items() if owners[key] == key}
+    offsets, end = _shared(owned, _together(alive, owners)) if shares else _separate(owned)
+    placed = {key: buffer.at(offsets.get(owners[key], 0)) for key, buffer in buffers.items()}
     steps = tuple(
         Step(
             move.task,
             move.primitive,
             tuple(placed[key] for key in move.inputs),
             placed[move.output],
-            clears=shares and bool(placed[move.output].halo),
+            clears=shares and bool(placed[move.output].halo) and owners[move.output] == move.output,
         )
         for move in moves
     )
@@ -199,6 +208,39 @@ def _alive(moves: Sequence[_Move]) -> dict[Key, tuple[int, int]]:
         for key in (*move.inputs, move.output):
             alive[key] = (alive.get(key, (index, index))[0], index)
     return alive
+
+
+def _in_place(
+    moves: Sequence[_Move], buffers: Mapping[Key, Buffer], alive: Mapping[Key, tuple[int, int]]
+) -> tuple[dict[Key, Buffer], dict[Key, Key]]:
+    """Buffers, and the owner of each one's memory: an input that its primitive overwrites and nobody reads later.
+
+    All of one memory have the same border. Where the shape changes on the way there must be none.
+    """
+    owners = {key: key for key in buffers}
+    halos = {key: buffer.halo for key, buffer in buffers.items()}
+    bare: set[Key] = set()
+    for index, move in enumerate(moves):
+        out = buffers[move.output]
+        for key in (move.inputs[place] for place in move.primitive.in_place(move.task)):
+            given, owner = buffers[key], owners[key]
+            if alive[key][1] != index or {given.place, out.place} != {"workspace"}:
+                continue
+            alike = (given.map.shape, given.format) == (out.map.shape, out.format) and owner not in bare
+            halo = halos[owner].union(out.halo)
+            if alike or (not halo and given.bytes == out.bytes):
+                owners[move.output], halos[owner] = owner, halo
+                bare |= set() if alike else {owner}
+                break
+    return {key: replace(buffer, halo=halos[owners[key]]) for key, buffer in buffers.items()}, owners
+
+
+def _together(alive: Mapping[Key, tuple[int, int]], owners: Mapping[Key, Key]) -> dict[Key, tuple[int, int]]:
+    """From the first to the last use of each memory."""
+    spans = dict(alive)
+    for key, owner in owners.items():
+        spans[owner] = min(spans[owner][0], alive[key][0]), max(spans[owner][1], alive[key][1])
+    return spans
 
 
 def _separate(buffers: Mapping[Key, Buffer]) -> tuple[dict[Key, int], int]:

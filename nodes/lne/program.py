@@ -57,8 +57,9 @@ def identifier(name: str) -> str:
 def _layer(writer: Writer, prefix: str, index: int, step: Step) -> str:
     writer.begin(f"{prefix}_{index}")
     step.primitive.emit(step.place, writer)
-    inputs = ", ".join(f"const {b.c_type} *restrict x{i}" for i, b in enumerate(step.inputs))
-    signature = f"{inputs}, {step.output.c_type} *restrict o, unsigned char *restrict s"
+    alone = "" if step.in_place else "restrict "
+    inputs = ", ".join(f"const {b.c_type} *{alone}x{i}" for i, b in enumerate(step.inputs))
+    signature = f"{inputs}, {step.output.c_type} *{alone}o, unsigned char *restrict s"
     body = "\n".join(f"  {line}" for line in writer.end())
     title = f"{step.task.op.name} · {step.primitive.name}".replace("*/", "* /")
     return (

@@ -211,3 +211,29 @@ def test_every_operation_has_a_plain_and_a_vector_primitive(target: Target) -> N
             moves = isinstance(op, Concat | Pad | Rearrange | Pool)
             assert moves or any(one.startswith("plain") for one in names), op.name
             assert moves or target.vector == 1 or any(not one.startswith("plain") for one in names), op.name
+
+
+def test_what_works_in_place_needs_no_memory_of_its_own() -> None:
+    build = Builder(8, 6, 6)
+    first = build.conv(16, (3, 3))
+    for activation in (Activation.SIGMOID, Activation.TANH, Activation.SWISH):
+        _affine(build, activation)
+    last = build.last
+    build.conv(16, (3, 3))
+    graph, target = build.graph("in place"), TARGETS["c"]
+    choices = {op.name: candidates(Task(op, graph, target))[0] for op in graph.ops}
+    plan = make_plan(graph, target, choices, casts())
+    held = {buffer.map.name: buffer for buffer in plan.buffers}
+    assert held[first].offset == held[last].offset and held[first].halo == held[last].halo
+    assert [step.in_place for step in plan.steps if isinstance(step.task.op, Affine)] == [True] * 3
+
+
+def test_a_map_that_is_read_again_is_not_overwritten() -> None:
+    build = Builder(8, 6, 6)
+    first = build.conv(16, (3, 3))
+    _affine(build, Activation.SIGMOID)
+    _binary(build, "add", first)
+    graph, target = build.graph("kept"), TARGETS["c"]
+    choices = {op.name: candidates(Task(op, graph, target))[0] for op in graph.ops}
+    held = {step.task.op.name: step for step in make_plan(graph, target, choices, casts(), shares=True).steps}
+    assert not held["affine1"].in_place and held["add2"].in_place
