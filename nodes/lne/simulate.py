@@ -21,6 +21,7 @@ from nodes.lne.primitive import Range, Signature
 from nodes.lne.primitives.int8_numbers import (
     Bytes,
     Floats,
+    as_depthwise,
     clip_of,
     conv_numbers,
     fixed_factors,
@@ -250,6 +251,11 @@ def _rounded_real(values: Floats, given: Range) -> Bytes:
     return _rounded(values * np.float32(1.0 / given.scale), given.zero, 0, 255)
 
 
+def _int8_affine(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Format) -> NDArray[np.generic]:
+    assert isinstance(op, Affine)
+    return _int8_conv(as_depthwise(op), inputs, out, ranges, result)
+
+
 def _int8_pool(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Format) -> NDArray[np.generic]:
     assert isinstance(op, Pool)
     if op.kind == "max":
@@ -271,5 +277,5 @@ def _int8_sum(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: For
 
 
 _INTEGER: Mapping[type[Op], Callable[[Op, list[Bytes], Map, Ranges, Format], NDArray[np.generic]]] = MappingProxyType(
-    {Conv: _int8_conv, Pool: _int8_pool, Binary: _int8_sum}
+    {Conv: _int8_conv, Affine: _int8_affine, Pool: _int8_pool, Binary: _int8_sum}
 )

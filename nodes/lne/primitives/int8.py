@@ -5,5 +5,6 @@ from nodes.lne.primitives.int8_cast import PRIMITIVES as CASTS
 from nodes.lne.primitives.int8_conv import PRIMITIVES as CONVOLUTIONS
 from nodes.lne.primitives.int8_depthwise import PRIMITIVES as DEPTHWISE
 from nodes.lne.primitives.int8_plain import PRIMITIVES as PLAIN
+from nodes.lne.primitives.int8_pool import PRIMITIVES as POOLS
 
-PRIMITIVES: tuple[Primitive, ...] = (*CASTS, *CONVOLUTIONS, *DEPTHWISE, *PLAIN)
+PRIMITIVES: tuple[Primitive, ...] = (*CASTS, *CONVOLUTIONS, *DEPTHWISE, *PLAIN, *POOLS)

@@ -27,6 +27,8 @@ from nodes.lne.writer import Writer
 Kind = Literal["vnni", "pairs"]
 GROUP: dict[Kind, int] = {"vnni": 4, "pairs": 2}
 """Input values that meet as many weights in one lane."""
+BUSY = 8
+"""Sums that must be under way at once, so that none waits for the one before it."""
 SPEED: dict[Kind, float] = {"vnni": 3.5, "pairs": 1.5}
 """Estimated, beside float multiply-adds."""
 
@@ -190,33 +192,66 @@ class _Layer:
         for index in range(len(pixels)):
             for j, (offset, width) in enumerate(zip(run.offsets, run.widths, strict=True)):
                 yield f"  i{width} a{index}_{j} = *(const j{width} *)(b + {offset});"
-        yield from self._sum(run, pixels)
+        parts = min(self.steps, BUSY // (len(pixels) * len(run.widths)))
+        if parts > 1:
+            yield from self._sum_in_parts(run, pixels, parts)
+        else:
+            yield from self._sum(run, pixels)
         for index, (row, column) in enumerate(pixels):
             yield from self._finish(run, index, row, column)
         yield "}"
 
     def _sum(self, run: Run, pixels: list[tuple[int, int]]) -> Iterator[str]:
+        yield from self._rows_begin()
+        yield "\n#pragma GCC unroll 2"
+        yield f"    for (int k = 0; k < {self.steps}; k++) {{"
+        yield from self._step(run, pixels, "k", "a")
+        yield f"      w += {run.channels * self.group};"
+        yield from ("    }", "    }", "  }")
+
+    def _sum_in_parts(self, run: Run, pixels: list[tuple[int, int]], parts: int) -> Iterator[str]:
+        """Few sums: every step of several has sums of its own, added up at the end."""
+        places = [(i, j) for i in range(len(pixels)) for j in range(len(run.widths))]
+        for part in range(1, parts):
+            for i, j in places:
+                yield f"  i{run.widths[j]} s{part}_{i}_{j} = {{0}};"
+        yield from self._rows_begin()
+        size = run.channels * self.group
+        whole = self.steps // parts * parts
+        yield f"    for (int k = 0; k < {whole}; k += {parts}) {{"
+        for part in range(parts):
+            yield from self._step(run, pixels, f"(k + {part})", f"s{part}_" if part else "a")
+            yield f"      w += {size};"
+        yield "    }"
+        for rest in range(whole, self.steps):
+            yield from (*self._step(run, pixels, str(rest), "a"), f"      w += {size};")
+        yield from ("    }", "  }")
+        for i, j in places:
+            yield f"  a{i}_{j} += {' + '.join(f's{part}_{i}_{j}' for part in range(1, parts))};"
+
+    def _rows_begin(self) -> Iterator[str]:
+        """Loops over the kernel's rows, and over its columns where they do not follow each other in memory."""
         op, x = self.op, self.given
         yield f"  for (int p = 0; p < {op.kernel[0]}; p++) {{"
         yield f"    const {self.element} *xp = x + p * {op.dilation[0] * x.row_step};"
-        if not self.merged and op.kernel[1] > 1:
-            yield f"    for (int q = 0; q < {op.kernel[1]}; q++, xp += {op.dilation[1] * x.column_step})"
-        yield "\n#pragma GCC unroll 2"
-        yield f"    for (int k = 0; k < {self.steps}; k++) {{"
+        columns = 1 if self.merged else op.kernel[1]
+        yield f"    for (int q = 0; q < {columns}; q++, xp += {op.dilation[1] * x.column_step}) {{"
+
+    def _step(self, run: Run, pixels: list[tuple[int, int]], k: str, sums: str) -> Iterator[str]:
+        """One group of input values of every pixel times its weights."""
+        op, x, widest = self.op, self.given, max(run.widths)
+        yield "      {"
         for j, (offset, width) in enumerate(zip(run.offsets, run.widths, strict=True)):
             yield f"      i{width} w{j} = *(const j{width} *)(w + {offset * self.group});"
         rule = "dot" if self.kind == "vnni" else "madd"
-        widest = max(run.widths)
         for index, (row, column) in enumerate(pixels):
             step = row * op.stride[0] * x.row_step + column * op.stride[1] * x.column_step
-            sums = " ".join(
-                f"a{index}_{j} = {rule}{width}(a{index}_{j}, {_narrowed('v', widest, width)}, w{j});"
+            lines = " ".join(
+                f"{sums}{index}_{j} = {rule}{width}({sums}{index}_{j}, {_narrowed('v', widest, width)}, w{j});"
                 for j, width in enumerate(run.widths)
             )
-            yield f"      {{ i{widest} v = quad{widest}(xp + k * {self.group} + {step}); {sums} }}"
-        yield f"      w += {run.channels * self.group};"
-        yield "    }"
-        yield "  }"
+            yield f"      {{ i{widest} v = quad{widest}(xp + {k} * {self.group} + {step}); {lines} }}"
+        yield "      }"
 
     def _finish(self, run: Run, index: int, row: int, column: int) -> Iterator[str]:
         """Residual, activation and store of one pixel."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.lne.ir import Activation, Binary, Conv, Weights
+from nodes.lne.ir import Activation, Affine, Binary, Conv, Weights
 from nodes.lne.primitive import Range
 
 LARGEST = 127
@@ -67,6 +67,19 @@ def conv_numbers(op: Conv, ranges: Mapping[str, Range]) -> ConvNumbers:
     bias = np.rint(op.bias / unit.astype(np.float64)) - given.zero * weight.sum((1, 2, 3), dtype=np.int64)
     residual = np.float32(ranges[op.inputs[1]].scale) / unit if len(op.inputs) > 1 else np.empty(0, np.float32)
     return ConvNumbers(weight, bias.astype(np.int32), unit.astype(np.float32), residual.astype(np.float32))
+
+
+def as_depthwise(op: Affine) -> Conv:
+    """Scale and shift as a depthwise convolution of one tap."""
+    return Conv(
+        op.name,
+        op.inputs,
+        op.output,
+        weight=op.scale[:, None, None, None],
+        bias=op.shift,
+        groups=len(op.scale),
+        activation=op.activation,
+    )
 
 
 def quantised(weight: Weights, bias: Weights, input_scale: float) -> tuple[Signed, Floats]:

@@ -1,4 +1,4 @@
-"""8-bit layers in plain C: any convolution, pooling and sums of two maps. The compiler makes the vectors."""
+"""8-bit layers in plain C: any convolution, and sums of two maps. The compiler makes the vectors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodes.lne.dialect import activated
-from nodes.lne.ir import Binary, Conv, Pool
+from nodes.lne.ir import Binary, Conv
 from nodes.lne.layout import F32_HWC, U8_HWC, Format, Halo
-from nodes.lne.primitive import Place, Primitive, Range, Signature, Task
+from nodes.lne.primitive import Place, Primitive, Signature, Task
 from nodes.lne.primitives.int8_cast import BYTE_OF
 from nodes.lne.primitives.int8_numbers import (
     CLIPPED,
@@ -18,7 +18,6 @@ from nodes.lne.primitives.int8_numbers import (
     clip_of,
     conv_numbers,
     fixed_factors,
-    mean_factor,
     only_clips,
 )
 from nodes.lne.primitives.int8_tile import pixel, unranged
@@ -115,84 +114,6 @@ def _ends(clip: Clip) -> str:
 
 
 @dataclass(frozen=True)
-class Int8Pool(Primitive):
-    """Maximum or mean of bytes, without reading past the map; a mean also as floats."""
-
-    result: Format = U8_HWC
-
-    ops = (Pool,)
-
-    @property
-    def name(self) -> str:
-        return f"int8-pool{'' if self.result is U8_HWC else '-f32'}"
-
-    def refuse(self, task: Task) -> str:
-        op = task.op
-        assert isinstance(op, Pool)
-        missing = unranged(task, self.result)
-        if missing or op.kind == "mean":
-            return missing
-        if self.result is not U8_HWC:
-            return "a maximum stays in bytes"
-        same = task.ranges[op.inputs[0]] == task.ranges[op.output]
-        return "" if same else "its input and output have different ranges"
-
-    def signature(self, task: Task) -> Signature:
-        return Signature((U8_HWC,), self.result)
-
-    def cost(self, task: Task) -> float:
-        return super().cost(task) / 4.0
-
-    def emit(self, place: Place, writer: Writer) -> None:
-        op, x, out = place.task.op, place.inputs[0], place.output
-        assert isinstance(op, Pool)
-        writer.function(BYTE_OF)
-        (rows, columns), (down, right) = op.kernel, op.stride
-        writer.line(
-            f"for (int y = 0; y < {out.map.h}; y++)",
-            f"  for (int x = 0; x < {out.map.w}; x++) {{",
-            f"    int top = y * {down} - {op.pads.top}, left = x * {right} - {op.pads.left};",
-            f"    int bottom = top + {rows} > {x.map.h} ? {x.map.h} : top + {rows};",
-            f"    int end = left + {columns} > {x.map.w} ? {x.map.w} : left + {columns};",
-            "    top = top < 0 ? 0 : top;",
-            "    left = left < 0 ? 0 : left;",
-            f"    {out.c_type} *to = o + {pixel(place, -1)};",
-            *(f"    {line}" for line in (_largest(place) if op.kind == "max" else self._mean(place))),
-            "  }",
-        )
-
-    def _mean(self, place: Place) -> Iterator[str]:
-        op, x, ranges = place.task.op, place.inputs[0], place.task.ranges
-        assert isinstance(op, Pool)
-        given = ranges[op.inputs[0]]
-        whole = op.kernel[0] * op.kernel[1]
-        yield f"int32_t sum[{x.map.c}] = {{0}}, count = (bottom - top) * (end - left);"
-        yield from _window(place)
-        yield f"    for (int c = 0; c < {x.map.c}; c++) sum[c] += from[c];"
-        yield "  }"
-        after = ranges[op.output] if self.result is U8_HWC else Range(1.0, 0)
-        factor = f"({mean_factor(given, after)!r}f / (float){whole if op.counts_pads else 'count'})"
-        value = f"(float)(sum[c] - count * {given.zero}) * {factor}"
-        stored = f"byte_of({value}, {after.zero}, 0, 255)" if self.result is U8_HWC else value
-        yield f"for (int c = 0; c < {x.map.c}; c++) to[c] = {stored};"
-
-
-def _window(place: Place) -> Iterator[str]:
-    x = place.inputs[0]
-    yield "for (int p = top; p < bottom; p++)"
-    yield "  for (int q = left; q < end; q++) {"
-    yield f"    const uint8_t *from = x0 + {x.origin} + p * {x.row_step} + q * {x.column_step};"
-
-
-def _largest(place: Place) -> Iterator[str]:
-    channels = place.inputs[0].map.c
-    yield f"memset(to, 0, {channels});"
-    yield from _window(place)
-    yield f"    for (int c = 0; c < {channels}; c++) to[c] = from[c] > to[c] ? from[c] : to[c];"
-    yield "  }"
-
-
-@dataclass(frozen=True)
 class Int8Sum(Primitive):
     """Sum or difference of two maps of bytes, in fixed point."""
 
@@ -243,6 +164,5 @@ class Int8Sum(Primitive):
 
 PRIMITIVES: tuple[Primitive, ...] = (
     *(Int8PlainConv(result) for result in (U8_HWC, F32_HWC)),
-    *(Int8Pool(result) for result in (U8_HWC, F32_HWC)),
     Int8Sum(),
 )

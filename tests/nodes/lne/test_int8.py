@@ -23,7 +23,7 @@ from nodes.lne import (
     make_plan,
     open_library,
 )
-from nodes.lne.ir import Activation, Binary, Conv, Pads, Pool
+from nodes.lne.ir import Activation, Affine, Binary, Conv, Pads, Pool
 from nodes.lne.layout import U8_HWC
 from nodes.lne.primitive import Primitive
 from nodes.lne.primitives.int8 import PRIMITIVES
@@ -54,6 +54,13 @@ def _sum(build: Builder, other: str, kind: str = "add") -> str:
     return build.add(op, given.shape)
 
 
+def _affine(build: Builder) -> str:
+    given, name = build.maps[build.last], f"affine{len(build.ops)}"
+    pair = [build.rng.normal(mean, 0.3, given.c) for mean in (1.0, 0.0)]
+    op = Affine(name, (given.name,), f"{name}_out", scale=pair[0], shift=pair[1], activation=Activation.RELU)
+    return build.add(op, given.shape)
+
+
 @cache
 def picture() -> Graph:
     """Two dimensions: first layer of one channel, residuals, depthwise, dilation, pools, a whole-map layer."""
@@ -67,6 +74,7 @@ def picture() -> Graph:
     build.conv(70, (3, 3), dilation=(2, 1), activation=Activation.NONE)
     build.conv(70, (5, 5), groups=70, activation=Activation.RELU6)
     build.conv(70, (3, 3), groups=70, stride=(2, 2), activation=Activation.NONE)
+    _affine(build)
     _pool(build, "max", (3, 2), (1, 1), Pads(1, 0, 1, 0))
     build.conv(24, (3, 3), groups=2, activation=Activation.HARD_SWISH)
     build.conv(3, (1, 1))
