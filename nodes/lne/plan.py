@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from nodes.lne.arena import arrange
 from nodes.lne.errors import LneError
 from nodes.lne.ir import Graph, Map, Op
 from nodes.lne.layout import F32_CHW, Buffer, Format, Halo
@@ -252,26 +253,7 @@ def _separate(buffers: Mapping[Key, Buffer]) -> tuple[dict[Key, int], int]:
 
 
 def _shared(buffers: Mapping[Key, Buffer], alive: Mapping[Key, tuple[int, int]]) -> tuple[dict[Key, int], int]:
-    """Largest first, each at the lowest place free during its life (greedy by size, Pisarchyk and Lee 2020)."""
-    inside = {key: buffer for key, buffer in buffers.items() if buffer.place == "workspace"}
-    offsets: dict[Key, int] = {}
-    for key in sorted(inside, key=lambda key: (-inside[key].bytes, alive[key])):
-        taken = sorted(
-            (offsets[other], offsets[other] + inside[other].bytes)
-            for other in offsets
-            if alive[other][0] <= alive[key][1] and alive[key][0] <= alive[other][1]
-        )
-        offsets[key] = _gap(taken, inside[key].bytes)
-    return offsets, max((offsets[key] + inside[key].bytes for key in inside), default=0)
-
-
-def _gap(taken: Iterable[tuple[int, int]], size: int) -> int:
-    place = 0
-    for start, end in taken:
-        if start - place >= size:
-            return place
-        place = max(place, end)
-    return place
+    return arrange({key: buffer.bytes for key, buffer in buffers.items() if buffer.place == "workspace"}, alive)
 
 
 def _rounded(size: int) -> int:
