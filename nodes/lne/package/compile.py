@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nodes.lne.build import compiler, run_compiler
+from nodes.lne.errors import LneError
 from nodes.lne.package.contents import Package
 
 FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-Wno-psabi")
@@ -38,5 +39,9 @@ def compile_package(package: Package, folder: Path, command: Sequence[str] = ())
     library = library_name(package.name)
     run_compiler((*chosen, "-shared", "-o", library, *objects, "-lm"), package.name, folder)
     for name in objects:
-        (folder / name).unlink()
+        (folder / name).unlink(missing_ok=True)
+    if not (folder / library).is_file():
+        raise LneError(
+            f"{package.name}: {chosen[0]} made no library.", "a working C compiler", "Check CC and the compiler."
+        )
     return folder / library

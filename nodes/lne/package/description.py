@@ -19,6 +19,8 @@ FORMAT = 1
 """Of deployment.json as a whole, see `nodes.application.bundle`."""
 ABI = 1
 """Of the library: a reader refuses a higher one."""
+VERIFICATION = ("verified", "front_end_error")
+"""What `write_package` finds out about the finished library."""
 DESCRIPTION_FILE = "deployment.json"
 NETWORK_FILE = "model.onnx"
 
@@ -55,9 +57,13 @@ def describe(package: Package, folder: Path, facts: Mapping[str, Any]) -> dict[s
 
 
 def write_description(package: Package, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write deployment.json into `folder`."""
-    text = json.dumps(describe(package, folder, facts), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
+    """Write deployment.json into `folder`; what an earlier one says of the verification is kept."""
+    path = folder / DESCRIPTION_FILE
+    earlier = json.loads(path.read_text(encoding="utf-8"))["engine"] if path.is_file() else {}
+    kept = {name: earlier[name] for name in VERIFICATION if name in earlier}
+    told = describe(package, folder, {**facts, "engine": {**kept, **facts.get("engine", {})}})
+    text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _precision(package: Package) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -26,7 +28,8 @@ from nodes.lne.target import can_run
 Floats = NDArray[np.float32]
 FLOAT_TOLERANCE = 1e-4
 """Largest error allowed, as a share of the outputs' range; integer layers need more."""
-_TRIES = 20
+_TRIES = 100
+_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -113,32 +116,45 @@ def _moved(staged: Path, folder: Path) -> bool:
     """Whether the folder could be moved: over nothing, or over an empty folder."""
     try:
         staged.rename(folder)
-    except (FileExistsError, NotADirectoryError, OSError):
-        if not folder.exists():
+    except OSError as error:
+        if error.errno not in _OCCUPIED:
             raise
         return False
     return True
 
 
 def _clear(folder: Path, name: str) -> None:
-    """Remove an older deployment of the same name.
+    """Remove an older deployment of the same name; another writer may do so at the same time.
 
     Raises:
         LneError: it is something else.
     """
-    if not folder.is_dir() or not (folder / f"{name}.h").is_file() or not (folder / DESCRIPTION_FILE).is_file():
+    if not _is_ours(folder, name):
         raise LneError(
             f"{folder} holds something else than a deployment of {name}.",
             "a folder that is new or empty",
             "Choose another folder, or empty this one.",
         )
     old = Path(tempfile.mkdtemp(prefix=f".{name}-old-", dir=folder.absolute().parent))
-    try:
+    with suppress(FileNotFoundError):  # another writer was faster
         folder.replace(old)
-    except FileNotFoundError:  # another writer was faster
-        pass
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_ours(folder: Path, name: str) -> bool:
+    """Whether a folder is a deployment of this name, or was replaced while it was looked at."""
+    try:
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        return False
+    try:
+        with os.scandir(place) as entries:
+            has_all = {f"{name}.h", DESCRIPTION_FILE} <= {entry.name for entry in entries}
+        return has_all or not folder.exists() or not os.path.samestat(folder.stat(), os.fstat(place))
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        os.close(place)
 
 
 def _built(package: Package, folder: Path, order: Order) -> dict[str, Any]:
