@@ -22,13 +22,12 @@ from engine import (
     node,
 )
 from engine.bench import machine
-from nodes.deploy import Inputs, comparison_clips, model_facts
+from nodes.deploy import Clips, Inputs, comparison_clips, model_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nodes.application import Bundle
-    from nodes.lne import Plan
     from nodes.optimising.report import Beside
     from nodes.optimising.session import Optimised
     from nodes.optimising.wish import Network, Watch, Wish
@@ -130,38 +129,38 @@ class _Made:
 
 def _optimise(inputs: Inputs, params: OptimiseParams, ctx: Context) -> Found:
     from nodes.application.bundle import bundle_of
+    from nodes.optimising.wish import Network
 
     inputs.model.file("model.onnx")  # says so if the artifact is damaged
     bundle = bundle_of(inputs.model.path, inputs.model.meta.model_dump(mode="json"), f"model {inputs.model.path.name}")
-    network = _network(bundle, inputs, params)
-    made = _make(network, inputs, bundle, params, ctx)
-    return Found(_deployment(made, bundle, inputs), _report(made, ctx))
-
-
-def _network(bundle: Bundle, inputs: Inputs, params: OptimiseParams) -> Network:
-    from nodes.optimising.wish import Network
-
     clips = comparison_clips(bundle, inputs, params.verify_clips)
-    return Network(bundle.name, bundle.network, clips.features, clips.is_real, None, bundle.front_end, bundle.labels)
-
-
-def _make(network: Network, inputs: Inputs, bundle: Bundle, params: OptimiseParams, ctx: Context) -> _Made:
-    from nodes.optimising.report import deployment_facts
-    from nodes.optimising.session import build, describe_again, start
-    from nodes.optimising.surroundings import surroundings
-
-    wish, watch = params.wish(), _watch(ctx)
-    reading, _, choice = start(network, wish, watch)
-    beside = surroundings(network, reading, wish, watch)
+    network = Network(bundle.name, bundle.network, clips.features, clips.is_real, None, bundle.front_end, bundle.labels)
     facts = {
         **model_facts(inputs),
-        **deployment_facts(choice, beside),
         "name": bundle.name,
         "listening": {"hop_s": params.hop_s, "smoothing": params.smoothing},
     }
-    optimised = build(ctx.folder("deployment"), network, reading, choice, wish, facts, watch)
-    if optimised.verification is not None:
-        describe_again(optimised, {"verification": optimised.verification.to_json()})
+    made = _make(network, clips, facts, params.wish(), ctx)
+    return Found(_deployment(made, bundle), _report(made, ctx))
+
+
+def _make(network: Network, clips: Clips, facts: dict[str, Any], wish: Wish, ctx: Context) -> _Made:
+    from nodes.lne.target import can_run
+    from nodes.optimising.hearing import heard, preprocessing
+    from nodes.optimising.report import deployment_facts
+    from nodes.optimising.session import build, described_again, start
+    from nodes.optimising.surroundings import surroundings
+
+    watch = _watch(ctx)
+    reading, target, choice = start(network, wish, watch)
+    beside = surroundings(network, reading, target, wish, watch)
+    told = {**facts, **deployment_facts(choice, beside)}
+    optimised = build(ctx.folder("deployment"), network, reading, choice, wish, told, watch)
+    if can_run(target):
+        watch.progress(0.95, f"hearing {len(clips.features)} clips")
+        found = heard(optimised.folder, clips.features, clips.waveforms, is_real=clips.is_real)
+        more = {} if clips.waveforms is None else {"preprocessing": preprocessing(optimised.folder, clips.waveforms[0])}
+        optimised = described_again(optimised, {"verification": found.to_json(), **more})
     return _Made(optimised, beside, wish)
 
 
@@ -175,26 +174,21 @@ def _watch(ctx: Context) -> Watch:
     )
 
 
-def _deployment(made: _Made, bundle: Bundle, inputs: Inputs) -> Deployment:
+def _deployment(made: _Made, bundle: Bundle) -> Deployment:
     from nodes.optimising.report import about, headline
 
     optimised, plan = made.optimised, made.optimised.plan
-    found = optimised.verification
     meta = DeploymentMeta(
         about=about(optimised, made.beside),
-        target=_target(plan),
+        target=plan.target.name,
         classes=bundle.labels,
         front_end=asdict(bundle.front_end),
         latency_us=optimised.latency_us,
         memory_bytes=plan.workspace_bytes,
-        verified_error=found.error if found is not None else 0.0,
+        verified_error=float(optimised.facts.get("verification", {}).get("error", 0.0)),
         metrics=headline(optimised, made.beside),
     )
     return Deployment(optimised.folder, meta)
-
-
-def _target(plan: Plan) -> str:
-    return plan.target.name
 
 
 def _report(made: _Made, ctx: Context) -> Report:

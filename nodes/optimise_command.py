@@ -112,18 +112,17 @@ def network_at(path: Path, seed: int = 0) -> Network:
 
 def _optimise(network: Network, wish: Wish, out: Path, watch: Watch) -> tuple[dict[str, Any], Optimised]:
     from nodes.optimising.report import deployment_facts, report_of, write_json
-    from nodes.optimising.session import build, describe_again, start
+    from nodes.optimising.session import build, described_again, start
     from nodes.optimising.surroundings import surroundings
 
-    reading, _, choice = start(network, wish, watch)
-    beside = surroundings(network, reading, wish, watch)
+    reading, target, choice = start(network, wish, watch)
+    beside = surroundings(network, reading, target, wish, watch)
     facts = {"name": network.name, **deployment_facts(choice, beside)}
     optimised = build(out, network, reading, choice, wish, facts, watch)
     report = report_of(optimised, wish, beside)
     write_json(out / REPORT_FILE, report)
     verified = {"verification": optimised.verification.to_json()} if optimised.verification is not None else {}
-    describe_again(optimised, verified)
-    return report, optimised
+    return report, described_again(optimised, verified)
 
 
 # ---- telling

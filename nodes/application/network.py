@@ -84,6 +84,11 @@ def open_network(
 
 
 def logits_of(session: onnxruntime.InferenceSession, features: Floats) -> Floats:
-    """Logits (batch, classes) of features (batch, *input_shape)."""
-    result: Floats = session.run(None, {session.get_inputs()[0].name: features})[0]
-    return result
+    """Logits (batch, classes) of features (batch, *input_shape); a network of a fixed batch hears so many at a time."""
+    given = session.get_inputs()[0]
+    size = given.shape[0] if given.shape and isinstance(given.shape[0], int) else len(features)
+    if size == len(features) or len(features) % size:
+        result: Floats = session.run(None, {given.name: features})[0]
+        return result
+    parts = [session.run(None, {given.name: part})[0] for part in np.split(features, len(features) // size)]
+    return np.concatenate(parts)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import onnxruntime
 
 from nodes.application.network import logits_of, open_network, options
 from nodes.lne.errors import LneError
 from nodes.lne.ir import Graph
 from nodes.lne.package import Check, Library, Order, Package, make_package, open_package, write_package
-from nodes.lne.package.description import write_description
+from nodes.lne.package.description import DESCRIPTION_FILE, write_description
 from nodes.lne.plan import Plan, make_plan
 from nodes.lne.reading import Reading, read_onnx
 from nodes.lne.registry import casts
@@ -91,8 +93,6 @@ def read_network(onnx: bytes, name: str) -> Reading:
 def wanted_outputs(network: Network, graph: Graph) -> Floats:
     """Outputs (inputs, *one output) of the network exactly as it is written, all optimisations off, by onnxruntime."""
     made = options(threads=1)
-    import onnxruntime
-
     made.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = open_network(network.onnx, network.name, made=made)
     found = [logits_of(session, one.reshape(graph.source_shape)) for one in network.inputs]
@@ -156,15 +156,13 @@ def verification(library: Library, network: Network, wanted: Floats) -> Verifica
     )
 
 
-def describe_again(optimised: Optimised, facts: Mapping[str, Any]) -> None:
-    """Write deployment.json anew with what was found out after the build."""
-    import json
-
-    from nodes.lne.package.description import DESCRIPTION_FILE
-
+def described_again(optimised: Optimised, facts: Mapping[str, Any]) -> Optimised:
+    """The same with deployment.json written anew, after something was found out about the finished library."""
     told = json.loads((optimised.folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
     verified = {name: told["engine"][name] for name in ("verified",) if name in told["engine"]}
-    write_description(optimised.package, optimised.folder, {**optimised.facts, **facts, "engine": verified})
+    known = {**optimised.facts, **facts}
+    write_description(optimised.package, optimised.folder, {**known, "engine": verified})
+    return replace(optimised, facts=known)
 
 
 def start(network: Network, wish: Wish, watch: Watch) -> tuple[Reading, Target, Chosen]:

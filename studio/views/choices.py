@@ -152,6 +152,7 @@ def strip_of(choice: Choice, found: Optimisation, tokens: Mapping[str, str]) -> 
         found.limit_us(choice),
         f"{_micro(choice.us):>5} {choice.primitive}",
         "\n".join(told(choice, found)),
+        _micro(choice.us),
         "" if choice.operator != CAST else f"→ {choice.form}",
     )
 

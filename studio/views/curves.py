@@ -49,6 +49,8 @@ CURVES_FILE: Final = "curves.json"
 MOST_EARLIER: Final = 6
 MAIN: Final = "main"
 NARROW_PX: Final = 460
+OTHER_TITLE: Final = "So far"
+"""Where what comes step by step is no training: a search, say."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,7 @@ class CurvesCard(LoadedCard):
             scale = left if key == MAIN else next((s for s in named if s.name == key), None)
             pane.name_axes(left=_axis(scale, named), bottom=(self.tracks.x_name, "mute"))
         self.main.name_axes(right=_axis(right, named))
+        self.main.plot.getAxis("right").setStyle(showValues=right is not None)
 
     def _mark_best(self, right: Scale | None) -> None:
         self.best = best_point(self.shown, self._chosen_at)
@@ -316,6 +319,8 @@ class CurvesCard(LoadedCard):
         self._draw()
 
     def _tell(self) -> None:
+        is_training = any(scale_of(name) in (LOSS, SHARE, RATE) for name in self.tracks.tracks)
+        self.heading.setText(self.title if is_training or not self.tracks.tracks else OTHER_TITLE)
         self.subtitle.setText(" · ".join(filter(None, (self.node, ", ".join(map(spoken, self._headline()))))))
         done, total = self._last(), self._x_range()[1]
         if self._progress is not None:

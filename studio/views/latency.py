@@ -192,7 +192,7 @@ def _bar(row: Row, profile: Profile, is_compared: bool) -> BarRow:
 
 
 def _micro(us: float) -> str:
-    return f"{us:,.1f}" if us < 100 else f"{us:,.0f}"
+    return f"{us:.2f}" if us < 10 else f"{us:.1f}" if us < 100 else f"{us:,.0f}"
 
 
 def _facts(profile: Profile) -> list[str]:

@@ -16,7 +16,10 @@ from studio.look import theme
 TALLEST, SHORTEST, AXIS = 30.0, 20.0, 20.0
 MOST_LABEL: Final = 120.0
 MOST_END: Final = 210.0
+MOST_RANGE: Final = 3000.0
+"""From the axis' start to its end: what is less is nothing."""
 NEAR_PX: Final = 7.0
+NARROW_PX: Final = 400
 LEFT: Final = Qt.AlignmentFlag.AlignLeft
 FACTORS: Final = (1.0, 2.0, 5.0)
 Shape = Literal["circle", "square"]
@@ -42,6 +45,8 @@ class Strip:
     limit: float | None = None
     end: str = ""
     note: str = ""
+    short: str = ""
+    """Said at the end where there is little room."""
     label: str = ""
     """Shown instead of the name, quietly: for a row that only serves the others."""
 
@@ -81,6 +86,11 @@ class Strips(QWidget):
         """Height of a row."""
         return max(SHORTEST, min(TALLEST, (self.height() - AXIS) / max(len(self.strips), 1)))
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the short ends are said."""
+        return self.width() < NARROW_PX
+
     # ---- drawing
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -98,12 +108,15 @@ class Strips(QWidget):
         """Where points are drawn: between the names and what is said at the end."""
         names, ends = QFontMetricsF(theme.font(11)), QFontMetricsF(theme.font(10.5, monospace=True))
         label = max((names.horizontalAdvance(strip.label or strip.name) for strip in self.strips), default=20.0) + 14
-        end = max((ends.horizontalAdvance(strip.end) for strip in self.strips), default=0.0) + 20
-        label, end = min(label, MOST_LABEL, 0.3 * self.width()), min(end, MOST_END, 0.36 * self.width())
+        said = [strip.short if self.is_narrow else strip.end for strip in self.strips]
+        end = max((ends.horizontalAdvance(text) for text in said), default=0.0) + 20
+        label, end = min(label, MOST_LABEL, 0.3 * self.width()), min(end, MOST_END, 0.4 * self.width())
         return QRectF(label, 0, max(self.width() - label - end, 20.0), self.step * len(self.strips))
 
     def _x(self, value: float, field: QRectF) -> float:
+        """Where a value is drawn; what is below the axis, at its start."""
         low, high = self.span
+        value = max(value, low)
         return field.left() + field.width() * (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
 
     def _draw_lines(self, painter: QPainter) -> None:
@@ -146,19 +159,19 @@ class Strips(QWidget):
             painter.setPen(QPen(theme.colour("line"), 1.5))
             painter.drawLine(QPointF(min(xs), middle), QPointF(max(xs), middle))
         if strip.limit is not None:
-            x = max(self._x(strip.limit, field), field.left())
+            x = self._x(strip.limit, field)
             painter.setPen(QPen(theme.colour("mute"), 2))
             painter.drawLine(QPointF(x, middle - 0.32 * box.height()), QPointF(x, middle + 0.32 * box.height()))
         for spot, x in sorted(zip(strip.spots, xs, strict=True), key=lambda pair: pair[0].is_chosen):
             _draw_spot(painter, spot, QPointF(x, middle))
 
     def _draw_words(self, painter: QPainter, strip: Strip, box: QRectF, field: QRectF, *, is_lit: bool) -> None:
-        quiet = "faint" if strip.label else "mute"
+        quiet, end = "faint" if strip.label else "mute", strip.short if self.is_narrow else strip.end
         left = QRectF(4, box.top(), field.left() - 14, box.height())
         right = QRectF(field.right() + 14, box.top(), self.width() - field.right() - 16, box.height())
         for text, font, token, place, edge in (
             (strip.label or strip.name, theme.font(11), "text" if is_lit else quiet, left, Qt.AlignmentFlag.AlignRight),
-            (strip.end, theme.font(10.5, monospace=True), quiet if strip.label else "text", right, LEFT),
+            (end, theme.font(10.5, monospace=True), quiet if strip.label else "text", right, LEFT),
         ):
             painter.setFont(font)
             painter.setPen(theme.colour(token))
@@ -234,11 +247,11 @@ def _draw_spot(painter: QPainter, spot: Spot, at: QPointF) -> None:
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
-    """The axis' ends: all positive values with some room."""
+    """The axis' ends: all positive values with some room, but no more than is told apart."""
     known = [value for value in values if value > 0]
     if not known:
         return 1.0, 10.0
-    return min(known) / 1.25, max(known) * 1.25
+    return max(min(known), max(known) / MOST_RANGE) / 1.25, max(known) * 1.25
 
 
 def _marks(low: float, high: float) -> Iterator[float]:
