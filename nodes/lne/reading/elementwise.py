@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.lne.ir import Activation, Affine, Binary, Map, Op, Rearrange, Weights
-from nodes.lne.reading.call import Call, Constant, Operand, Value, floats
+from nodes.lne.reading.call import Call, Constant, Operand, UnsupportedError, Value, floats
 from nodes.lne.reading.draft import Ids, natural
 
 COMMUTATIVE = ("add", "multiply", "maximum", "minimum")
@@ -23,6 +23,8 @@ def affine(
 ) -> Value:
     """activation(value * scale + shift), the constants broadcast as numpy does."""
     factors, offsets = np.asarray(scale, np.float64), np.asarray(shift, np.float64)
+    if not (np.isfinite(factors).all() and np.isfinite(offsets).all()):
+        raise UnsupportedError("its constants are not finite", "finite constants")
     shape = np.broadcast_shapes(value.shape, factors.shape, offsets.shape)
     value = compact(call, Value(np.broadcast_to(value.ids, shape)))
     if factors.size == offsets.size == 1:

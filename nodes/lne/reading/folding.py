@@ -21,7 +21,7 @@ def evaluate_node(node: NodeProto, inputs: Mapping[str, Array], opset: int) -> S
     """The outputs of one node for these arrays, in the node's order.
 
     Raises:
-        Exception: whatever the reference implementation finds wrong with it.
+        ValueError: the node does not fit its operands.
     """
     names = [name for name in node.output if name]
     given = [name for name in dict.fromkeys(node.input) if name]
@@ -34,7 +34,10 @@ def evaluate_node(node: NodeProto, inputs: Mapping[str, Array], opset: int) -> S
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        found = ReferenceEvaluator(model).run(None, {name: inputs[name] for name in given})
+        try:
+            found = ReferenceEvaluator(model).run(None, {name: inputs[name] for name in given})
+        except Exception as error:  # the reference implementation raises whatever it likes
+            raise ValueError(str(error) or type(error).__name__) from error
     made = dict(zip(names, found, strict=True))
     return [np.asarray(made[name]) if name else np.zeros(0) for name in node.output]
 

@@ -61,7 +61,18 @@ def _parsed(content: bytes) -> ModelProto:
         ) from error
     if not model.graph.node or not model.opset_import:
         raise LneError("the file holds no ONNX graph.", "a model with nodes and an opset", "Export it again.")
+    if not all(isinstance(name, str) for name in _names(model)):
+        raise LneError("names in the model are no text.", "a whole .onnx file", "Export or copy it again.")
     return model
+
+
+def _names(model: ModelProto) -> Iterator[object]:
+    """Everything that is called something; broken files give bytes here."""
+    for node in model.graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (one.name for one in (*model.graph.initializer, *model.graph.input, *model.graph.output))
+    yield from (entry.domain for entry in model.opset_import)
 
 
 def opset(model: ModelProto) -> int:
@@ -157,9 +168,12 @@ def constants(model: ModelProto) -> dict[str, NDArray[np.generic]]:
     """The model's weights by name.
 
     Raises:
-        LneError: some hold values that are not numbers.
+        LneError: some hold values that are not numbers, or other sizes than they say.
     """
-    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    try:
+        found = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    except (TypeError, ValueError) as error:
+        raise LneError(f"the weights cannot be read: {error}.", "a whole .onnx file", "Export it again.") from error
     broken = [name for name, value in found.items() if value.dtype.kind == "f" and np.isnan(value).any()]
     if broken:
         raise LneError(

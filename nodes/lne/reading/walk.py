@@ -98,13 +98,21 @@ class Walk:
         known = tuple(one if isinstance(one, Value | np.ndarray) else None for one in operands)
         call = Call(node, name, self.opset, self.draft, known, self.used, self.ranges, self.notes)
         try:
-            return reader(call)
-        except (ValueError, IndexError, TypeError) as error:
+            return _not_empty(reader(call))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise UnsupportedError(f"its attributes and its operands do not fit ({error})", "a valid node") from error
+        except MemoryError as error:
+            raise UnsupportedError("its result is larger than the memory", "smaller tensors") from error
 
     def _folded(self, node: NodeProto) -> Results:
         arrays = {name: self.operands[name] for name in node.input if name}
         try:
             return evaluate_node(node, {k: v for k, v in arrays.items() if isinstance(v, np.ndarray)}, self.opset)
-        except Exception as error:  # ONNX's reference implementation raises whatever it likes
+        except ValueError as error:
             raise UnsupportedError(f"it cannot be computed beforehand ({error})", "a constant") from error
+
+
+def _not_empty(results: Results) -> Results:
+    if any(isinstance(one, Value) and not one.ids.size for one in results):
+        raise UnsupportedError("it gives a tensor without values", "tensors with values")
+    return results

@@ -23,6 +23,11 @@ def combine(call: Call, operator: str, first: Operand, second: Operand) -> Value
     return binary(call, _KINDS[operator], first, second)
 
 
+def _inverse(values: Constant) -> Constant:
+    with np.errstate(all="ignore"):  # a division by zero is told of by `affine`
+        return np.asarray(1.0 / values)
+
+
 _Rule = Callable[[Call, Value, Constant], Value]
 
 
@@ -38,7 +43,7 @@ _WITH_CONSTANT: Mapping[str, _Rule] = {
     "Add": lambda call, value, other: affine(call, value, shift=other),
     "Sub": lambda call, value, other: affine(call, value, shift=-other),
     "Mul": lambda call, value, other: affine(call, value, other),
-    "Div": lambda call, value, other: affine(call, value, 1.0 / other),
+    "Div": lambda call, value, other: affine(call, value, _inverse(other)),
     "Max": _larger,
     "Min": _smaller,
 }
@@ -80,7 +85,8 @@ def _batch_norm(call: Call) -> Results:
     value = call.value()
     names = ("scale", "offset", "mean", "variance")
     scale, offset, mean, variance = (floats(call.needed(1 + index, what)) for index, what in enumerate(names))
-    factor = scale / np.sqrt(variance + float(call.attribute("epsilon", 1e-5)))
+    with np.errstate(all="ignore"):  # a broken variance is told of by `affine`
+        factor = scale / np.sqrt(variance + float(call.attribute("epsilon", 1e-5)))
     shape = (-1,) + (1,) * (len(value.shape) - 2)
     return [affine(call, value, factor.reshape(shape), (offset - mean * factor).reshape(shape))]
 

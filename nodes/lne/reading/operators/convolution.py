@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from nodes.lne.ir import Conv, Map, Weights
-from nodes.lne.reading.call import Call, Results, UnsupportedError, Value, floats
+from nodes.lne.reading.call import Call, Constant, Results, UnsupportedError, Value, floats
 from nodes.lne.reading.elementwise import affine, binary
-from nodes.lne.reading.operators.window import maps_of_clips, padding, value_of_clips
+from nodes.lne.reading.operators.window import maps_of_clips, padding, pair, value_of_clips
 
 
 def _conv(call: Call) -> Results:
@@ -19,8 +19,10 @@ def _conv(call: Call) -> Results:
     axes = len(value.shape) - 2
     if axes not in (1, 2):
         raise UnsupportedError(f"it moves over {axes} axes", "a convolution over one or two axes")
-    stride, dilation = (_pair(call.attribute(name, [1] * axes)) for name in ("strides", "dilations"))
-    kernel = _pair(weight.shape[2:])
+    groups = int(call.attribute("group", 1))
+    _check_sizes(value, weight, bias, groups)
+    stride, dilation = (pair(call.attribute(name, [1] * axes)) for name in ("strides", "dilations"))
+    kernel = pair(weight.shape[2:])
     reach = tuple((taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True))
     inputs = maps_of_clips(call, value)
     pads = padding(call, inputs[0].shape[1:], reach, stride)
@@ -42,16 +44,21 @@ def _conv(call: Call) -> Results:
                 stride=stride,
                 dilation=dilation,
                 pads=pads,
-                groups=int(call.attribute("group", 1)),
+                groups=groups,
             ),
         )
 
     return [value_of_clips(call, [one(held) for held in inputs], axes)]
 
 
-def _pair(values: Sequence[int]) -> tuple[int, int]:
-    """Of rows and columns; one axis is the columns."""
-    return (1, int(values[0])) if len(values) == 1 else (int(values[0]), int(values[1]))
+def _check_sizes(value: Value, weight: Weights, bias: Constant | None, groups: int) -> None:
+    outputs, inputs = weight.shape[:2]
+    if weight.ndim != len(value.shape) or groups < 1 or outputs % groups or inputs * groups != value.shape[1]:
+        raise UnsupportedError(
+            f"its weight {weight.shape} in {groups} groups does not fit {value.shape}", "weights that fit the input"
+        )
+    if bias is not None and bias.size != outputs:
+        raise UnsupportedError(f"it has {bias.size} biases for {outputs} channels", "one bias per channel")
 
 
 def _gemm(call: Call) -> Results:

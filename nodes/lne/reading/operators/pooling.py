@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from nodes.lne.ir import Map, Pool
 from nodes.lne.reading.call import Call, Results, UnsupportedError
-from nodes.lne.reading.operators.window import maps_of_clips, padding, value_of_clips
+from nodes.lne.reading.operators.window import maps_of_clips, padding, pair, value_of_clips
 
 
 def _pool(kind: str, call: Call) -> Results:
@@ -19,7 +19,7 @@ def _pool(kind: str, call: Call) -> Results:
         raise UnsupportedError("its window has holes (dilations)", "a pool without dilation")
     if kind == "max" and call.is_used(1):
         raise UnsupportedError("the places of the largest values are used", "a MaxPool with one output")
-    kernel, stride = (_pair(call.attribute(name, [1] * axes)) for name in ("kernel_shape", "strides"))
+    kernel, stride = (pair(call.attribute(name, [1] * axes)) for name in ("kernel_shape", "strides"))
     inputs = maps_of_clips(call, value)
     pads = padding(call, inputs[0].shape[1:], kernel, stride)
     around = ((pads.top, pads.bottom), (pads.left, pads.right))
@@ -55,10 +55,6 @@ def _steps(size: int, pads: tuple[int, int], taps: int, stride: int, *, is_ceil:
         return free // stride + 1
     count = -(-free // stride) + 1
     return count - 1 if (count - 1) * stride >= size + pads[0] else count
-
-
-def _pair(values: Sequence[int]) -> tuple[int, int]:
-    return (1, int(values[0])) if len(values) == 1 else (int(values[0]), int(values[1]))
 
 
 def _global(kind: str, call: Call) -> Results:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nodes.lne.ir import Recurrent, Weights
+from nodes.lne.ir import Recurrent
 from nodes.lne.reading.call import Call, Results, UnsupportedError, Value, floats
 from nodes.lne.reading.draft import Ids
 
@@ -60,9 +60,10 @@ def _one(call: Call, source: str, turn: int, shape: tuple[int, ...], is_reverse:
     kind = call.node.op_type
     weight, recurrence = (floats(call.needed(index, what))[turn] for index, what in ((1, "weight"), (2, "recurrence")))
     bias = call.constant(3, "bias")
-    both = np.zeros((2, len(weight))) if bias is None else floats(bias)[turn].reshape(2, -1)
+    both = np.zeros((2, len(weight))) if bias is None else np.array(floats(bias)[turn].reshape(2, -1))
     units = recurrence.shape[1]
-    if len(weight) != _GATES[kind] * units or weight.shape[1] != shape[2]:
+    rows = _GATES[kind] * units
+    if (weight.shape, recurrence.shape, both.shape) != ((rows, shape[2]), (rows, units), (2, rows)):
         raise UnsupportedError("the sizes of its weights do not fit its input", "a whole model")
     made = call.add(
         (units, 1, shape[0] if whole else 1),
@@ -73,17 +74,13 @@ def _one(call: Call, source: str, turn: int, shape: tuple[int, ...], is_reverse:
             kind=kind.lower(),
             weight=weight,
             recurrence=recurrence,
-            bias=_bias(both),
+            bias=both,
             whole=whole,
             reverse=is_reverse,
             linear_before_reset=bool(call.attribute("linear_before_reset", 0)),
         ),
     )
     return call.draft.ids(made)
-
-
-def _bias(both: Weights) -> Weights:
-    return np.array(both)
 
 
 READERS: Mapping[str, Callable[[Call], Results]] = dict.fromkeys(_PLAIN, _recurrent)

@@ -19,7 +19,7 @@ def _axes(call: Call, count: int) -> tuple[int, ...]:
     if given is None:
         given = call.constant(1, "axes")
     if given is None or not len(given):
-        return () if call.attribute("noop_with_empty_axes", 0) else tuple(range(count))
+        return () if call.attribute("noop_with_empty_axes", 0) == 1 else tuple(range(count))
     return tuple(sorted(int(axis) % count for axis in given))
 
 
@@ -30,7 +30,7 @@ def _reduce(kind: str, call: Call) -> Results:
         return [value]
     ids = reduced(call, value.ids, axes, kind)
     kept = [1 if axis in axes else size for axis, size in enumerate(value.shape)]
-    shape = kept if call.attribute("keepdims", 1) else [size for axis, size in enumerate(kept) if axis not in axes]
+    shape = kept if call.attribute("keepdims", 1) == 1 else [size for axis, size in enumerate(kept) if axis not in axes]
     return [Value(ids.reshape(shape))]
 
 

@@ -22,6 +22,13 @@ def value_of_clips(call: Call, maps: Sequence[Map], axes: int) -> Value:
     return Value(ids if axes == 2 else ids[:, :, 0])
 
 
+def pair(values: Sequence[int]) -> tuple[int, int]:
+    """Of rows and columns; one axis is the columns."""
+    if min(values, default=0) < 1:
+        raise UnsupportedError(f"it has a size or step of {list(values)}", "sizes and steps of at least one")
+    return (1, int(values[0])) if len(values) == 1 else (int(values[0]), int(values[1]))
+
+
 def padding(call: Call, size: Sequence[int], reach: Sequence[int], stride: Sequence[int]) -> Pads:
     """Zeros around a map, from `pads` or `auto_pad`."""
     kind = call.attribute("auto_pad", "NOTSET")
