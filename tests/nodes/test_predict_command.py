@@ -26,7 +26,11 @@ from engine.record import NodeRecord, RunRecord
 from engine.runs import create_run, home_of
 from engine.store import Store, open_store
 from engine.workflow import Node, Workflow, parse
-from nodes.application.bundle import Listening, bundle_of, write_description
+from nodes.application.bundle import Listening, bundle_of, describe, load_bundle, write_description
+from nodes.lne import find_target, make_plan, read_onnx
+from nodes.lne.package import Order, make_package, write_package
+from nodes.lne.registry import casts
+from nodes.lne.search import choose
 from nodes.zoo import build
 from nodes.zoo.weights import load_weights
 
@@ -335,3 +339,47 @@ def test_the_examples_of_its_help_work_when_pasted(
     for example in examples:
         code, out, err = _predict(capsys, *shlex.split(example)[2:])
         assert (code, err) == (0, "") and out
+
+
+# ---- the compiled library
+
+
+@pytest.fixture(scope="module")
+def compiled(deployment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same deployment with a library of generated code."""
+    bundle = load_bundle(deployment)
+    graph, target = read_onnx(bundle.network).graph, find_target("native")
+    plan = make_plan(graph, target, choose(graph, target), casts())
+    package = make_package("digits", [plan], bundle.front_end, bundle.labels)
+    return write_package(
+        tmp_path_factory.mktemp("made") / "digits", package, Order(describe(bundle, {}), bundle.network)
+    )
+
+
+def test_the_compiled_library_says_what_onnxruntime_says(
+    compiled: Path, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By default, by name, and the other one by name."""
+    words = [digits / f"{digit}_jackson_0.wav" for digit in range(3)]
+    rows = [_json(capsys, compiled, *words, *more) for more in ((), ("--engine", "compiled"))]
+    code, wanted = _json(capsys, compiled, *words, "--engine", "onnxruntime")
+    assert rows[0] == rows[1]
+    assert (code, len(wanted)) == (0, 3)
+    for found, row in zip(rows[0][1], wanted, strict=True):
+        assert found["label"] == row["label"]
+        assert found["score"] == pytest.approx(row["score"], abs=1e-4)
+
+
+def test_a_library_that_cannot_be_used_is_told_once_and_the_words_are_still_heard(
+    compiled: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of another machine, say: one line on standard error, the answers on standard output."""
+    folder = shutil.copytree(compiled, tmp_path / "digits")
+    (folder / "libdigits.so").write_bytes(b"\x7fELF of another machine")
+    code, out, err = _predict(capsys, folder, digits / "3_theo_0.wav", digits / "4_theo_0.wav")
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert err.count("onnxruntime hears instead.") == 1
+    code, _, err = _predict(capsys, folder, digits / "3_theo_0.wav", "--engine", "compiled")
+    assert code != 0
+    assert "cannot be loaded" in err
