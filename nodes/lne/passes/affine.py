@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nodes.lne.ir import Activation, Affine, Binary, Conv, Graph, Op, Pads, Pool, Recurrent, Weights
+from nodes.lne.ir import Activation, Affine, Binary, Conv, Graph, Op, Pads, Pool, Rearrange, Recurrent, Weights
 from nodes.lne.passes.rewrite import Edit, View, bypass, rewrite
 
 _NOT_NEGATIVE = frozenset({Activation.RELU, Activation.RELU6, Activation.SIGMOID, Activation.HARD_SIGMOID})
@@ -36,7 +36,7 @@ def _merge_affines(seen: View, op: Op) -> Edit | None:
 
 def _is_relu_again(seen: View, op: Affine) -> bool:
     maker = seen.makers.get(op.inputs[0])
-    if isinstance(maker, Pool) and maker.kind == "max":
+    while isinstance(maker, Pool | Rearrange):  # neither leaves the range of what it is given
         maker = seen.makers.get(maker.inputs[0])
     if op.activation is Activation.RELU6:
         return isinstance(maker, Affine | Binary) and maker.activation is Activation.RELU6

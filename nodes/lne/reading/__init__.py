@@ -15,6 +15,7 @@ from nodes.lne.ir import Graph
 from nodes.lne.passes import run_passes
 from nodes.lne.primitive import Range
 from nodes.lne.reading.model import load_model
+from nodes.lne.reading.ranges import spread_ranges
 from nodes.lne.reading.unsupported import Problem, UnsupportedModelError
 from nodes.lne.reading.walk import Walk
 
@@ -47,5 +48,4 @@ def read_onnx(source: Path | str | bytes, shape: tuple[int, ...] | None = None) 
     """
     walked = Walk(load_model(source), shape).run()
     graph, notes = run_passes(walked.graph)
-    ranges = {name: held for name, held in walked.ranges.items() if name in graph.maps}
-    return Reading(graph, ranges, (*walked.notes, *notes))
+    return Reading(graph, spread_ranges(graph, walked.ranges), (*walked.notes, *notes))

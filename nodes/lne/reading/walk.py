@@ -14,7 +14,7 @@ from nodes.lne.reading import model as models
 from nodes.lne.reading.call import Call, Operand, Results, UnsupportedError, Value
 from nodes.lne.reading.draft import Draft, natural
 from nodes.lne.reading.folding import RANDOM, evaluate_node
-from nodes.lne.reading.operators import OPERATORS
+from nodes.lne.reading.operators import CONSTANTS, OPERATORS
 from nodes.lne.reading.unsupported import Problem, UnsupportedModelError, nearest_to
 
 _UNKNOWN = object()
@@ -88,9 +88,11 @@ class Walk:
             self.operands[output] = result
 
     def _results(self, node: NodeProto, name: str, operands: tuple[object, ...]) -> Results:
-        if all(isinstance(one, np.ndarray) or one is None for one in operands) and node.op_type not in RANDOM:
+        is_known = all(isinstance(one, np.ndarray) or one is None for one in operands) and node.op_type not in RANDOM
+        if is_known and node.op_type not in CONSTANTS:
             return self._folded(node)
-        reader = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        table = CONSTANTS if is_known else OPERATORS
+        reader = table.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         if reader is None:
             raise UnsupportedError(*nearest_to(node.op_type, node.domain))
         if any(one is _UNKNOWN for one in operands):

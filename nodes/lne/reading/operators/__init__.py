@@ -18,6 +18,8 @@ from nodes.lne.reading.operators import (
     shapes,
 )
 
+CONSTANTS = quantization.CONSTANTS
+"""Operators of constants that are computed here; all others by ONNX's reference implementation."""
 Reader = Callable[[Call], Results]
 OPERATORS: Mapping[str, Reader] = MappingProxyType(
     {
