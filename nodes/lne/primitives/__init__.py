@@ -2,8 +2,10 @@
 
 from nodes.lne.primitive import Primitive
 from nodes.lne.primitives.cast import PRIMITIVES as CASTS
+from nodes.lne.primitives.depthwise import PRIMITIVES as DEPTHWISE
 from nodes.lne.primitives.direct import PRIMITIVES as DIRECT
 from nodes.lne.primitives.elementwise import PRIMITIVES as ELEMENTWISE
+from nodes.lne.primitives.first import PRIMITIVES as FIRST
 from nodes.lne.primitives.int8 import PRIMITIVES as INT8
 from nodes.lne.primitives.plain import PRIMITIVES as PLAIN
 from nodes.lne.primitives.pointwise import PRIMITIVES as POINTWISE
@@ -17,10 +19,12 @@ BUILT_IN: tuple[Primitive, ...] = (
     *PLAIN,
     *DIRECT,
     *POINTWISE,
-    *INT8,
+    *DEPTHWISE,
+    *FIRST,
     *ELEMENTWISE,
     *SOFTMAX,
     *SHUFFLE,
     *RECURRENT,
+    *INT8,
     *WINOGRAD,
 )

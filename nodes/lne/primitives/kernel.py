@@ -17,7 +17,7 @@ from nodes.lne.dialect import finished, load, store, vector_type, zero
 from nodes.lne.ir import Conv, Weights
 from nodes.lne.layout import Buffer
 from nodes.lne.primitives.lanes import lanes, pick, sums, widened
-from nodes.lne.primitives.tile import Block, Tile, blocks, most_pixels, tiles
+from nodes.lne.primitives.tile import Block, Tile, blocks, most_pixels, register_tiles
 from nodes.lne.target import Target
 from nodes.lne.writer import Writer
 
@@ -80,12 +80,22 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """The same product `count` times with other weights: steps from one to the next in input and output."""
+
+    count: int
+    source: int
+    result: int
+
+
+@dataclass(frozen=True)
 class Product:
     """A layer: every output of a grid is a sum over a walk.
 
     Attributes:
+        label: in the names of its functions, where a layer has several products.
         op: whose bias, residual and activation end it; none: the bare sums are stored.
-        weight: (rows, columns, length, channels), as the walk goes.
+        weight: (rows, columns, length, channels), as the walk goes; of a batch, with that axis before them.
         dots: the walk of the dot kernel and its weights, for the channels that do not fill a vector.
     """
 
@@ -96,6 +106,8 @@ class Product:
     op: Conv | None = None
     vectors: int = 2
     dots: tuple[Walk, Weights] | None = None
+    batch: Batch | None = None
+    label: str = ""
 
 
 def conv_walk(op: Conv, x: Buffer) -> Walk:
@@ -146,11 +158,11 @@ def emit_product(product: Product, writer: Writer, pointers: tuple[str, str, str
     whole = channels - channels % target.vector if product.dots else channels
     if whole:
         for block in blocks(whole, product.vectors, target):
-            for tile in tiles(grid.height, grid.width, most_pixels(len(block.widths), target)):
+            for tile in register_tiles(grid.height, grid.width, most_pixels(len(block.widths), target)):
                 _Kernel(product, block, tile, pointers).emit(writer)
     if product.dots:
         tail = Block(whole, (target.padded(channels) - whole,))
-        for tile in tiles(grid.height, grid.width, target.vector // lanes(channels - whole)):
+        for tile in register_tiles(grid.height, grid.width, target.vector // lanes(channels - whole)):
             _Dots(product, tail, tile, pointers).emit(writer)
 
 
@@ -167,21 +179,29 @@ class _Kernel:
 
     def emit(self, writer: Writer) -> None:
         """Its function, its constants, and the loops that call it."""
-        given, result, residual = self.pointers
-        grid, first, tile = self.product.grid, self.block.first, self.tile
-        calls = [
-            ("const float *restrict ", "x", grid.source.base(given, 0)),
-            ("float *restrict ", "o", grid.result.base(result, first)),
-            *grid.result.values("o"),
-        ]
-        if grid.residual is not None:
-            calls += [("const float *restrict ", "r", grid.residual.base(residual, first)), *grid.residual.values("r")]
-        calls += [("const float *restrict ", name, writer.constant(array)) for name, array in self.constants()]
-        name = writer.unique(f"{self.prefix}{first}_{tile.rows}x{tile.columns}")
+        calls = list(self.arguments(writer))
+        tile, batch = self.tile, self.product.batch
+        name = writer.unique(f"{self.product.label}{self.prefix}{self.block.first}_{tile.rows}x{tile.columns}")
         parameters = ", ".join(kind + parameter for kind, parameter, _ in calls)
         lines = (f"static inline __attribute__((always_inline)) void {name}({parameters}) {{", *self.body(), "}")
         writer.function("\n".join(lines))
-        writer.line(f"{loops(tile)} {name}({', '.join(argument for _, _, argument in calls)});")
+        again = f"for (int z = 0; z < {batch.count}; z++) " if batch else ""
+        writer.line(f"{again}{loops(tile)} {name}({', '.join(argument for _, _, argument in calls)});")
+
+    def arguments(self, writer: Writer) -> Iterator[tuple[str, str, str]]:
+        """Type, parameter and argument."""
+        given, result, residual = self.pointers
+        grid, first, batch = self.product.grid, self.block.first, self.product.batch
+        moves = (f" + z * {batch.source}", f" + z * {batch.result}") if batch else ("", "")
+        yield "const float *restrict ", "x", grid.source.base(given, 0) + moves[0]
+        yield "float *restrict ", "o", grid.result.base(result, first) + moves[1]
+        yield from grid.result.values("o")
+        if grid.residual is not None:
+            yield "const float *restrict ", "r", grid.residual.base(residual, first)
+            yield from grid.residual.values("r")
+        for name, array in self.constants():
+            move = f" + z * {array[0].size}" if batch and name == "w" else ""
+            yield "const float *restrict ", name, writer.constant(array) + move
 
     @property
     def pixels(self) -> list[tuple[int, int]]:
@@ -311,7 +331,7 @@ class _Dots(_Kernel):
 
 def loops(tile: Tile) -> str:
     """Over the places a tile is repeated at."""
-    ys = f"for (int y = 0; y < {tile.ys.stop}; y += {tile.ys.step})"
+    ys = f"for (int y = {tile.ys.start}; y < {tile.ys.stop}; y += {tile.ys.step})"
     return f"{ys} for (int x = {tile.xs.start}; x < {tile.xs.stop}; x += {tile.xs.step})"
 
 

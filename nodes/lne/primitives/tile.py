@@ -61,3 +61,25 @@ def tiles(height: int, width: int, most: int) -> Iterator[Tile]:
         yield Tile(1, small + 1, range(height), range(0, larger * (small + 1), small + 1))
     if larger < parts:
         yield Tile(1, small, range(height), range(larger * (small + 1), width, small))
+
+
+def register_tiles(height: int, width: int, most: int) -> Iterator[Tile]:
+    """Tiles of at most `most` outputs: whole rows if they fit, else a row in parts."""
+    return even_tiles(height, width, max(1, most // width), most)
+
+
+def even_tiles(height: int, width: int, rows: int, columns: int) -> Iterator[Tile]:
+    """Tiles of at most rows x columns that cover a map, each side cut as evenly as it goes."""
+    for ys, down in _cuts(height, rows):
+        for xs, across in _cuts(width, columns):
+            yield Tile(down, across, ys, xs)
+
+
+def _cuts(size: int, most: int) -> Iterator[tuple[range, int]]:
+    """A side in equal parts, the larger ones first: where they start, and how long they are."""
+    parts = -(-size // most)
+    small, larger = divmod(size, parts)
+    if larger:
+        yield range(0, larger * (small + 1), small + 1), small + 1
+    if larger < parts:
+        yield range(larger * (small + 1), size, small), small
