@@ -120,7 +120,7 @@ class Pool(Op):
 
 @dataclass(frozen=True, eq=False)
 class Binary(Op):
-    """Two maps value by value; the second may be one value per channel (h = w = 1)."""
+    """Two maps value by value; the second may have one channel, one row or one column, which is then repeated."""
 
     kind: str = field(kw_only=True)
     """"add", "subtract", "multiply", "divide", "maximum" or "minimum"."""

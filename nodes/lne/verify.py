@@ -134,7 +134,7 @@ def _binary(op: Op, inputs: tuple[Map, ...], out: Map) -> Iterator[str]:
     if op.kind not in _BINARY:
         yield f"its kind is {op.kind}"
     yield from _same_shape(inputs[0], out.shape, "first input")
-    if inputs[1].shape not in (out.shape, (out.c, 1, 1)):
+    if any(size not in (1, wanted) for size, wanted in zip(inputs[1].shape, out.shape, strict=True)):
         yield f"its second input is {inputs[1].shape}"
 
 

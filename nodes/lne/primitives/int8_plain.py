@@ -130,6 +130,9 @@ class Int8Sum(Primitive):
             return "it is no sum"
         if op.activation not in CLIPPED:
             return "its activation needs real numbers"
+        out = task.graph.maps[op.output]
+        if task.graph.maps[op.inputs[1]].shape not in (out.shape, (out.c, 1, 1)):
+            return "its second map is repeated along one axis alone"
         missing = unranged(task, U8_HWC)
         if missing:
             return missing

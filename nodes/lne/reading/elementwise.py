@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.lne.ir import Activation, Affine, Binary, Map, Op, Rearrange, Weights
+from nodes.lne.ir import Activation, Affine, Binary, Map, Op, Weights
 from nodes.lne.reading.call import Call, Constant, Operand, UnsupportedError, Value, floats
 from nodes.lne.reading.draft import Ids, natural
 
@@ -35,7 +36,7 @@ def affine(
         places = call.draft.places(value.ids[where], made)
         pair = [_per_channel(values[where], places, made) for values in (factors, offsets)]
         if pair[0] is None or pair[1] is None:
-            return affine(call, _along_varying(call, value, factors, offsets), factors, offsets, activation)
+            return _uneven(call, value, factors, offsets, activation)
         found[made.name] = (pair[0], pair[1])
     return _each(call, value, lambda made, where: _affine(made, *found[made.name], activation))
 
@@ -86,6 +87,25 @@ def _per_channel(values: NDArray[np.float64], places: Ids, made: Map) -> Weights
     return np.array(lanes[:, 0]) if is_one else None
 
 
+def _uneven(call: Call, value: Value, factors: Weights, offsets: Weights, activation: Activation) -> Value:
+    """Constants that differ within a channel: maps of their own where they are few, else the channels are others."""
+    small = [_without_repeats(constant) for constant in (factors, offsets)]
+    if not call.draft.is_whole(value.ids) or 4 * max(one.size for one in small) > value.ids.size:
+        return affine(call, _along_varying(call, value, factors, offsets), factors, offsets, activation)
+    for kind, constant, neutral in (("multiply", small[0], 1.0), ("add", small[1], 0.0)):
+        if (constant != neutral).any():
+            value = binary(call, kind, value, constant_value(call, constant))
+    return value if activation is Activation.NONE else activate(call, value, activation)
+
+
+def _without_repeats(values: NDArray[Any]) -> NDArray[Any]:
+    """Constants with one value along every axis along which they do not change."""
+    for axis in range(values.ndim):
+        first = values.take([0], axis)
+        values = first if (values == first).all() else values
+    return values
+
+
 def _along_varying(call: Call, value: Value, *constants: Constant) -> Value:
     """The value in a map whose channels are the axes along which the constants differ."""
     axes = [
@@ -102,9 +122,7 @@ def _along_varying(call: Call, value: Value, *constants: Constant) -> Value:
 
 def binary(call: Call, kind: str, first: Operand, second: Operand) -> Value:
     """Two tensors value by value, broadcast as numpy does; at least one is computed."""
-    a, b = (
-        one if isinstance(one, Value) else constant_value(call, floats(one), first, second) for one in (first, second)
-    )
+    a, b = (one if isinstance(one, Value) else constant_value(call, floats(one)) for one in (first, second))
     shape = np.broadcast_shapes(a.shape, b.shape)
     if not _leads(call, a, shape) and _leads(call, b, shape):
         return _led(call, kind, b, a, is_swapped=True)
@@ -125,29 +143,19 @@ def _led(call: Call, kind: str, leader: Value, other: Value, *, is_swapped: bool
         arranged = np.empty(made.size, np.int64)
         arranged[:] = follower[where].ravel()[0]
         arranged[call.draft.places(leader.ids[where], made).ravel()] = follower[where].ravel()
-        lanes = arranged.reshape(made.c, -1)
+        full = arranged.reshape(made.shape)
         may_be_short = not is_swapped or kind in COMMUTATIVE
-        shape = (made.c, 1, 1) if may_be_short and (lanes == lanes[:, :1]).all() else made.shape
-        held = call.as_map((lanes[:, :1] if shape[1:] == (1, 1) else arranged).reshape(shape))
+        held = call.as_map(_without_repeats(full) if may_be_short else full)
         names = (held.name, made.name) if is_swapped and kind not in COMMUTATIVE else (made.name, held.name)
         return lambda name, out: Binary(name, names, out, kind=kind)
 
     return _each(call, leader, make)
 
 
-def constant_value(call: Call, values: Weights, *others: Operand | None) -> Value:
-    """A constant as a map: any computed values times nothing, plus the constant."""
-    computed = next(one for one in others if isinstance(one, Value))
-    (held, *_) = call.draft.maps_of(computed.ids)
-    start = int(call.draft.places(computed.ids.ravel()[:1], held)[0])
-    table = np.full(values.size, start, np.int32)
+def constant_value(call: Call, values: Weights) -> Value:
+    """A constant as a map: a value of the input times nothing, plus the constant."""
     name = f"{call.name}.constant"
-    blank = call.draft.add(
-        f"{name}.room",
-        f"{name}.room",
-        (values.size, 1, 1),
-        lambda op, out: Rearrange(op, (held.name,), out, table=table),
-    )
+    blank = call.draft.as_map(np.zeros((values.size, 1, 1), np.int64), "constants")
     made = call.draft.add(
         name,
         name,

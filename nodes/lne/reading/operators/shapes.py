@@ -47,7 +47,7 @@ def _size(call: Call) -> Results:
 def _concat(call: Call) -> Results:
     values = [one for one in call.operands if one is not None]
     parts = [
-        one.ids if isinstance(one, Value) else constant_value(call, floats(one), *values).ids
+        one.ids if isinstance(one, Value) else constant_value(call, floats(one)).ids
         for one in values
         if not (isinstance(one, np.ndarray) and one.size == 0)
     ]
