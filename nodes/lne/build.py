@@ -20,6 +20,7 @@ from nodes.lne.program import Program
 Floats = NDArray[np.float32]
 LONGEST_S = 600
 ALIGN_BYTES = 64
+FLAGS = ("-O3", "-std=gnu11", "-Wno-psabi")
 _STUB = """.section .rodata
 .globl {name}_weights
 .balign 64
@@ -52,17 +53,23 @@ def compile_program(program: Program, folder: Path, *, profile: bool = False, co
     Raises:
         LneError: the compiler fails; its first complaint is in the message.
     """
+    source, stub = write_sources(program, folder)
+    library = folder / f"lib{program.name}.so"
+    flags = (*FLAGS, "-fPIC", "-shared", *program.plan.target.flags)
+    defines = ("-DLNE_PROFILE",) if profile else ()
+    files = (str(source), str(stub), "-lm", "-o", str(library))
+    run_compiler((*(command or compiler()), *flags, *defines, *files), program.name)
+    return library
+
+
+def write_sources(program: Program, folder: Path) -> tuple[Path, Path]:
+    """Its C file, and an assembler file that holds its weights."""
     folder.mkdir(parents=True, exist_ok=True)
     source, stub, weights = (folder / f"{program.name}{ending}" for ending in (".c", "_weights.s", "_weights.bin"))
     source.write_text(program.source)
     weights.write_bytes(program.weights or bytes(ALIGN_BYTES))
     stub.write_text(_STUB.format(name=program.name, file=weights))
-    library = folder / f"lib{program.name}.so"
-    flags = ("-O3", "-std=gnu11", "-Wno-psabi", "-fPIC", "-shared", *program.plan.target.flags)
-    defines = ("-DLNE_PROFILE",) if profile else ()
-    files = (str(source), str(stub), "-lm", "-o", str(library))
-    run_compiler((*(command or compiler()), *flags, *defines, *files), program.name)
-    return library
+    return source, stub
 
 
 def run_compiler(command: Sequence[str], name: str, folder: Path | None = None) -> None:

@@ -28,7 +28,8 @@ _EXPRESSIONS: Mapping[Activation, str] = MappingProxyType(
 
 def header(target: Target) -> str:
     """Includes, vector types up to the target's width, and every activation for every width."""
-    parts = ["#include <math.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <string.h>", _INCLUDES]
+    parts = ["#include <math.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <string.h>"]
+    parts += [_OTHER_COMPILERS, *([_INTRINSICS] if target.vector > 1 else [])]
     for width in (1, *(width for width in WIDTHS if width <= target.vector)):
         parts += _scalar_basis() if width == 1 else _vector_basis(width)
         kind, start = vector_type(width), zero(width)
@@ -40,15 +41,31 @@ def header(target: Target) -> str:
     return "\n".join(parts) + "\n"
 
 
-_INCLUDES = """#if defined(__SSE2__)
+_INTRINSICS = """#if defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
-#endif
-#if !defined(__GNUC__)
+#endif"""
+_OTHER_COMPILERS = """#if !defined(__GNUC__)
 #define __attribute__(x)
 #endif"""
 _INLINE = "static inline __attribute__((unused))"
+_LOG = (
+    _INLINE
+    + """ float log1(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  const uint32_t power = (bits - 0x3f3504f3u) >> 23;
+  const float n = (float)power;
+  bits -= power << 23;
+  memcpy(&x, &bits, 4);
+  const float z = x - 1.0f;
+  float p = (((7.0376836292e-2f * z - 1.1514610310e-1f) * z + 1.1676998740e-1f) * z - 1.2420140846e-1f) * z;
+  p = ((((p + 1.4249322787e-1f) * z - 1.6668057665e-1f) * z + 2.0000714765e-1f) * z - 2.4999993993e-1f) * z;
+  return z + (((p + 3.3333331174e-1f) * z - 0.5f) * z * z - n * 2.12194440e-4f) + n * 0.693359375f;
+}"""
+)
+"""Logarithm of a number of at least one, for sums of exponentials: x = 2^n (1 + z), sqrt(1/2) <= 1 + z < sqrt(2)."""
 _ACTIVATION = _INLINE + " {kind} {name}{w}({kind} x) {{ return {expression}; }}"
 
 _EXP = (
@@ -88,6 +105,7 @@ def _scalar_basis() -> list[str]:
         f"{_INLINE} float power1(float x) {{\n"
         "  uint32_t bits;\n  memcpy(&bits, &x, 4);\n"
         "  bits = (bits << 23) + 0x3f800000u;\n  memcpy(&x, &bits, 4);\n  return x;\n}",
+        _LOG,
     ]
 
 

@@ -96,7 +96,7 @@ def _pixel(is_log: bool, channels: int, whole: int, vector: int, tail: int) -> I
         yield f"{loop} {{ {power} total += e; {store(vector, 'r + i', kept)} }}"
     if tail:
         yield f"{last} e = exp{tail}(t - top);"
-    join, last_step = ("-", "logf(sum)") if is_log else ("*", "1.0f / sum")
+    join, last_step = ("-", "log1(sum)") if is_log else ("*", "1.0f / sum")
     yield f"float sum = {' + '.join(totals)}, last = {last_step};"
     if whole:
         again = f"{load(vector, 'r + i')} {join} last"

@@ -29,7 +29,7 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     target, folder = request.param, tmp_path_factory.mktemp("dialect")
     value = load(target.vector, "x + i")
     loops = [_loop(name, target.vector, activated(name, target.vector, value)) for name in NAMES]
-    loops += [_loop("exp", target.vector, f"exp{target.vector}({value})")]
+    loops += [_loop("exp", target.vector, f"exp{target.vector}({value})"), _loop("log", 1, "log1(x[i])")]
     (folder / "f.c").write_text(header(target) + "".join(loops))
     flags = ("-O2", "-Wno-psabi", "-Wall", "-Werror", "-fPIC", "-shared", *target.flags)
     files = (str(folder / "f.c"), "-lm", "-o", str(folder / "f.so"))
@@ -55,6 +55,12 @@ def test_exponential_is_within_a_few_units_of_the_last_place(compiled: tuple[Tar
     x = np.linspace(-86.9, 87.9, 200_000).astype(np.float32)
     wanted = np.exp(x.astype(np.float64))
     assert (np.abs(_called(compiled[1], "exp", x) / wanted - 1.0)).max() < 3e-7
+
+
+def test_logarithm_of_sums(compiled: tuple[Target, ctypes.CDLL]) -> None:
+    x = np.concatenate([np.linspace(1, 3, 50_000), np.geomspace(1, 1e30, 50_000)]).astype(np.float32)
+    wanted = np.log(x.astype(np.float64))
+    assert (np.abs(_called(compiled[1], "log", x) - wanted) <= 2e-7 * wanted + 1e-9).all()
 
 
 def test_tanh_is_exact_near_zero_and_ends_at_one(compiled: tuple[Target, ctypes.CDLL]) -> None:
