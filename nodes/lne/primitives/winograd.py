@@ -15,20 +15,17 @@ from nodes.lne.errors import LneError
 from nodes.lne.ir import Conv, Weights
 from nodes.lne.layout import Halo
 from nodes.lne.primitive import Place, Primitive, Task
-from nodes.lne.primitives.tile import Block, blocks
 from nodes.lne.primitives.winograd_code import (
-    Group,
     Layer,
     input_function,
     odd_lines,
     output_function,
-    product_function,
     runs_of,
     strip_table,
 )
 from nodes.lne.primitives.winograd_error import layer_error, noise_error
+from nodes.lne.primitives.winograd_product import Part, capacity, make_parts, product_functions
 from nodes.lne.primitives.winograd_tiling import Axis, Tiling, make_tiling, step, transformed
-from nodes.lne.target import Target
 from nodes.lne.writer import Writer
 
 NOISE_LIMIT = 1e-5
@@ -83,9 +80,9 @@ class Transformed(Primitive):
 
     def scratch_bytes(self, task: Task) -> int:
         tiling = make_tiling(task, self.rows, self.columns)
-        _, _, capacity = _blocking(tiling, task)
-        v = odd_lines((capacity + tiling.extra) * tiling.tile_step)
-        return 4 * (tiling.points * (v + odd_lines(capacity * tiling.out_channels)) + 64)
+        tiles = capacity(_parts(tiling, task))
+        v = odd_lines((tiles + tiling.extra) * tiling.tile_step)
+        return 4 * (tiling.points * (v + odd_lines(tiles * tiling.out_channels)) + 64)
 
     def cost(self, task: Task) -> float:
         tiling = make_tiling(task, self.rows, self.columns)
@@ -100,7 +97,7 @@ class Transformed(Primitive):
         assert isinstance(op, Conv)
         tiling = make_tiling(place.task, self.rows, self.columns)
         _check(op, tiling, self.name)
-        _emit(Layer(place, tiling, *_blocking(tiling, place.task)), writer)
+        _emit(Layer(place, tiling, _parts(tiling, place.task)), writer)
 
 
 class Polyphase(Transformed):
@@ -136,47 +133,9 @@ def _unfit(tiling: Tiling) -> str:
     return "the transform is not exact enough" if noise_error(*sizes) > NOISE_LIMIT else ""
 
 
-def _blocking(tiling: Tiling, task: Task) -> tuple[tuple[Block, ...], tuple[tuple[Group, ...], ...], int]:
-    """Blocks of output channels, groups of tiles for each, and the tiles there must be room for."""
-    op, target = task.op, task.target
-    assert isinstance(op, Conv)
-    counts = tiling.tiles_per_block
-    most = max(counts)
-    per_block = min(_CHOICES[target.vector], key=lambda number: _time(len(op.weight), number, most, target))
-    channel_blocks = blocks(len(op.weight), per_block, target)
-    groups = tuple(tuple(_groups(counts, len(block.widths), target)) for block in channel_blocks)
-    capacity = max(
-        -(-(group.end - group.first) // group.tiles) * group.tiles + group.first for group in sum(groups, ())
-    )
-    return channel_blocks, groups, capacity
-
-
-_CHOICES = {4: (2, 3, 4), 8: (1, 2, 3), 16: (1, 2, 3, 4)}
-
-
-def _time(channels: int, per_block: int, tiles: int, target: Target) -> float:
-    """Estimated cycles per input of all products of a block of tiles: multiply-adds, or loads if there are more."""
-    total = 0.0
-    for block in blocks(channels, per_block, target):
-        vectors = len(block.widths)
-        for group in _groups((tiles,), vectors, target):
-            repeats = (group.end - group.first) / group.tiles
-            total += repeats * (max(group.tiles * vectors, group.tiles + vectors, 8) + 0.25 * (group.tiles + vectors))
-    return total
-
-
-def _groups(counts: tuple[int, ...], vectors: int, target: Target) -> Iterator[Group]:
-    """Tiles in groups that fit the registers, as even as possible."""
-    most = max(1, (target.registers - 1 - vectors) // vectors)
-    total = max(counts)
-    parts = -(-total // most)
-    if len(set(counts)) > 1:
-        yield Group(-(-total // parts), 0, total)
-        return
-    small, larger = divmod(total, parts)
-    if larger:
-        yield Group(small + 1, 0, larger * (small + 1))
-    yield Group(small, larger * (small + 1), total)
+def _parts(tiling: Tiling, task: Task) -> tuple[Part, ...]:
+    assert isinstance(task.op, Conv)
+    return make_parts(len(task.op.weight), tiling.tiles_per_block, task.target)
 
 
 def _check(op: Conv, tiling: Tiling, name: str) -> None:
@@ -253,14 +212,15 @@ def _emit_products(layer: Layer, writer: Writer) -> None:
         f"    float *to = m + (i * {across.points} + k) * {layer.m_step};",
     )
     regular = len(set(tiling.tiles_per_block)) == 1
-    for block, groups in zip(layer.blocks, layer.groups, strict=True):
-        for group in groups:
-            name = writer.unique(f"product{block.first}_{group.tiles}")
-            writer.function(product_function(name, layer, block, group.tiles))
+    for part in layer.parts:
+        for group in part.groups:
+            name = writer.unique(f"product{part.block.first}_{group.tiles}")
+            for text in product_functions(name, tiling, part, group.tiles):
+                writer.function(text)
             stop = group.end if regular else "tiles"
-            places = f"from + t * {tiling.tile_step}, w, to + t * {tiling.out_channels} + {block.first}"
+            places = f"from + t * {tiling.tile_step}, w, to + t * {tiling.out_channels} + {part.block.first}"
             writer.line(f"    for (int t = {group.first}; t < {stop}; t += {group.tiles}) {name}({places}, nl, nc);")
-        writer.line(f"    w += nl * nc * {tiling.inputs * block.channels};")
+        writer.line(f"    w += nl * nc * {part.depth(tiling.inputs) * part.step()};")
     writer.line("  }")
 
 
@@ -271,26 +231,15 @@ def _terms_at(axis: Axis, index: str) -> str:
 
 
 def _packed(layer: Layer) -> Weights:
-    """Transformed filters in the order they are read: point, block of channels, term, input, channel."""
+    """Transformed filters in the order they are read: point, part, term, inputs, channel."""
     tiling = layer.tiling
     filters = transformed(layer.op.weight, tiling)
-    padded = np.zeros((*filters.shape[:-1], tiling.out_channels))
-    padded[..., : filters.shape[-1]] = filters
-    return np.concatenate(
-        [
-            padded[
-                i,
-                k,
-                : tiling.along.terms_at(i),
-                : tiling.across.terms_at(k),
-                :,
-                block.first : block.first + block.channels,
-            ].ravel()
-            for i in range(tiling.along.points)
-            for k in range(tiling.across.points)
-            for block in layer.blocks
-        ]
-    )
+    packed = []
+    for i in range(tiling.along.points):
+        for k in range(tiling.across.points):
+            terms = filters[i, k, : tiling.along.terms_at(i), : tiling.across.terms_at(k)]
+            packed += [part.packed(terms.reshape(-1, *terms.shape[2:])) for part in layer.parts]
+    return np.concatenate(packed)
 
 
 def _emit_outputs(layer: Layer, writer: Writer, first: str, end: str) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodes.lne.dialect import finished, load, store, vector_type, zero
+from nodes.lne.dialect import finished, load, store, vector_type
 from nodes.lne.ir import Conv
 from nodes.lne.primitive import Place
-from nodes.lne.primitives.tile import Block
 from nodes.lne.primitives.toom import before_lines, straight_line
+from nodes.lne.primitives.winograd_product import Part, capacity
 from nodes.lne.primitives.winograd_tiling import Tiling, step
 from nodes.lne.writer import Writer
 
@@ -24,25 +24,17 @@ LINE_FLOATS = 16
 
 
 @dataclass(frozen=True)
-class Group:
-    """Tiles whose products are computed together: so many at `first`, again every `every` up to `end`."""
-
-    tiles: int
-    first: int
-    end: int
-
-
-@dataclass(frozen=True)
 class Layer:
     """A convolution's place, tiling and register blocking."""
 
     place: Place
     tiling: Tiling
-    blocks: tuple[Block, ...]
-    groups: tuple[tuple[Group, ...], ...]
-    """Per block of channels."""
-    capacity: int
-    """Tiles there is room for in scratch."""
+    parts: tuple[Part, ...]
+
+    @property
+    def capacity(self) -> int:
+        """Tiles there is room for in scratch."""
+        return capacity(self.parts)
 
     @property
     def op(self) -> Conv:
@@ -141,44 +133,6 @@ def input_function(name: str, layer: Layer, width: int, first: int, end: int) ->
         "}",
     ]
     return "\n".join(lines)
-
-
-def product_function(name: str, layer: Layer, block: Block, tiles: int) -> str:
-    """void name(v, w, m, nl, nc): products of some tiles at one point over nl x nc terms and all inputs."""
-    tiling = layer.tiling
-    widths, offsets = block.widths, block.offsets
-    lines = [
-        f"static inline __attribute__((always_inline)) void {name}(const float *restrict v, const float *restrict w,"
-        " float *restrict m, int nl, int nc) {"
-    ]
-    for tile in range(tiles):
-        lines.append("  " + " ".join(f"{vector_type(w)} a{tile}_{j} = {zero(w)};" for j, w in enumerate(widths)))
-    loops, count, close = _depth(tiling)
-    lines += [*loops, "\n#pragma GCC unroll 2", f"    for (int k = 0; k < {count}; k++) {{"]
-    loads = (f"{vector_type(w)} w{j} = {load(w, f'w + {offsets[j]}')};" for j, w in enumerate(widths))
-    lines.append(f"      {' '.join(loads)}")
-    for tile in range(tiles):
-        sums = " ".join(f"a{tile}_{j} += q * w{j};" for j in range(len(widths)))
-        lines.append(f"      {{ float q = u[k + {tile * tiling.tile_step}]; {sums} }}")
-    lines += [f"      w += {block.channels};", "    }", close]
-    for tile in range(tiles):
-        at = tile * tiling.out_channels
-        lines.append("  " + " ".join(store(w, f"m + {at + offsets[j]}", f"a{tile}_{j}") for j, w in enumerate(widths)))
-    return "\n".join((*lines, "}"))
-
-
-def _depth(tiling: Tiling) -> tuple[list[str], str, str]:
-    """Loops over the terms, the count of the innermost loop over u[k], and what closes them; terms that lie side by
-    side in V are one loop."""
-    down, right = tiling.term_steps
-    close = tiling.in_channels == tiling.inputs
-    alone = len(tiling.across.terms) == 1
-    if close and alone:
-        return ["  const float *u = v;", "  (void)nc;", "  {"], f"nl * {tiling.inputs}", "  }"
-    outer = f"  for (int i = 0; i < nl; i++) {{ const float *u = v + i * {down};"
-    if close:
-        return [outer], f"nc * {tiling.inputs}", "  }"
-    return [outer, f"  for (int j = 0; j < nc; j++, u += {right}) {{"], str(tiling.inputs), "  } }"
 
 
 def output_function(name: str, layer: Layer, width: int, columns: int, writer: Writer) -> str:
