@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -63,10 +63,16 @@ def _api(package: Package) -> str:
         _HERE,
         "api.c",
         **_names(package),
-        checks="\n".join(dict.fromkeys(map(_check, targets))),
+        checks=_checks(targets),
         table="\n".join(table),
         labels=", ".join(map(c_string, package.labels)) or "0",
     )
+
+
+def _checks(targets: Sequence[Target]) -> str:
+    """Functions in C that ask the processor."""
+    asks = _ASKS if any(target.needs for target in targets) else ""
+    return "\n".join([asks, *dict.fromkeys(map(_check, targets))])
 
 
 def _check_name(target: Target) -> str:
@@ -74,14 +80,55 @@ def _check_name(target: Target) -> str:
 
 
 def _check(target: Target) -> str:
-    """A C function that asks the processor."""
     if not target.needs:
         return "static int runs_anywhere(void) { return 1; }\n"
-    asked = " && ".join(f'__builtin_cpu_supports("{need.replace("_", "")}")' for need in sorted(target.needs))
+    wide = any(need.startswith("avx512") for need in target.needs)
+    asked = " && ".join([f"keeps({0xE6 if wide else 0x06:#04x})", *map(_asked, sorted(target.needs))])
     return (
         f"static int {_check_name(target)}(void) {{\n#if defined(__x86_64__) && defined(__GNUC__)\n"
-        f"  __builtin_cpu_init();\n  return {asked};\n#else\n  return 0;\n#endif\n}}\n"
+        f"  return {asked};\n#else\n  return 0;\n#endif\n}}\n"
     )
+
+
+def _asked(need: str) -> str:
+    if need not in _CPUID:
+        return f'__builtin_cpu_supports("{need.replace("_", "")}")'
+    leaf, register, bit = _CPUID[need]
+    return f"has({leaf}, {register}, {bit})"
+
+
+_CPUID: Mapping[str, tuple[int, str, int]] = {
+    "sse4_2": (1, "ECX", 20),
+    "fma": (1, "ECX", 12),
+    "f16c": (1, "ECX", 29),
+    "avx2": (7, "EBX", 5),
+    "avx512f": (7, "EBX", 16),
+    "avx512dq": (7, "EBX", 17),
+    "avx512bw": (7, "EBX", 30),
+    "avx512vl": (7, "EBX", 31),
+    "avx512_vnni": (7, "ECX", 11),
+}
+"""Leaf, register and bit of the instruction sets (Intel's and AMD's manuals); not all compilers' own test of them works
+in a library."""
+_ASKS = """#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
+
+enum { EAX, EBX, ECX, EDX };
+
+static int has(unsigned leaf, int place, int bit) {
+  unsigned found[4] = {0, 0, 0, 0};
+  return __get_cpuid_count(leaf, 0, &found[EAX], &found[EBX], &found[ECX], &found[EDX]) && found[place] >> bit & 1;
+}
+
+/* Whether the system keeps the registers that the bits of `mask` stand for when it changes tasks. */
+static int keeps(unsigned mask) {
+  unsigned low, high;
+  if (!has(1, ECX, 27)) return 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & mask) == mask;
+}
+#endif
+"""
 
 
 def _levels(package: Package) -> str:
@@ -145,10 +192,9 @@ def _makefile(package: Package, units: tuple[str, ...]) -> str:
 
 def _make_flags(package: Package) -> Iterator[str]:
     for level in package.levels:
-        target = level.plan.target
-        if target.flags:
-            rule = f"{level.name}.o: LEVEL_FLAGS = {' '.join(target.flags)}"
-            yield f"ifneq ($(findstring {target.machine},$(MACHINE)),)\n{rule}\nendif\n"
+        flags = " ".join(level.plan.target.flags)
+        if flags:
+            yield f"ifeq ($(call knows,{flags}),yes)\n{level.name}.o: LEVEL_FLAGS = {flags}\nendif\n"
 
 
 def _cmake(package: Package, units: tuple[str, ...]) -> str:
@@ -158,13 +204,13 @@ def _cmake(package: Package, units: tuple[str, ...]) -> str:
 
 
 def _cmake_flags(package: Package) -> Iterator[str]:
-    machines = {"x86_64": "x86_64|AMD64", "aarch64": "aarch64|arm64"}
     for level in package.levels:
-        target = level.plan.target
-        if target.flags:
-            asked = f'if(CMAKE_SYSTEM_PROCESSOR MATCHES "{machines[target.machine]}")'
-            options = f'PROPERTIES COMPILE_OPTIONS "{";".join(target.flags)}"'
-            yield f"{asked}\n  set_source_files_properties({level.name}.c {options})\nendif()\n"
+        flags = level.plan.target.flags
+        if flags:
+            known = f"{level.name.upper()}_FLAGS_ARE_KNOWN"
+            options = f'PROPERTIES COMPILE_OPTIONS "{";".join(flags)}"'
+            yield f'check_c_compiler_flag("{" ".join(flags)}" {known})\n'
+            yield f"if({known})\n  set_source_files_properties({level.name}.c {options})\nendif()\n"
 
 
 def _names(package: Package) -> dict[str, str]:
