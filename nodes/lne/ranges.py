@@ -50,16 +50,24 @@ def calibrate(graph: Graph, clips: Floats, method: str = "squares") -> dict[str,
     """
     if method not in METHODS:
         raise LneError(f"there is no way {method!r} to choose ranges.", f"one of {', '.join(METHODS)}", "Correct it.")
+    return ranges_of(graph, spreads(graph, clips), method)
+
+
+def ranges_of(graph: Graph, found: Mapping[str, Spread], method: str) -> dict[str, Range]:
+    """Ranges by one of the methods of `calibrate`, from what `spreads` found."""
+    return shared(graph, {name: _range(*METHODS[method](spread)) for name, spread in found.items()})
+
+
+def spreads(graph: Graph, clips: Floats) -> dict[str, Spread]:
+    """How the values of every map are spread over the clips, in two passes.
+
+    Raises:
+        LneError: no clips, or values that are not finite.
+    """
     if len(clips) == 0:
         raise LneError("ranges need clips, and there are none.", "at least one clip", "Give representative clips.")
     if not np.isfinite(clips).all():
         raise LneError("a clip holds values that are not finite.", "finite values", "Check the features.")
-    found = {name: _range(*METHODS[method](spread)) for name, spread in spreads(graph, clips).items()}
-    return shared(graph, found)
-
-
-def spreads(graph: Graph, clips: Floats) -> dict[str, Spread]:
-    """How the values of every map are spread over the clips, in two passes."""
     simulation = Simulation(graph)
     ends: dict[str, tuple[float, float]] = {}
     for maps in simulation.batches(clips):
@@ -69,8 +77,14 @@ def spreads(graph: Graph, clips: Floats) -> dict[str, Spread]:
     counts = {name: np.zeros(BINS, np.int64) for name in ends}
     for maps in simulation.batches(clips):
         for name, held in maps.items():
-            counts[name] += np.histogram(held.real, BINS, _open(ends[name]))[0]
+            counts[name] += _counts(held.real, *_open(ends[name]))
     return {name: Spread(*_open(ends[name]), counts[name]) for name in ends}
+
+
+def _counts(values: Floats, low: float, high: float) -> NDArray[np.int64]:
+    """Of equal bins between two ends."""
+    places = ((values.ravel() - np.float32(low)) * np.float32(BINS / (high - low))).astype(np.int32)
+    return np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS)
 
 
 def _open(ends: tuple[float, float]) -> tuple[float, float]:

@@ -35,6 +35,8 @@ from nodes.lne.reference import activate, compute
 Ranges = Mapping[str, Range]
 Wide = NDArray[np.float64]
 BATCH = 32
+EXACT = 2**24 // (255 * 128)
+"""Products of a byte and a signed byte whose sum float32 holds exactly."""
 Number = TypeVar("Number", bound=np.generic)
 
 
@@ -87,11 +89,14 @@ class Simulation:
         values = np.asarray(clips, np.float32).reshape(-1, *source.shape)
         found = {source.name: Held(values, self.ranges.get(source.name))}
         for op in self.graph.ops:
-            result = self._compute(op, [found[name] for name in op.inputs])
-            found[op.output] = Held(result, self.ranges.get(op.output))
+            found[op.output] = self.step(op, [found[name] for name in op.inputs])
         return found
 
-    def _compute(self, op: Op, inputs: Sequence[Held]) -> NDArray[np.generic]:
+    def step(self, op: Op, inputs: Sequence[Held]) -> Held:
+        """The map one operation gives."""
+        return Held(self._values(op, inputs), self.ranges.get(op.output))
+
+    def _values(self, op: Op, inputs: Sequence[Held]) -> NDArray[np.generic]:
         signature = self.signatures.get(op.name)
         out = self.graph.maps[op.output]
         if signature is not None and U8_HWC in signature.inputs:
@@ -115,8 +120,11 @@ def _bordered(x: NDArray[np.generic], pads: Pads, value: float) -> NDArray[np.ge
 
 
 def _sums(op: Conv, x: NDArray[np.generic], weight: NDArray[np.floating], out: Map, blank: int) -> NDArray[np.floating]:
-    """Convolution without bias, in the weights' type."""
-    kind = weight.dtype
+    """Convolution without bias, in the weights' type.
+
+    Bytes times weights of few enough input channels sum up exactly in float32; taps are then added in float64.
+    """
+    kind = weight.dtype if weight.dtype == np.float32 or weight.shape[1] > EXACT else np.dtype(np.float32)
     reach = [
         max(0, (size - 1) * stride + (taps - 1) * step + 1 - have)
         for size, stride, taps, step, have in zip(
@@ -125,20 +133,27 @@ def _sums(op: Conv, x: NDArray[np.generic], weight: NDArray[np.floating], out: M
     ]
     pads = Pads(op.pads.top, op.pads.left, op.pads.bottom + reach[0], op.pads.right + reach[1])
     given = _bordered(x, pads, blank).astype(kind).transpose(0, 2, 3, 1)
-    total = np.zeros((len(x), out.h, out.w, out.c), kind)
+    total = np.zeros((len(x), out.h, out.w, out.c), weight.dtype)
+    taps = weight.astype(kind)
     for p, q in np.ndindex(*op.kernel):
         top, left = p * op.dilation[0], q * op.dilation[1]
         rows = slice(top, top + (out.h - 1) * op.stride[0] + 1, op.stride[0])
         seen = given[:, rows, left : left + (out.w - 1) * op.stride[1] + 1 : op.stride[1]]
-        total += _tap(op, seen, weight[:, :, p, q])
+        total += _tap(op, seen, taps[:, :, p, q])
     return total.transpose(0, 3, 1, 2)
 
 
 def _tap(op: Conv, seen: NDArray[np.floating], weight: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What one tap adds to every output."""
     if op.is_depthwise:
         return np.asarray(seen * weight[:, 0])
-    parts = zip(np.split(seen, op.groups, 3), np.split(weight, op.groups), strict=True)
-    return np.concatenate([part @ own.T for part, own in parts], 3)
+    flat = np.ascontiguousarray(seen).reshape(-1, seen.shape[3])
+    if op.groups == 1:
+        found = flat @ weight.T
+    else:
+        parts = zip(np.split(flat, op.groups, 1), np.split(weight, op.groups), strict=True)
+        found = np.concatenate([part @ own.T for part, own in parts], 1)
+    return np.asarray(found.reshape(*seen.shape[:3], len(weight)))
 
 
 def _column(values: NDArray[Number]) -> NDArray[Number]:

@@ -21,6 +21,8 @@ from nodes.lne.primitive import Range
 LARGEST = 127
 GRID_TOLERANCE = 1e-3
 """How far from an integer, in steps, a weight may lie to count as already quantised."""
+FIRST_LOOK = 12
+"""Weights that tell most channels without a grid from those with one."""
 LARGEST_BIAS = 2.0**29
 """In units of the sum: what keeps it inside 32 bits."""
 CLIPPED = (Activation.NONE, Activation.RELU, Activation.RELU6)
@@ -108,11 +110,13 @@ def _grid(row: bytes) -> int:
     """Steps in the largest weight if all lie on a common grid of 8 bits, the finest such grid; 0 if there is none."""
     values = np.frombuffer(row, np.float64)
     top = values[np.abs(values).argmax()]
-    for steps in range(LARGEST + (top < 0), 0, -1):
-        places = values * (steps / abs(top))
-        if np.abs(places - np.rint(places)).max() < GRID_TOLERANCE:
-            return steps
-    return 0
+    steps = np.arange(LARGEST + (top < 0), 0, -1)
+    for part in (values[:FIRST_LOOK], values):
+        places = part * (steps[:, None] / abs(top))
+        steps = steps[np.abs(places - np.rint(places)).max(1) < GRID_TOLERANCE]
+        if not len(steps):
+            return 0
+    return int(steps[0])
 
 
 def _exact(row: Weights, near: float) -> float:
