@@ -21,6 +21,7 @@ from engine import (
     Seconds,
     node,
 )
+from engine.audio import read_features, table_of
 from engine.bench import machine
 from nodes.deploy import Clips, Inputs, comparison_clips, model_facts
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from nodes.application import Bundle
     from nodes.optimising.report import Beside
     from nodes.optimising.session import Optimised
-    from nodes.optimising.wish import Network, Watch, Wish
+    from nodes.optimising.wish import Judged, Network, Watch, Wish
 
 TargetName = Literal["native", "c", "x86-64", "avx2", "avx512", "vnni", "aarch64"]
 REPORT_FILE = "report.json"
@@ -47,6 +48,12 @@ class OptimiseParams(Params):
     search: Literal["q-learning", "exact", "estimate"] = "q-learning"
     """How primitives are chosen: by Q-learning (with random, greedy and exact search beside it) or exactly, on times
     measured here; or by estimate, without measuring."""
+    precision: Literal["float32", "mixed"] = "float32"
+    """float32, or mixed: layers in 8 bits too, as many as the validation clips allow. Ranges come from these clips."""
+    accuracy_drop: Annotated[float, Field(ge=0, le=1)] = 0.005
+    """Share of the validation clips that 8 bits may cost."""
+    judge_clips: Annotated[int, Field(ge=8, le=100_000)] = 512
+    """Clips by which precisions are judged; of the validation subset, else of the training subset."""
     episodes: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Episodes of Q-learning."""
     exploring: Annotated[int, Field(ge=0, le=100_000)] = 500
@@ -73,9 +80,8 @@ class OptimiseParams(Params):
         from nodes.optimising.wish import Wish
 
         return Wish(
-            self.target, self.levels, self.search, episodes=self.episodes, exploring=self.exploring,
-            budget_s=self.budget_s, ram_bytes=self.ram_limit_bytes, flash_bytes=self.flash_limit_bytes,
-            engines=self.engines, seed=self.seed,
+            self.target, self.levels, self.search, self.precision, self.accuracy_drop, self.episodes, self.exploring,
+            self.budget_s, self.ram_limit_bytes, self.flash_limit_bytes, self.engines, seed=self.seed,
         )  # fmt: skip
 
 
@@ -134,7 +140,9 @@ def _optimise(inputs: Inputs, params: OptimiseParams, ctx: Context) -> Found:
     inputs.model.file("model.onnx")  # says so if the artifact is damaged
     bundle = bundle_of(inputs.model.path, inputs.model.meta.model_dump(mode="json"), f"model {inputs.model.path.name}")
     clips = comparison_clips(bundle, inputs, params.verify_clips)
-    network = Network(bundle.name, bundle.network, clips.features, clips.is_real, None, bundle.front_end, bundle.labels)
+    judged = _judged(bundle, inputs.features, params) if params.precision == "mixed" else None
+    known = bundle.front_end, bundle.labels
+    network = Network(bundle.name, bundle.network, clips.features, clips.is_real, judged, *known)
     facts = {
         **model_facts(inputs),
         "name": bundle.name,
@@ -142,6 +150,30 @@ def _optimise(inputs: Inputs, params: OptimiseParams, ctx: Context) -> Found:
     }
     made = _make(network, clips, facts, params.wish(), ctx)
     return Found(_deployment(made, bundle), _report(made, ctx))
+
+
+def _judged(bundle: Bundle, features: FeatureSet | None, params: OptimiseParams) -> Judged:
+    """Clips on which precisions are judged: none that the result is verified on."""
+    import numpy as np
+
+    from nodes.optimising.wish import Judged
+
+    if features is None:
+        raise OssicleError(
+            "mixed precision is judged on clips", "features", "Wire the features the model was trained on"
+        )
+    table, known = table_of(features), {label: number for number, label in enumerate(bundle.labels)}
+    for subset in ("validation", "training", ""):
+        rows = np.flatnonzero((table.subset == subset) & np.isin(table.label, bundle.labels))
+        if len(rows):
+            break
+    else:
+        raise OssicleError(
+            "no clip of the features has one of the model's classes", "validation clips", "Check the partition node"
+        )
+    mask = np.zeros(len(table), bool)
+    mask[rows[np.unique(np.linspace(0, len(rows) - 1, min(params.judge_clips, len(rows))).round().astype(int))]] = True
+    return Judged(read_features(features, mask), np.array([known[label] for label in table.label[mask].tolist()]))
 
 
 def _make(network: Network, clips: Clips, facts: dict[str, Any], wish: Wish, ctx: Context) -> _Made:
@@ -152,11 +184,11 @@ def _make(network: Network, clips: Clips, facts: dict[str, Any], wish: Wish, ctx
     from nodes.optimising.surroundings import surroundings
 
     watch = _watch(ctx)
-    reading, target, choice = start(network, wish, watch)
-    beside = surroundings(network, reading, target, wish, watch)
+    reading, choice = start(network, wish, watch)
+    beside = surroundings(network, choice, wish, watch)
     told = {**facts, **deployment_facts(choice, beside)}
     optimised = build(ctx.folder("deployment"), network, reading, choice, wish, told, watch)
-    if can_run(target):
+    if can_run(choice.plan.target):
         watch.progress(0.95, f"hearing {len(clips.features)} clips")
         found = heard(optimised.folder, clips.features, clips.waveforms, is_real=clips.is_real)
         more = {} if clips.waveforms is None else {"preprocessing": preprocessing(optimised.folder, clips.waveforms[0])}

@@ -22,7 +22,7 @@ from nodes.optimise import TargetName
 
 if TYPE_CHECKING:
     from nodes.optimising.session import Optimised
-    from nodes.optimising.wish import Network, Watch, Wish
+    from nodes.optimising.wish import Floats, Network, Watch, Wish
 
 REPORT_FILE = "report.json"
 NAME = "optimise"
@@ -47,12 +47,22 @@ def command(
     search: Annotated[
         Literal["q-learning", "exact", "estimate"], typer.Option(help="How primitives are chosen.")
     ] = "q-learning",
+    precision: Annotated[
+        Literal["float32", "mixed"], typer.Option(help="mixed: layers in 8 bits too; needs --inputs.")
+    ] = "float32",
+    accuracy_drop: Annotated[float, typer.Option(min=0, max=1, help="Share of the inputs 8 bits may change.")] = 0.005,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="FILE.npy", help="Inputs to time and verify on, stacked; else noise.")
+    ] = None,
     budget_s: Annotated[
         float, typer.Option("--budget", min=0.1, help="Longest time for measuring, in seconds.")
     ] = 70.0,
     ram_limit: Annotated[int, typer.Option(min=0, help="Bytes of workspace allowed; 0 for any.")] = 0,
     flash_limit: Annotated[int, typer.Option(min=0, help="Bytes of packed weights allowed; 0 for any.")] = 0,
     engines: Annotated[bool, typer.Option(help="Time other installed engines on the same network.")] = True,
+    peers: Annotated[
+        list[str] | None, typer.Option(metavar="PYTHON", help="Interpreter with further engines; repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search and of the noise.")] = 0,
 ) -> None:
     """Turn a network into C that is the fastest this machine knows.
@@ -68,16 +78,18 @@ def command(
     from nodes.optimising.wish import Wish
 
     wish = Wish(
-        target, tuple(level or ()), search, budget_s=budget_s, ram_bytes=ram_limit, flash_bytes=flash_limit,
-        engines=engines, seed=seed,
+        target, tuple(level or ()), search, precision, accuracy_drop, budget_s=budget_s, ram_bytes=ram_limit,
+        flash_bytes=flash_limit, engines=engines, pythons=tuple(peers or ()), seed=seed,
     )  # fmt: skip
+    if precision == "mixed" and inputs is None:
+        raise OssicleError("mixed precision is judged on inputs", "--inputs FILE.npy", "Give features of real clips")
     try:
         with ExitStack() as stack:
             stdout = stack.enter_context(clean_output())
             cancel = stack.enter_context(interrupts())
             sink = stack.enter_context(progress(sys.stderr if as_json else stdout))
             with _told(sink) as watch:
-                report, optimised = _optimise(network_at(model, seed), wish, out, _stoppable(watch, cancel))
+                report, optimised = _optimise(network_at(model, inputs, seed), wish, out, _stoppable(watch, cancel))
     except (ApplicationError, LneError) as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
     except Cancelled:
@@ -88,11 +100,15 @@ def command(
         _summary(report, optimised)
 
 
-def network_at(path: Path, seed: int = 0) -> Network:
+def network_at(path: Path, inputs: Path | None = None, seed: int = 0) -> Network:
     """What a path names: an ONNX file alone, or a model or deployment with its labels and front end.
+
+    Args:
+        inputs: a numpy file of stacked inputs; else seeded noise is used.
 
     Raises:
         ApplicationError, LneError: it is neither, or it is damaged.
+        OssicleError: the inputs cannot be read or do not fit.
     """
     from nodes.application.bundle import load_bundle
     from nodes.application.network import read_network
@@ -100,14 +116,32 @@ def network_at(path: Path, seed: int = 0) -> Network:
     from nodes.optimising.session import read_network as read_graph
     from nodes.optimising.wish import NOISE_CLIPS, Network
 
-    if path.is_dir():
-        bundle = load_bundle(path)
-        graph = read_graph(bundle.network, bundle.name).graph
-        inputs = noise(graph, NOISE_CLIPS, seed)
-        return Network(bundle.name, bundle.network, inputs, False, None, bundle.front_end, bundle.labels)
-    data = read_network(path)
-    graph = read_graph(data, path.stem).graph
-    return Network(path.stem, data, noise(graph, NOISE_CLIPS, seed))
+    bundle = load_bundle(path) if path.is_dir() else None
+    name, data = (bundle.name, bundle.network) if bundle is not None else (path.stem, read_network(path))
+    graph = read_graph(data, name).graph
+    shape = graph.source_shape[1:]
+    values = noise(graph, NOISE_CLIPS, seed) if inputs is None else read_inputs(inputs, shape)
+    made = Network(name, data, values, is_real=inputs is not None)
+    return made if bundle is None else replace(made, front_end=bundle.front_end, labels=bundle.labels)
+
+
+def read_inputs(path: Path, shape: tuple[int, ...]) -> Floats:
+    """Stacked inputs (clips, *shape) of a numpy file; nothing is unpickled.
+
+    Raises:
+        OssicleError: no such file, no array of finite numbers, or of another shape.
+    """
+    import numpy as np
+
+    wanted = f"finite numbers of the shape (clips, {', '.join(map(str, shape))})"
+    try:
+        found = np.load(path, allow_pickle=False)
+        values = np.asarray(found, np.float32)
+    except (OSError, ValueError, TypeError) as error:
+        raise OssicleError(f"{path} cannot be read ({error})", f"a .npy file with {wanted}", "Save one") from error
+    if values.shape[1:] != shape or not len(values) or not np.isfinite(values).all():
+        raise OssicleError(f"{path} holds {values.shape}, or values that are not finite", wanted, "Correct the file")
+    return values
 
 
 def _optimise(network: Network, wish: Wish, out: Path, watch: Watch) -> tuple[dict[str, Any], Optimised]:
@@ -115,8 +149,8 @@ def _optimise(network: Network, wish: Wish, out: Path, watch: Watch) -> tuple[di
     from nodes.optimising.session import build, described_again, start
     from nodes.optimising.surroundings import surroundings
 
-    reading, target, choice = start(network, wish, watch)
-    beside = surroundings(network, reading, target, wish, watch)
+    reading, choice = start(network, wish, watch)
+    beside = surroundings(network, choice, wish, watch)
     facts = {"name": network.name, **deployment_facts(choice, beside)}
     optimised = build(out, network, reading, choice, wish, facts, watch)
     report = report_of(optimised, wish, beside)
@@ -181,10 +215,9 @@ def _facts(report: dict[str, Any], optimised: Optimised) -> Iterator[str]:
             f"its layers {inference['layers_us']:,.1f}"
         )
     for engine in report.get("backends", ()):
-        ratio = f"{engine['us'] / inference['median_us']:.2f} times ours" if engine["us"] and inference else ""
-        yield f"{engine['name']} {engine['version']}: " + (
-            f"{engine['us']:,.1f} µs, {ratio}" if ratio else engine["error"]
-        )
+        ours_us = report.get("raced_us")
+        ratio = f"{engine['us']:,.1f} µs, {engine['us'] / ours_us:.2f} times ours" if engine["us"] and ours_us else ""
+        yield f"{engine['name']} {engine['version']}".rstrip() + f": {ratio or engine['error']}"
     yield (
         f"workspace {size(memory['workspace_bytes'])} ({size(memory['separate_bytes'])} unshared), "
         f"weights {size(memory['weight_bytes'])}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Final
 
@@ -24,9 +24,9 @@ OPTIMUM: Final = "optimum"
 EVERY: Final = 5
 """Episodes per point of the live curve, beside those that are better than all before."""
 STAGES: Final[Mapping[str, tuple[float, float, str]]] = {
-    "measure": (0.05, 0.55, "{done} of {total} networks measured"),
-    "learn": (0.6, 0.1, "episode {done} of {total}, best {best:,.1f} µs"),
-    "finals": (0.7, 0.1, "finals {done} of {total}, best {best:,.1f} µs"),
+    "measure": (0.06, 0.44, "{done} of {total} networks measured"),
+    "learn": (0.5, 0.08, "episode {done} of {total}, best {best:,.1f} µs"),
+    "finals": (0.58, 0.08, "finals {done} of {total}, best {best:,.1f} µs"),
 }
 """Where each stage of a search begins in the whole, how long it is, and its words."""
 
@@ -38,8 +38,10 @@ class Chosen:
     Attributes:
         profile: of the whole network in place; none for a target this machine cannot run.
         costs: measured costs of all candidates; none where nothing was measured.
-        search: the report's part about the search (see `studio.views.data.optimisation`); empty without one.
+        search: the report's part about the search (see `studio.views.data.optimisation`); none without one.
         failures: candidates that could not be compiled, with the reason.
+        ranges: of maps that may be stored in 8 bits; empty in float.
+        trade_off: settings of the precisions, as a search (see `studio.views.data.front`); none if not explored.
     """
 
     plan: Plan
@@ -47,57 +49,71 @@ class Chosen:
     space: Space
     costs: CostTable | None = None
     search: Json | None = None
-    failures: Mapping[tuple[str, str], str] | None = None
+    failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    trade_off: Json | None = None
 
 
-def limits_of(wish: Wish, error: float = math.inf) -> Limits:
+def limits_of(wish: Wish) -> Limits:
     """A wish's limits for the search; 0 means none."""
-    return Limits(error, wish.flash_bytes or math.inf, wish.ram_bytes or math.inf)
+    return Limits(weight_bytes=wish.flash_bytes or math.inf, ram_bytes=wish.ram_bytes or math.inf)
 
 
 def chosen(
-    graph: Graph,
-    target: Target,
-    values: Floats,
-    wish: Wish,
-    watch: Watch,
-    ranges: Mapping[str, Range] | None = None,
-    errors: Mapping[tuple[str, str], float] | None = None,
-    most_error: float = math.inf,
+    graph: Graph, target: Target, values: Floats, wish: Wish, watch: Watch, ranges: Mapping[str, Range] | None = None
 ) -> Chosen:
-    """Choose by the wish's method.
+    """Choose by the wish's method, within its limits.
 
     Args:
         values: an input of the network.
-        ranges, errors, most_error: for layers in 8 bits: what their maps hold, what each costs in accuracy, and the
-            most that all together may cost.
+        ranges: of a network that was quantized: then layers may be computed in 8 bits.
 
     Raises:
         LneError: an operation has no primitive for the target, no choice keeps to the limits, or nothing compiles.
     """
-    limits = limits_of(wish, most_error)
     if wish.method == "estimate" or not can_run(target):
-        return _estimated(graph, target, values, choose(graph, target, ranges, limits), ranges)
+        return _estimated(graph, target, values, choose(graph, target, ranges, limits_of(wish)), ranges or {})
+    result = searched(graph, target, values, wish, watch, ranges)
+    plan = make_plan(graph, target, result.choices, casts(), ranges, shares=True)
+    facts = search_facts(result)
+    return Chosen(plan, result.profile, result.space, result.costs, facts, result.failures, ranges or {})
+
+
+def searched(
+    graph: Graph, target: Target, values: Floats, wish: Wish, watch: Watch, ranges: Mapping[str, Range] | None = None
+) -> Result:
+    """The search for the fastest choice, told as it goes.
+
+    Raises:
+        LneError: see `chosen`.
+    """
     episodes = wish.episodes if wish.method == "q-learning" else 1
     schedule = Schedule(episodes=episodes, exploring=min(wish.exploring, episodes), seed=wish.seed)
     settings = Settings(budget_s=wish.budget_s, schedule=schedule)
-    result = run_search(
-        graph, target, values, ranges, settings=settings, limits=limits, errors=errors, follow=follower(watch)
+    return run_search(
+        graph,
+        target,
+        values.reshape(graph.source_shape),
+        ranges,
+        settings=settings,
+        limits=limits_of(wish),
+        follow=follower(watch),
     )
-    plan = make_plan(graph, target, result.choices, casts(), ranges, shares=True)
-    return Chosen(plan, result.profile, result.space, result.costs, search_facts(result), result.failures)
 
 
 def _estimated(
-    graph: Graph, target: Target, values: Floats, choices: Mapping[str, Primitive], ranges: Mapping[str, Range] | None
+    graph: Graph, target: Target, values: Floats, choices: Mapping[str, Primitive], ranges: Mapping[str, Range]
 ) -> Chosen:
     """A choice that was not searched for, timed where that can be done."""
     space = make_space(graph, target, ranges)
-    profile = None
-    if can_run(target):
-        meter = Meter(space, values, CostCache(None), rounds=Settings().final_rounds)
-        profile = meter.profile([space.actions(choices)])[0]
-    return Chosen(make_plan(graph, target, choices, casts(), ranges, shares=True), profile, space)
+    profile = profiled(space, values, choices) if can_run(target) else None
+    return Chosen(make_plan(graph, target, choices, casts(), ranges, shares=True), profile, space, ranges=ranges)
+
+
+def profiled(space: Space, values: Floats, choices: Mapping[str, Primitive]) -> Profile | None:
+    """What a choice takes as a whole network; none if it cannot be compiled."""
+    meter = Meter(space, values.reshape(space.graph.source_shape), CostCache(None), rounds=Settings().final_rounds)
+    return meter.profile([space.actions(choices)])[0]
 
 
 def follower(watch: Watch) -> Callable[[Progress], None]:
@@ -137,7 +153,7 @@ def search_facts(result: Result) -> Json:
         {
             "name": name,
             "us": found.total_us,
-            "regret": regret[name],
+            "regret": round(regret[name], 9) + 0.0,
             "measurements": result.networks,
             "seconds": result.seconds,
             **_lines(tries.get(name, ())),

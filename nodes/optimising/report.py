@@ -44,14 +44,20 @@ class Beside:
     Attributes:
         peak: "fp32_gflops" and "int8_gops" that this machine reached.
         engines: foreign ones that were timed.
-        trade_off: settings of the precisions, as a search (see `studio.views.data.front`); none if not explored.
+        ours_us: the generated code's median, taking turns with them.
         machine: the processor and so on.
     """
 
     peak: Mapping[str, float] = field(default_factory=dict)
     engines: Sequence[Engine] = ()
-    trade_off: Json | None = None
+    ours_us: float | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def best(self) -> tuple[str, float] | None:
+        """The fastest foreign engine, and how many times as long as ours it takes; none if there is no such race."""
+        timed = sorted((engine.us, engine.name) for engine in self.engines if engine.us)
+        return (timed[0][1], timed[0][0] / self.ours_us) if timed and self.ours_us else None
 
 
 def rows_of(choice: Chosen) -> list[Json]:
@@ -94,12 +100,13 @@ def report_of(optimised: Optimised, wish: Wish, beside: Beside) -> Json:
         "memory": memory_facts(choice.plan, _weights(optimised)),
         "verification": found.to_json() if found is not None else None,
         "notes": list(optimised.reading.notes),
-        "failures": [{"layer": n, "primitive": p, "reason": why} for (n, p), why in (choice.failures or {}).items()],
+        "failures": [{"layer": n, "primitive": p, "reason": why} for (n, p), why in choice.failures.items()],
     }
     parts = {
         "search": choice.search,
+        "raced_us": beside.ours_us,
         "backends": [engine.to_json() for engine in beside.engines],
-        "trade_off": beside.trade_off,
+        "trade_off": choice.trade_off,
         "plots": plots(choice),
     }
     return {**told, **{name: part for name, part in parts.items() if part}}
@@ -172,9 +179,8 @@ def headline(optimised: Optimised, beside: Beside) -> dict[str, float]:
             "latency_min_us": choice.profile.whole_us,
             "gflops": flops_of(choice.plan) / choice.profile.whole_median_us / 1e3,
         }
-    timed = [engine.us for engine in beside.engines if engine.us]
-    if timed and choice.profile is not None:
-        told["speedup"] = min(timed) / choice.profile.whole_median_us
+    if beside.best is not None:
+        told["speedup"] = beside.best[1]
     learnt = [one for one in (choice.search or {}).get("strategies", ()) if one["name"] == Q_LEARNING]
     if learnt:
         told["regret_percent"] = 100.0 * learnt[0]["regret"]
@@ -195,8 +201,7 @@ def about(optimised: Optimised, beside: Beside) -> str:
     choice, found = optimised.chosen, optimised.verification
     parts = [f"{optimised.network.name} for {choice.plan.target.name}"]
     if choice.profile is not None:
-        timed = sorted((engine.us, engine.name) for engine in beside.engines if engine.us)
-        ratio = f", {timed[0][0] / optimised.latency_us:.2f} times as fast as {timed[0][1]}" if timed else ""
+        ratio = f", {beside.best[1]:.2f} times as fast as {beside.best[0]}" if beside.best is not None else ""
         parts.append(f"{optimised.latency_us:,.1f} µs{ratio}")
     parts.append(f"workspace {choice.plan.workspace_bytes / 1000:,.1f} kB")
     if found is not None:

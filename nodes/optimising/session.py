@@ -16,17 +16,22 @@ from nodes.lne.errors import LneError
 from nodes.lne.ir import Graph
 from nodes.lne.package import Check, Library, Order, Package, make_package, open_package, write_package
 from nodes.lne.package.description import DESCRIPTION_FILE, write_description
-from nodes.lne.plan import Plan, make_plan
+from nodes.lne.plan import Cast, Plan, make_plan
+from nodes.lne.primitive import Signature
 from nodes.lne.reading import Reading, read_onnx
 from nodes.lne.registry import casts
 from nodes.lne.search import choose
+from nodes.lne.simulate import Simulation
 from nodes.lne.target import Target, can_run, find_target
 from nodes.optimising.choose import Chosen, chosen, limits_of
+from nodes.optimising.mixed import mixed
 from nodes.optimising.wish import Floats, Network, Watch, Wish
 
 Json = dict[str, Any]
 TOLERANCE: Final = 1e-4
 """Largest error of float code, as a share of the outputs' range."""
+INT8_TOLERANCE: Final = 0.03
+"""The same of code in 8 bits against its integer reference: a float layer may turn a rounding, one step of a map."""
 
 
 @dataclass(frozen=True)
@@ -115,15 +120,33 @@ def build(
     """
     package = make_package(network.name, plans(reading, choice, wish), network.front_end, network.labels)
     wanted = wanted_outputs(network, reading.graph)
-    checks = tuple(
-        Check(one.reshape(reading.graph.source_shape), y) for one, y in zip(network.inputs, wanted, strict=True)
-    )
     watch.progress(0.85, "compiling and verifying")
-    write_package(folder, package, Order(dict(facts), network.onnx, checks=checks, tolerance=TOLERANCE))
-    found = None
-    if can_run(choice.plan.target):
-        found = verification(open_package(folder), network, wanted)
+    order = Order(dict(facts), network.onnx, checks=checks(network, choice, wanted), tolerance=tolerance(choice))
+    write_package(folder, package, order)
+    found = verification(open_package(folder), network, wanted) if can_run(choice.plan.target) else None
     return Optimised(folder, network, reading, choice, package, found, dict(facts))
+
+
+def checks(network: Network, choice: Chosen, wanted: Floats) -> tuple[Check, ...]:
+    """Inputs with what must come out: the network's outputs as it is written, or what its integers give."""
+    if choice.ranges:
+        wanted = Simulation(choice.plan.graph, choice.ranges, signatures(choice.plan)).outputs(network.inputs)
+    shape = choice.plan.graph.source_shape
+    return tuple(Check(one.reshape(shape), y) for one, y in zip(network.inputs, wanted, strict=True))
+
+
+def signatures(plan: Plan) -> dict[str, Signature]:
+    """In which formats every operation of a plan reads and writes."""
+    return {
+        step.task.op.name: step.primitive.signature(step.task)
+        for step in plan.steps
+        if not isinstance(step.task.op, Cast)
+    }
+
+
+def tolerance(choice: Chosen) -> float:
+    """Largest error allowed, as a share of the outputs' range."""
+    return INT8_TOLERANCE if choice.ranges else TOLERANCE
 
 
 def plans(reading: Reading, choice: Chosen, wish: Wish) -> list[Plan]:
@@ -165,7 +188,7 @@ def described_again(optimised: Optimised, facts: Mapping[str, Any]) -> Optimised
     return replace(optimised, facts=known)
 
 
-def start(network: Network, wish: Wish, watch: Watch) -> tuple[Reading, Target, Chosen]:
+def start(network: Network, wish: Wish, watch: Watch) -> tuple[Reading, Chosen]:
     """Read and choose.
 
     Raises:
@@ -178,8 +201,6 @@ def start(network: Network, wish: Wish, watch: Watch) -> tuple[Reading, Target, 
     watch.progress(0.05, f"{len(reading.graph.ops)} operations for {target.name}")
     if not len(network.inputs):
         raise LneError("there is no input to run the network on.", "at least one", "Wire features with clips.")
-    return (
-        reading,
-        target,
-        chosen(reading.graph, target, network.inputs[:1].reshape(reading.graph.source_shape), wish, watch),
-    )
+    if wish.precision == "mixed":
+        return reading, mixed(reading.graph, target, network, wish, watch)
+    return reading, chosen(reading.graph, target, network.inputs[:1], wish, watch, reading.ranges)

@@ -20,15 +20,26 @@ NOISE_CLIPS: Final = 16
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Clips (clips, *one input's shape) by which precisions are judged, and their class numbers where known.
+
+    They are none of those that the result is verified on.
+    """
+
+    clips: Floats = field(repr=False)
+    truth: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
 class Network:
     """A trained network and what it is checked on.
 
     Attributes:
         name: for people; file names are made from it.
         onnx: bytes of the model.
-        inputs: (clips, *one input's shape without the batch axis) it is timed, calibrated and verified on.
+        inputs: (clips, *one input's shape without the batch axis) it is timed and verified on.
         is_real: whether they come from recordings, or are noise.
-        truth: class number of every clip, where known: then accuracy is told, else agreement with the float network.
+        judged: for choosing precisions; the inputs themselves where there are no others.
         front_end, labels: of an application; none for any other network.
     """
 
@@ -36,7 +47,7 @@ class Network:
     onnx: bytes = field(repr=False)
     inputs: Floats = field(repr=False)
     is_real: bool = False
-    truth: NDArray[np.int64] | None = None
+    judged: Judged | None = None
     front_end: FrontEnd | None = None
     labels: tuple[str, ...] = ()
 
@@ -50,11 +61,12 @@ class Wish:
         levels: further targets in the same library, chosen among when it is opened.
         method: how primitives are chosen: by Q-learning or exactly on measured times, or by estimate without measuring.
         precision: "mixed" also looks for layers that may be computed in 8 bits.
-        accuracy_drop: share of the clips' accuracy that 8 bits may cost.
+        accuracy_drop: share of the clips that 8 bits may cost: of the right ones, or of those that stay as they were.
         episodes, exploring: of Q-learning, the random ones included.
         budget_s: for measuring candidates.
         ram_bytes, flash_bytes: limits of workspace and constants; 0 for none.
         engines: whether installed foreign engines are timed beside ours.
+        pythons: interpreters of other environments whose engines are timed as well.
     """
 
     target: str = "native"
@@ -68,6 +80,7 @@ class Wish:
     ram_bytes: int = 0
     flash_bytes: int = 0
     engines: bool = True
+    pythons: tuple[str, ...] = ()
     seed: int = 0
 
 

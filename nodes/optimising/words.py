@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nodes.lne.ir import Activation, Binary, Concat, Conv, Op, Pool, Recurrent, Softmax
+from nodes.lne.layout import U8_HWC
 from nodes.lne.plan import Cast
 
 CLOSE: Final = 1.02
 """Candidates within 2 % are equally fast: measurements differ by as much."""
+BYTES: Final = U8_HWC.name
+RESOLUTION_US: Final = 0.02
+"""Less is not told apart: the marks of the clock take as long."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,15 @@ def why(chosen: Rival, rivals: Sequence[Rival], refused: int) -> str:
     if chosen.us is None or not known:
         return f"the cheapest of {len(rivals) + 1} by estimate"
     best = known[0]
+    if abs((best.us or 0.0) - chosen.us) < RESOLUTION_US:
+        return f"as fast as {best.primitive} within the accuracy of measuring"
     ratio = (best.us or 0.0) / chosen.us
     if ratio >= CLOSE:
         return f"fastest of {len(known) + 1}; next is {best.primitive}, {ratio:.2f} times as long"
     if ratio >= 1 / CLOSE:
         return f"as fast as {best.primitive} within the accuracy of measuring"
+    if BYTES in best.reads and BYTES not in chosen.reads:
+        return f"kept in float: {best.primitive} takes {1 - ratio:.0%} less, but costs accuracy or conversions"
     if best.formats != chosen.formats:
         return f"{best.primitive} alone takes {1 - ratio:.0%} less, but conversions around it cost more"
     return f"{best.primitive} took {1 - ratio:.0%} less when it was measured; in the whole network it did not pay"

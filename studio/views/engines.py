@@ -46,7 +46,8 @@ class EnginesCard(LoadedCard):
         self.found = data
         self.chart.show_rows(engine_rows(data))
         best = min((one.us for one in data.backends if one.us), default=None)
-        told = f"{best / data.us:.2f}× the best of {len(data.backends)}" if best and data.us else ""
+        ratio = best / data.beside_us if best and data.beside_us else None
+        told = f"{ratio:.2f}× as fast as the best of {len(data.backends)}" if ratio else ""
         self.subtitle.setText(" · ".join(filter(None, ("µs", data.network, told))))
         failed = [f"{one.name}: {one.error}" for one in data.backends if one.us is None]
         self.note.setText(" · ".join(failed))
@@ -57,7 +58,7 @@ class EnginesCard(LoadedCard):
         if self.found is None:
             return []
         rows = [(one.name, one.version, one.us, one.error) for one in self.found.backends]
-        return [("engine", "version", "us", "error"), (OURS, "", self.found.us, ""), *rows]
+        return [("engine", "version", "us", "error"), (OURS, "", self.found.beside_us, ""), *rows]
 
     def restyle(self) -> None:
         """The window became dark or light."""
@@ -66,8 +67,9 @@ class EnginesCard(LoadedCard):
 
 def engine_rows(found: Optimisation) -> list[BarRow]:
     """Ours and every engine that could be timed, the fastest first."""
-    ours = BarRow(OURS, found.us, end=f"{found.us:,.1f}", note=f"{OURS}: {found.us:,.1f} µs")
-    timed = [_row(one, found.us) for one in found.backends if one.us]
+    us = found.beside_us
+    ours = BarRow(OURS, us, end=f"{us:,.1f}", note=f"{OURS}: {us:,.1f} µs")
+    timed = [_row(one, us) for one in found.backends if one.us]
     return sorted([ours, *timed], key=lambda row: row.value or 0.0)
 
 

@@ -20,6 +20,7 @@ from engine.event import Event
 from nodes.application import load
 from nodes.lne import TARGETS
 from nodes.optimise import Found, OptimiseParams, optimise
+from studio.views.data.front import fits, read_search
 from studio.views.data.latency import read_profile
 from studio.views.data.optimisation import read_optimisation
 
@@ -171,6 +172,27 @@ def test_by_estimate_nothing_is_searched(little: Model, tmp_path: Path) -> None:
     assert found.report["levels"] == ["x86-64", "c"]
     assert {row["level"] for row in found.described["engine"]["verified"]} == {"x86-64", "c"}
     assert found.deployment.meta.latency_us > 0, "what was chosen by estimate is timed all the same"
+
+
+def test_mixed_precision_keeps_to_its_budget(digit_model: Model, digit_features: FeatureSet, tmp_path: Path) -> None:
+    changes = {"precision": "mixed", "accuracy_drop": 0.02, "judge_clips": 100}
+    found = made(tmp_path, digit_model, digit_features, params=AT_ONCE.model_copy(update=changes))
+    trade = read_search(found.report["trade_off"])
+    by_name = {objective.name: objective.is_maximised for objective in trade.objectives}
+    assert by_name == {"latency_us": False, "accuracy": True}, "validation clips have a truth"
+    chosen = next(trial for trial in trade.trials if trial.params["chosen"] == "yes")
+    slowest = trade.trials[0]
+    assert slowest.params["int8"].startswith("0 of") and fits(chosen, trade)
+    assert chosen.values["accuracy"] >= slowest.values["accuracy"] - 0.02
+    layers = {row["precision"] for row in found.report["layers"] if row["operator"] != "Cast"}
+    told = {"fp32": "float32", "int8": "int8"}[layers.pop()] if len(layers) == 1 else "mixed"
+    assert found.described["precision"] == told
+    assert found.described["verification"]["agreement"] >= 0.9
+
+
+def test_mixed_precision_needs_clips(little: Model, tmp_path: Path) -> None:
+    with pytest.raises(OssicleError, match="judged on clips"):
+        made(tmp_path, little, params=AT_ONCE.model_copy(update={"precision": "mixed"}))
 
 
 # ---- bad input

@@ -17,6 +17,7 @@ Its report.json, as views and other readers expect it:
       "search": {"unit": "episode", "optimum_us": 16.0,
                  "strategies": [{"name": "q-learning", "us": 16.0, "regret": 0.0, "measurements": 120, "seconds": 9.1,
                                  "x": [1, 2], "best": [20.1, 16.0], "tried": [20.1, 24.9]}]},
+      "raced_us": 16.6,
       "backends": [{"name": "onnxruntime", "version": "1.31.1", "us": 43.4, "error": ""}],
       "trade_off": {"objectives": [...], "trials": [...], "limits": [...]}
     }
@@ -24,7 +25,7 @@ Its report.json, as views and other readers expect it:
 `us` are microseconds; `flops` count 2 x the multiply-adds of the direct form, so that a transform's `gflops` may pass
 the peak. A layer whose operator is "Cast" converts formats for the next one; it has no candidates. A block is memory
 from step `first` to step `last`, both included. `trade_off` is a search (see `studio.views.data.front`), one trial per
-setting. Every part but `layers` may be left out.
+setting. `raced_us` is ours taking turns with the `backends`. Every part but `layers` may be left out.
 """
 
 from __future__ import annotations
@@ -155,7 +156,13 @@ class Optimisation:
     unit: str = "episode"
     optimum_us: float | None = None
     backends: tuple[Backend, ...] = ()
+    raced_us: float | None = None
     peak: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def beside_us(self) -> float:
+        """Our time to hold against the engines': from the race with them, where there was one."""
+        return self.raced_us or self.us
 
     @property
     def peak_gflops(self) -> float | None:
@@ -191,6 +198,7 @@ def read_optimisation(raw: Mapping[str, Any]) -> Optimisation:
             str(search.get("unit") or "episode"),
             None if optimum is None else float(optimum),
             tuple(_backend(row) for row in raw.get("backends") or ()),
+            _maybe(raw.get("raced_us")),
             {name: float(value) for name, value in (raw.get("peak") or {}).items() if value is not None},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -58,6 +58,12 @@ def rival(name: str, us: float | None, form: str = "f32_hwc") -> Rival:
         (rival("a", 2.0), [rival("b", 2.01)], "as fast as b within the accuracy of measuring"),
         (rival("a", None), [rival("b", None)], "the cheapest of 2 by estimate"),
         (rival("a", 2.0), [rival("b", 1.0, "f32_chw")], "b alone takes 50% less, but conversions around it cost more"),
+        (rival("a", 2.0), [rival("b", 1.99, "f32_chw")], "as fast as b within the accuracy of measuring"),
+        (
+            rival("a", 2.0),
+            [rival("b", 1.0, "u8_hwc")],
+            "kept in float: b takes 50% less, but costs accuracy or conversions",
+        ),
         (
             rival("a", 2.0),
             [rival("b", 1.0)],

@@ -294,8 +294,13 @@ def test_engines(dark: QApplication, qtbot: QtBot, report: Report) -> None:
     card.show()
     card.show_artifact(report, Scene())
     qtbot.waitUntil(lambda: bool(card.chart.rows))
-    assert card.subtitle.text() == "µs · net · 2.00× the best of 3"
+    assert card.subtitle.text() == "µs · net · 2.00× as fast as the best of 3"
     assert card.note.text() == "ncnn: its output is wrong"
+
+
+def test_engines_are_held_against_their_own_race() -> None:
+    rows = engine_rows(read_optimisation({**RAW, "raced_us": 16.0}))
+    assert [(row.name, row.end) for row in rows][:2] == [("ossicle", "16.0"), ("openvino", "20.0 · 1.25×")]
 
 
 def test_the_chosen_setting_is_ringed(dark: QApplication, qtbot: QtBot, report: Report) -> None:
