@@ -8,7 +8,9 @@ from nodes.lne.primitives.elementwise import PRIMITIVES as ELEMENTWISE
 from nodes.lne.primitives.first import PRIMITIVES as FIRST
 from nodes.lne.primitives.int8 import PRIMITIVES as INT8
 from nodes.lne.primitives.plain import PRIMITIVES as PLAIN
+from nodes.lne.primitives.planar import PRIMITIVES as PLANAR
 from nodes.lne.primitives.pointwise import PRIMITIVES as POINTWISE
+from nodes.lne.primitives.pool import PRIMITIVES as POOL
 from nodes.lne.primitives.recurrent import PRIMITIVES as RECURRENT
 from nodes.lne.primitives.shuffle import PRIMITIVES as SHUFFLE
 from nodes.lne.primitives.softmax import PRIMITIVES as SOFTMAX
@@ -21,6 +23,8 @@ BUILT_IN: tuple[Primitive, ...] = (
     *POINTWISE,
     *DEPTHWISE,
     *FIRST,
+    *PLANAR,
+    *POOL,
     *ELEMENTWISE,
     *SOFTMAX,
     *SHUFFLE,

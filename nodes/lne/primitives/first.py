@@ -24,6 +24,8 @@ from nodes.lne.writer import Writer
 
 LARGEST_ERROR = 4e-6
 """Of a transform in float32, beside the spread of its result."""
+APART = 16
+"""Floats between the products of one point and those of the next, so that they do not lie a power of two apart."""
 DEEPEST = 3
 """Input channels: more are better served by products over channels."""
 
@@ -92,7 +94,7 @@ class First(Primitive):
             op.weight.shape[1] * op.stride[0],
             op.kernel[1],
             columns,
-            out.w * max(block, task.target.vector * self.vectors),
+            out.w * max(block, task.target.vector * self.vectors) + APART,
         )
 
     def emit(self, place: Place, writer: Writer) -> None:
@@ -122,7 +124,7 @@ class First(Primitive):
             packed(weight, block),
             None,
             len(block.widths),
-            batch=Batch(shape.transform.points, shape.phases * shape.columns, out.map.w * block.channels),
+            batch=Batch(shape.transform.points, shape.phases * shape.columns, _point_step(out, block)),
             label=f"c{block.first}",
         )
         emit_product(product, writer, ("v", "p", ""))
@@ -144,7 +146,7 @@ class First(Primitive):
         keys = ["p", "o", *(key for key, _ in arrays)]
         parameters = ", ".join(f"{'' if key == 'o' else 'const '}float *restrict {key}" for key in keys)
         lines = [f"static inline __attribute__((always_inline)) void {name}({parameters}) {{"]
-        step = out.map.w * block.channels
+        step = _point_step(out, block)
         for offset, width in zip(block.offsets, block.widths, strict=True):
             lines += _gathered(op, out, shape.transform, rows, width, offset, step)
         writer.function("\n".join((*lines, "}")))
@@ -179,6 +181,11 @@ class _Shape:
     def points_size(self) -> int:
         """Floats of a block's products."""
         return self.transform.points * self.block_size + 64
+
+
+def _point_step(out: Buffer, block: Block) -> int:
+    """Floats from the products of one point to those of the next."""
+    return out.map.w * block.channels + APART
 
 
 def _taps(op: Conv) -> int:
@@ -233,4 +240,4 @@ def _gathered(op: Conv, out: Buffer, transform: Toom, rows: int, width: int, off
     yield "  }"
 
 
-PRIMITIVES: tuple[Primitive, ...] = tuple(First(outputs, vectors) for outputs in (3, 4, 5, 6) for vectors in (1, 2, 3))
+PRIMITIVES: tuple[Primitive, ...] = tuple(First(outputs, vectors) for outputs in (4, 5, 6) for vectors in (1, 2))

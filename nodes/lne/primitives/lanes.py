@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 PICK = """#if defined(__clang__)
-#define LNE_PICK(n, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define LNE_PICK(n, a, b, ...) __builtin_shufflevector((v##n)(a), (v##n)(b), __VA_ARGS__)
 #else
-#define LNE_PICK(n, a, b, ...) __builtin_shuffle(a, b, (i##n){__VA_ARGS__})
+#define LNE_PICK(n, a, b, ...) __builtin_shuffle((v##n)(a), (v##n)(b), (i##n){__VA_ARGS__})
 #endif"""
 _HALVES = {
     16: ("__AVX512F__", "_mm512_zextps256_ps512((__m256)x)", "_mm512_castps512_ps256((__m512)x)"),
@@ -67,3 +67,22 @@ def widened(width: int) -> str:
         )
 
     return f"{function(f'v{width}', 'wide', f'v{half}', wide)}\n{function(f'v{half}', 'low', f'v{width}', low)}"
+
+
+def partial(width: int) -> str:
+    """The function part{width}: the first n lanes of a vector to memory."""
+    masked = {16: ("__AVX512F__", "_mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1u), (__m512)x)")}
+    start = f"static inline __attribute__((unused)) void part{width}(float *to, v{width} x, int n) {{\n"
+    plain = "  memcpy(to, &x, 4 * (size_t)n);"
+    if width not in masked:
+        return f"{start}{plain}\n}}"
+    have, fast = masked[width]
+    return f"{start}#if defined({have})\n  {fast};\n#else\n{plain}\n#endif\n}}"
+
+
+def columns(size: int, width: int) -> tuple[tuple[int, int], ...]:
+    """Vectors that cover a row: (first column, lanes used). The last one begins earlier if the row is long enough."""
+    if size < width:
+        return ((0, size),)
+    starts = sorted({*range(0, size - width + 1, width), size - width})
+    return tuple((start, width) for start in starts)
