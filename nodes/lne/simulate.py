@@ -99,9 +99,9 @@ class Simulation:
     def _values(self, op: Op, inputs: Sequence[Held]) -> NDArray[np.generic]:
         signature = self.signatures.get(op.name)
         out = self.graph.maps[op.output]
-        if signature is not None and U8_HWC in signature.inputs:
+        if signature is not None and U8_HWC in signature.inputs and type(op) in _INTEGER:
             return _INTEGER[type(op)](op, [held.stored for held in inputs], out, self.ranges, signature.output)
-        rule = _REAL.get(type(op), _one_by_one)
+        rule = _REAL.get(type(op), _one_by_one)  # also what only moves bytes: it gives back the same ones
         found = rule(op, [held.real for held in inputs], out).astype(np.float32)
         if signature is not None and signature.output is U8_HWC:
             return to_bytes(found, self.ranges[op.output])
