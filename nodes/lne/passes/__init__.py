@@ -80,6 +80,6 @@ def _step(graph: Graph, one: Pass, notes: list[str]) -> Graph:
     after = one.run(graph)
     if after.ops == graph.ops and after.maps == graph.maps and after.result == graph.result:
         return graph
-    verify(after, f"the graph after '{one.name}'")
+    verify(after, f"the graph after '{one.name}'", graph)
     notes.append(f"{one.name}: {len(graph.ops)} -> {len(after.ops)} operations")
     return after

@@ -73,7 +73,7 @@ def _fold_into_previous(seen: View, op: Op) -> Edit | None:
     folded = replace(
         conv,
         output=op.output,
-        weight=conv.weight * op.scale[:, None, None, None],
+        weight=conv.weight if is_activation(op) else conv.weight * op.scale[:, None, None, None],
         bias=conv.bias * op.scale + op.shift,
         activation=op.activation,
     )

@@ -20,7 +20,7 @@ from nodes.lne.ir import (
     Rearrange,
     Recurrent,
 )
-from nodes.lne.passes.rewrite import Edit, View, bypass, each, pruned, rewrite, view
+from nodes.lne.passes.rewrite import Edit, View, bypass, each, pruned, rewrite
 
 
 def drop_unused(graph: Graph) -> Graph:
@@ -65,14 +65,13 @@ def _merge_rearranges(seen: View, op: Op) -> Edit | None:
 
 def shape_ends(graph: Graph) -> Graph:
     """The input takes the shape its readers want; a reshape before the output vanishes: outside both are plain rows."""
-    seen = view(graph)
-    readers = [op for op in seen.readers.get(graph.source, ()) if isinstance(op, Rearrange) and is_ordered(op)]
-    shapes = {
-        graph.maps[op.output].shape for op in readers if graph.maps[op.output].size == graph.maps[graph.source].size
-    }
-    if readers and len(readers) == len(seen.readers[graph.source]) and len(shapes) == 1:
-        kept = [op for op in readers if op.output == graph.result]
-        graph = _read_directly(graph, [op for op in readers if op not in kept], shapes.pop())
+    readers = tuple(graph.consumers(graph.source))
+    size = graph.maps[graph.source].size
+    reshapes = [op for op in readers if isinstance(op, Rearrange) and is_ordered(op) and op.table.size == size]
+    shapes = {graph.maps[op.output].shape for op in reshapes}
+    if len(shapes) == 1 and all(isinstance(op, Rearrange) for op in readers):  # tables hold for any shape
+        inner = [op for op in reshapes if op.output != graph.result]
+        graph = _read_directly(graph, inner, shapes.pop())
     last = graph.producer(graph.result)
     is_reshape = isinstance(last, Rearrange) and is_ordered(last)
     if last is None or not is_reshape or last.inputs[0] == graph.source:

@@ -72,7 +72,8 @@ def _gemm(call: Call) -> Results:
     row = floats(bias) * scaled if bias is not None and not isinstance(bias, Value) else np.zeros(1)
     is_row = row.size == 1 or row.shape[-1] == row.size == len(matrix)
     full = np.broadcast_to(row.reshape(-1), len(matrix)) if is_row else np.zeros(len(matrix))
-    result = dense(call, ids, matrix * float(call.attribute("alpha", 1.0)), np.array(full))
+    alpha = float(call.attribute("alpha", 1.0))
+    result = dense(call, ids, matrix if alpha == 1.0 else matrix * alpha, np.array(full))
     if isinstance(bias, Value):
         result = binary(call, "add", result, affine(call, bias, scaled) if scaled != 1.0 else bias)
     return [result if is_row else affine(call, result, shift=row)]
