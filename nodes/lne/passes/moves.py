@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -81,7 +82,7 @@ def shape_ends(graph: Graph) -> Graph:
     return each(replace(graph, result=last.inputs[0]), (op for op in graph.ops if op is not last))
 
 
-def _read_directly(graph: Graph, reshapes: list[Op], shape: tuple[int, int, int]) -> Graph:
+def _read_directly(graph: Graph, reshapes: Sequence[Op], shape: tuple[int, int, int]) -> Graph:
     names = {op.output: graph.source for op in reshapes}
     maps = {**graph.maps, graph.source: Map(graph.source, *shape)}
     ops = tuple(
