@@ -38,6 +38,7 @@ needed() {
     package xdotool /usr/bin/xdotool
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
     command -v openssl >/dev/null || echo openssl
+    command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
 }
 
 missing=$(needed | tr '\n' ' ')

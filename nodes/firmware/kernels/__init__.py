@@ -1,0 +1,29 @@
+"""The kernels, family by family. A new family is added to this list."""
+
+from nodes.firmware.errors import FirmwareError
+from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernels.plain import KERNELS as PLAIN
+
+BUILT_IN: tuple[Kernel, ...] = (*PLAIN,)
+
+
+def candidates(task: Task) -> list[Kernel]:
+    """Those that can compute an operation, the best first."""
+    able = [one for one in BUILT_IN if isinstance(task.op, one.ops) and not one.refuse(task)]
+    return sorted(able, key=lambda one: (-one.rank, one.name))
+
+
+def best(task: Task) -> Kernel:
+    """The first candidate.
+
+    Raises:
+        FirmwareError: no kernel takes the operation.
+    """
+    found = candidates(task)
+    if not found:
+        raise FirmwareError(
+            f"{task.op.name}: there is no kernel for {type(task.op).__name__}.",
+            "an operation with a kernel",
+            "Choose another network.",
+        )
+    return found[0]

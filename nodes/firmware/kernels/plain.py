@@ -1,0 +1,266 @@
+"""Portable C for every operation and processor: the reference for all other kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernels.requantise import code_of, with_half
+from nodes.firmware.writer import Writer
+from nodes.lne.ir import Map
+from nodes.quant.fixed import Codes
+from nodes.quant.integer import IntAdd, IntConcat, IntConv, IntPool, IntRearrange, IntRecurrent, IntTable
+
+
+@dataclass(frozen=True)
+class _Plain(Kernel):
+    """A kernel that takes everything of its kind."""
+
+    def refuse(self, task: Task) -> str:
+        return ""
+
+
+def stored(values: Codes) -> NDArray[np.generic]:
+    """In the smallest type that holds them."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    kind = next(
+        kind for kind in (np.int8, np.int16, np.int32) if low >= np.iinfo(kind).min and high <= np.iinfo(kind).max
+    )
+    return values.astype(kind)
+
+
+def is_wide(largest: int) -> bool:
+    """Whether sums up to this magnitude need 64 bits."""
+    return largest >= 1 << 31
+
+
+def sum_bound(op: IntConv, task: Task) -> int:
+    """Largest magnitude a convolution's sum can have, whatever the input."""
+    form = task.forms[0]
+    per_channel = np.abs(op.weight).reshape(len(op.weight), -1).sum(1) * -form.low
+    residual = -task.forms[1].low << op.residual_shift if len(op.inputs) > 1 else 0
+    return int((per_channel + np.abs(with_half(op.bias, op.requantise))).max()) + residual
+
+
+@dataclass(frozen=True)
+class PlainConv(_Plain):
+    """Any convolution; taps outside the map are skipped."""
+
+    ops = (IntConv,)
+
+    @property
+    def name(self) -> str:
+        return "plain"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op, x, out = task.op, task.inputs[0], task.output
+        assert isinstance(op, IntConv)
+        rows, columns = op.kernel
+        inputs, per_group = op.weight.shape[1], len(op.weight) // op.groups
+        wide = is_wide(sum_bound(op, task))
+        weight = writer.constant("weight", stored(op.weight.transpose(0, 2, 3, 1)))
+        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(np.int32))
+        total = "int64_t" if wide else "int32_t"
+        residual = (
+            f" + (({total})x1[(y * {out.w} + x) * {out.c} + k] * (1 << {op.residual_shift}))"
+            if len(op.inputs) > 1
+            else ""
+        )
+        writer.line(
+            f"for (int y = 0; y < {out.h}; y++)",
+            f"  for (int x = 0; x < {out.w}; x++)",
+            f"    for (int k = 0; k < {out.c}; k++) {{",
+            f"      {total} sum = {bias}[k]{residual};",
+            f"      for (int p = 0; p < {rows}; p++) {{",
+            f"        int row = y * {op.stride[0]} + p * {op.dilation[0]} - {op.pads.top};",
+            f"        if (row < 0 || row >= {x.h}) continue;",
+            f"        for (int q = 0; q < {columns}; q++) {{",
+            f"          int column = x * {op.stride[1]} + q * {op.dilation[1]} - {op.pads.left};",
+            f"          if (column < 0 || column >= {x.w}) continue;",
+            f"          for (int c = 0; c < {inputs}; c++)",
+            f"            sum += ({total})x0[(row * {x.w} + column) * {x.c} + k / {per_group} * {inputs} + c]"
+            f" * {weight}[((k * {rows} + p) * {columns} + q) * {inputs} + c];",
+            "        }",
+            "      }",
+            f"      o[(y * {out.w} + x) * {out.c} + k] = {code_of(op.requantise, 'sum', 'k', writer, wide=wide)};",
+            "    }",
+        )
+
+
+@dataclass(frozen=True)
+class PlainPool(_Plain):
+    """Maximum or requantised sum of every window."""
+
+    ops = (IntPool,)
+
+    @property
+    def name(self) -> str:
+        return "plain-pool"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op, x, out = task.op, task.inputs[0], task.output
+        assert isinstance(op, IntPool)
+        is_max = op.kind == "max"
+        step = "if (value > sum) sum = value;" if is_max else "sum += value;"
+        code = "sum" if op.requantise is None else code_of(op.requantise, "sum", "c", writer, wide=False, folded=False)
+        writer.line(
+            f"for (int y = 0; y < {out.h}; y++)",
+            f"  for (int x = 0; x < {out.w}; x++)",
+            f"    for (int c = 0; c < {out.c}; c++) {{",
+            f"      int32_t sum = {'INT32_MIN' if is_max else '0'};",
+            f"      for (int p = 0; p < {op.kernel[0]}; p++) {{",
+            f"        int row = y * {op.stride[0]} + p - {op.pads.top};",
+            f"        if (row < 0 || row >= {x.h}) continue;",
+            f"        for (int q = 0; q < {op.kernel[1]}; q++) {{",
+            f"          int column = x * {op.stride[1]} + q - {op.pads.left};",
+            f"          if (column < 0 || column >= {x.w}) continue;",
+            f"          int32_t value = x0[(row * {x.w} + column) * {x.c} + c];",
+            f"          {step}",
+            "        }",
+            "      }",
+            f"      o[(y * {out.w} + x) * {out.c} + c] = {code};",
+            "    }",
+        )
+
+
+@dataclass(frozen=True)
+class PlainAdd(_Plain):
+    """Two maps at a common scale; the second may be one code per channel."""
+
+    ops = (IntAdd,)
+
+    @property
+    def name(self) -> str:
+        return "plain-add"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op, (first, second), out = task.op, task.inputs, task.output
+        assert isinstance(op, IntAdd)
+        place = "i" if second.size == first.size else f"i % {out.c}"
+        total = f"((int32_t)x0[i] * (1 << {op.left[0]}) + (int32_t)x1[{place}] * (1 << {op.left[1]}))"
+        code = code_of(op.requantise, total, f"i % {out.c}", writer, wide=False, folded=False)
+        writer.line(f"for (int i = 0; i < {out.size}; i++) o[i] = {code};")
+
+
+@dataclass(frozen=True)
+class PlainTable(_Plain):
+    """A function of one code."""
+
+    ops = (IntTable,)
+
+    @property
+    def name(self) -> str:
+        return "plain-table"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op = task.op
+        assert isinstance(op, IntTable)
+        table = writer.constant("table", stored(op.table))
+        writer.line(f"for (int i = 0; i < {task.output.size}; i++) o[i] = {table}[x0[i] - ({op.lowest})];")
+
+
+@dataclass(frozen=True)
+class PlainRearrange(_Plain):
+    """Codes in another order, by a table of places."""
+
+    ops = (IntRearrange,)
+
+    @property
+    def name(self) -> str:
+        return "plain-rearrange"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op = task.op
+        assert isinstance(op, IntRearrange)
+        places = hwc_places(task.inputs[0])[op.table]  # where each value of the output, in CHW order, lies
+        order = places.reshape(task.output.shape).transpose(1, 2, 0)
+        table = writer.constant("places", stored(order))
+        writer.line(f"for (int i = 0; i < {task.output.size}; i++) o[i] = x0[{table}[i]];")
+
+
+def hwc_places(given: Map) -> Codes:
+    """Place in memory (rows, columns, channels) of every value of a map counted in CHW order."""
+    return np.arange(given.size).reshape(given.h, given.w, given.c).transpose(2, 0, 1).ravel()
+
+
+@dataclass(frozen=True)
+class PlainConcat(_Plain):
+    """Maps one after another."""
+
+    ops = (IntConcat,)
+
+    @property
+    def name(self) -> str:
+        return "plain-concat"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op, out, start = task.op, task.output, 0
+        assert isinstance(op, IntConcat)
+        for index, (given, rule) in enumerate(zip(task.inputs, op.requantise, strict=True)):
+            place = {"c": "(y * {w} + x) * {c} + c + {at}", "h": "((y + {at}) * {w} + x) * {c} + c",
+                     "w": "(y * {w} + x + {at}) * {c} + c"}[op.axis].format(w=out.w, c=out.c, at=start)  # fmt: skip
+            value = f"(int32_t)x{index}[(y * {given.w} + x) * {given.c} + c]"
+            code = code_of(rule, value, "c", writer, wide=False, folded=False)
+            writer.line(
+                f"for (int y = 0; y < {given.h}; y++)",
+                f"  for (int x = 0; x < {given.w}; x++)",
+                f"    for (int c = 0; c < {given.c}; c++) o[{place}] = {code};",
+            )
+            start += {"c": given.c, "h": given.h, "w": given.w}[op.axis]
+
+
+@dataclass(frozen=True)
+class PlainRecurrent(_Plain):
+    """A vanilla recurrent layer, from a zero state."""
+
+    ops = (IntRecurrent,)
+
+    @property
+    def name(self) -> str:
+        return "plain-recurrent"
+
+    def scratch_bytes(self, task: Task) -> int:
+        """Two states in turn."""
+        op = task.op
+        assert isinstance(op, IntRecurrent)
+        return 2 * 2 * len(op.weight)
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op, x = task.op, task.inputs[0]
+        assert isinstance(op, IntRecurrent)
+        units = len(op.weight)
+        weight = writer.constant("weight", stored(op.weight))
+        kept = writer.constant("recurrence", stored(op.recurrence))
+        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(np.int32))
+        table = writer.constant("table", stored(op.table))
+        code = code_of(op.requantise, "sum", "k", writer, wide=False)
+        writer.line(
+            f"int16_t *before = (int16_t *)s, *after = before + {units};",
+            f"memset(before, 0, {2 * units});",
+            f"for (int t = 0; t < {x.w}; t++) {{",
+            f"  for (int k = 0; k < {units}; k++) {{",
+            "    int32_t kept = 0;",
+            f"    for (int j = 0; j < {units}; j++) kept += before[j] * {kept}[k * {units} + j];",
+            f"    int32_t sum = {bias}[k] + kept * (1 << {op.recurrence_shift});",
+            f"    for (int c = 0; c < {x.c}; c++) sum += x0[t * {x.c} + c] * {weight}[k * {x.c} + c];",
+            f"    after[k] = {table}[{code} - ({op.requantise.low})];",
+            "  }",
+            *([f"  for (int k = 0; k < {units}; k++) o[t * {units} + k] = after[k];"] if op.whole else []),
+            "  int16_t *other = before; before = after; after = other;",
+            "}",
+            *([] if op.whole else [f"for (int k = 0; k < {units}; k++) o[k] = before[k];"]),
+        )
+
+
+KERNELS: tuple[Kernel, ...] = (
+    PlainConv(),
+    PlainPool(),
+    PlainAdd(),
+    PlainTable(),
+    PlainRearrange(),
+    PlainConcat(),
+    PlainRecurrent(),
+)

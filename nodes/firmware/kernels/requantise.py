@@ -1,0 +1,40 @@
+"""Sums back to codes, in C."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nodes.firmware.writer import Writer
+from nodes.quant.fixed import Codes
+from nodes.quant.integer import Requantise, Scale, Shift
+
+CLAMP = (
+    "static inline __attribute__((always_inline, unused)) int32_t\n"
+    "ossicle_clamp(int32_t x, int32_t low, int32_t high) {\n"
+    "  return x < low ? low : x > high ? high : x;\n}"
+)
+CLAMP64 = (
+    "static inline __attribute__((always_inline, unused)) int32_t\n"
+    "ossicle_clamp64(int64_t x, int32_t low, int32_t high) {\n"
+    "  return x < low ? low : x > high ? high : (int32_t)x;\n}"
+)
+
+
+def with_half(bias: Codes, rule: Requantise) -> Codes:
+    """A bias into which the rounding of a right shift is folded, so that no kernel adds it."""
+    if isinstance(rule, Shift) and rule.right > 0:
+        return np.asarray(bias + (1 << (rule.right - 1)))
+    return bias
+
+
+def code_of(rule: Requantise, total: str, channel: str, writer: Writer, *, wide: bool, folded: bool = True) -> str:
+    """C of the code for a sum. With `folded`, the sum already holds the half of `with_half`; `wide`: int64_t sums."""
+    writer.function(CLAMP64 if wide or isinstance(rule, Scale) else CLAMP)
+    if isinstance(rule, Shift):
+        half = 0 if folded or rule.right <= 0 else 1 << (rule.right - 1)
+        moved = f"(({total}{f' + {half}' if half else ''}) {'>>' if rule.right >= 0 else '<<'} {abs(rule.right)})"
+        return f"ossicle_clamp{'64' if wide else ''}({moved}, {rule.low}, {rule.high})"
+    multiplier = writer.constant("multiplier", rule.multiplier.astype(np.int32))
+    right = writer.constant("right", rule.right.astype(np.int8))
+    product = f"(int64_t)({total}) * {multiplier}[{channel}] + ((int64_t)1 << ({right}[{channel}] - 1))"
+    return f"ossicle_clamp64((({product}) >> {right}[{channel}]) + {rule.zero}, {rule.low}, {rule.high})"

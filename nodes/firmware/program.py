@@ -1,0 +1,229 @@
+"""From a network in integers to C: one function per layer, one block of memory, the functions a caller sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nodes.firmware.cpu import Cpu
+from nodes.firmware.errors import FirmwareError
+from nodes.firmware.kernel import Kernel, Task, c_type
+from nodes.firmware.kernels import best
+from nodes.firmware.writer import Writer, identifier
+from nodes.lne.arena import arrange
+from nodes.quant.integer import IntegerGraph
+
+ALIGN_BYTES = 4
+SCRATCH = "(scratch)"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer as it is computed.
+
+    Attributes:
+        ram_bytes: of its inputs, output and scratch, all alive together.
+        symbols: names of its constants.
+    """
+
+    name: str
+    operator: str
+    kernel: str
+    macs: int
+    ram_bytes: int
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Generated code: `source` and `header` hold everything; nothing else is needed but a C compiler."""
+
+    name: str
+    cpu: Cpu
+    graph: IntegerGraph
+    source: str
+    header: str
+    arena_bytes: int
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class _Step:
+    task: Task
+    kernel: Kernel
+
+
+def generate(
+    graph: IntegerGraph, cpu: Cpu, choices: Mapping[str, Kernel] | None = None, *, ram_limit_bytes: int | None = None
+) -> Program:
+    """C of a network for a processor; the same network gives the same bytes.
+
+    Raises:
+        FirmwareError: a layer has no kernel, or the maps need more memory than there is.
+    """
+    prefix = identifier(graph.name)
+    steps = [_step(Task(op, graph, cpu), choices or {}) for op in graph.ops]
+    sizes, alive = _buffers(graph, steps)
+    offsets, arena_bytes = arrange(sizes, alive)
+    if ram_limit_bytes is not None and arena_bytes > ram_limit_bytes:
+        raise _too_large(sizes, alive, steps, arena_bytes, ram_limit_bytes)
+    writer = Writer(prefix)
+    functions, layers = [], []
+    for index, step in enumerate(steps):
+        known = set(writer.constants)
+        functions.append(_function(writer, prefix, index, step))
+        symbols = tuple(symbol for symbol in writer.constants if symbol not in known)
+        layers.append(_layer(step, sizes, index, symbols))
+    source = _source(prefix, graph, writer, functions, list(_calls(graph, steps, offsets, prefix)), arena_bytes)
+    return Program(prefix, cpu, graph, source, _header(prefix, graph, arena_bytes), arena_bytes, tuple(layers))
+
+
+def _step(task: Task, choices: Mapping[str, Kernel]) -> _Step:
+    kernel = choices.get(task.op.name) or best(task)
+    if reason := kernel.refuse(task):
+        raise FirmwareError(
+            f"{task.op.name}: {kernel.name} cannot compute it: {reason}.", "a kernel that can", "Choose another."
+        )
+    return _Step(task, kernel)
+
+
+def _bytes(graph: IntegerGraph, name: str) -> int:
+    item = 1 if graph.forms[name].bits <= 8 else 2
+    return -(-graph.maps[name].size * item // ALIGN_BYTES) * ALIGN_BYTES
+
+
+def _buffers(graph: IntegerGraph, steps: Sequence[_Step]) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
+    """Bytes and life of every map but the caller's two, and of each layer's scratch."""
+    sizes: dict[str, int] = {}
+    alive: dict[str, tuple[int, int]] = {}
+    for index, step in enumerate(steps):
+        for name in (*step.task.op.inputs, step.task.op.output):
+            if name not in (graph.source, graph.result):
+                sizes[name] = _bytes(graph, name)
+                alive[name] = (alive.get(name, (index, index))[0], index)
+        if scratch := step.kernel.scratch_bytes(step.task):
+            sizes[f"{SCRATCH} {index}"] = -(-scratch // ALIGN_BYTES) * ALIGN_BYTES
+            alive[f"{SCRATCH} {index}"] = (index, index)
+    return sizes, alive
+
+
+def _too_large(
+    sizes: Mapping[str, int], alive: Mapping[str, tuple[int, int]], steps: Sequence[_Step], needed: int, limit: int
+) -> FirmwareError:
+    """Says at which layer most is alive, and which map is the largest there."""
+    totals = [
+        sum(size for name, size in sizes.items() if alive[name][0] <= index <= alive[name][1])
+        for index in range(len(steps))
+    ]
+    worst = max(range(len(steps)), key=totals.__getitem__)
+    largest = max((name for name in sizes if alive[name][0] <= worst <= alive[name][1]), key=sizes.__getitem__)
+    return FirmwareError(
+        f"The maps need {needed:,} bytes of RAM; at {steps[worst].task.op.name}, {largest} alone takes "
+        f"{sizes[largest]:,}.",
+        f"at most {limit:,} bytes",
+        "Choose a smaller network, a shorter input, or another device.",
+    )
+
+
+def _layer(step: _Step, sizes: Mapping[str, int], index: int, symbols: tuple[str, ...]) -> Layer:
+    op, graph = step.task.op, step.task.graph
+    names = [*op.inputs, op.output]
+    ram = sum(_bytes(graph, name) for name in names) + sizes.get(f"{SCRATCH} {index}", 0)
+    return Layer(op.name, type(op).__name__.removeprefix("Int"), step.kernel.name, macs(step.task), ram, symbols)
+
+
+def macs(task: Task) -> int:
+    """Multiply-accumulates of an operation."""
+    weight = getattr(task.op, "weight", None)
+    if weight is None:
+        return 0
+    recurrence = getattr(task.op, "recurrence", None)
+    if recurrence is not None:
+        return int(weight.size + recurrence.size) * task.inputs[0].w
+    return int(weight.size) * task.output.h * task.output.w
+
+
+def _function(writer: Writer, prefix: str, index: int, step: _Step) -> str:
+    task = step.task
+    writer.begin(task.op.name)
+    step.kernel.emit(task, writer)
+    inputs = ", ".join(f"const {c_type(form)} *x{i}" for i, form in enumerate(task.forms[:-1]))
+    body = "\n".join(f"  {line}" for line in writer.end())
+    title = f"{task.op.name} · {step.kernel.name}".replace("*/", "* /")
+    return (
+        f"/* {title} */\nstatic __attribute__((noinline)) void {prefix}_layer_{index}({inputs}, "
+        f"{c_type(task.forms[-1])} *o, unsigned char *s) {{\n  (void)s;\n{body}\n}}\n"
+    )
+
+
+def _calls(graph: IntegerGraph, steps: Sequence[_Step], offsets: Mapping[str, int], prefix: str) -> Iterator[str]:
+    def address(name: str) -> str:
+        if name in (graph.source, graph.result):
+            return "input" if name == graph.source else "output"
+        return f"({c_type(graph.forms[name])} *)(arena + {offsets[name]})"
+
+    for index, step in enumerate(steps):
+        op = step.task.op
+        given = ", ".join(address(name) for name in op.inputs)
+        scratch = f"arena + {offsets.get(f'{SCRATCH} {index}', 0)}"
+        yield f"OSSICLE_BEFORE({index});"
+        yield f"{prefix}_layer_{index}({given}, {address(op.output)}, {scratch});"
+        form, size = graph.forms[op.output], graph.maps[op.output].size
+        yield f"OSSICLE_AFTER({index}, {address(op.output)}, {size * (1 if form.bits <= 8 else 2)});"
+
+
+def _source(
+    prefix: str, graph: IntegerGraph, writer: Writer, functions: Sequence[str], calls: Sequence[str], arena_bytes: int
+) -> str:
+    given, result = (c_type(graph.forms[name]) for name in (graph.source, graph.result))
+    body = "\n".join(f"  {line}" for line in calls)
+    return "\n".join(
+        (
+            f'#include "{prefix}.h"\n',
+            "void *memcpy(void *to, const void *from, __SIZE_TYPE__ bytes);",
+            "void *memset(void *to, int value, __SIZE_TYPE__ bytes);\n",
+            _HOOKS,
+            f"static unsigned char arena[{max(arena_bytes, ALIGN_BYTES)}] __attribute__((aligned(8)));\n",
+            *writer.constants.values(),
+            "",
+            *writer.functions,
+            "",
+            *functions,
+            f"void {prefix}_run(const {given} *input, {result} *output) {{\n{body}\n}}\n",
+        )
+    )
+
+
+_HOOKS = """/* A test sees every layer by these two; without OSSICLE_TRACE they are nothing. */
+#ifdef OSSICLE_TRACE
+void ossicle_before(int layer);
+void ossicle_after(int layer, const void *codes, unsigned bytes);
+#define OSSICLE_BEFORE(layer) ossicle_before(layer)
+#define OSSICLE_AFTER(layer, codes, bytes) ossicle_after(layer, codes, bytes)
+#else
+#define OSSICLE_BEFORE(layer)
+#define OSSICLE_AFTER(layer, codes, bytes)
+#endif
+"""
+
+
+def _header(prefix: str, graph: IntegerGraph, arena_bytes: int) -> str:
+    given, result = graph.maps[graph.source], graph.maps[graph.result]
+    forms = graph.forms[graph.source], graph.forms[graph.result]
+    guard = f"{prefix.upper()}_H"
+    return f"""/* {graph.name}: codes in, codes out; value = code * 2^-fraction; order: rows, columns, channels. */
+#ifndef {guard}
+#define {guard}
+
+#include <stdint.h>
+
+#define {prefix.upper()}_INPUT_SIZE {given.size}
+#define {prefix.upper()}_INPUT_FRACTION {forms[0].fraction}
+#define {prefix.upper()}_OUTPUT_SIZE {result.size}
+#define {prefix.upper()}_OUTPUT_FRACTION {forms[1].fraction}
+#define {prefix.upper()}_ARENA_BYTES {arena_bytes}
+
+void {prefix}_run(const {c_type(forms[0])} *input, {c_type(forms[1])} *output);
+
+#endif
+"""

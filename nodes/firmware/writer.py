@@ -1,0 +1,67 @@
+"""Collects the C of one network: a named constant per tensor, functions, and the body of the layer being written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+PER_LINE = 16
+
+
+class Writer:
+    """What kernels write into. Constants carry the layer's name, so that a map file gives flash by layer."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.constants: dict[str, str] = {}
+        self._functions: dict[str, None] = {}
+        self._lines: list[str] = []
+        self._layer = ""
+
+    def begin(self, layer: str) -> None:
+        """Start the body of a layer."""
+        self._layer, self._lines = identifier(layer), []
+
+    def end(self) -> tuple[str, ...]:
+        """The body written since `begin`."""
+        return tuple(self._lines)
+
+    def unique(self, name: str) -> str:
+        """A symbol of this layer's own."""
+        return f"{self.prefix}_{self._layer}_{name}"
+
+    def constant(self, name: str, values: NDArray[np.generic], *, align: int = 4) -> str:
+        """A read-only array of the layer, of the numpy type; its symbol."""
+        symbol = self.unique(name)
+        kind, flat = _C_TYPES[values.dtype.str[1:]], values.ravel().tolist()
+        rows = (", ".join(map(str, flat[at : at + PER_LINE])) for at in range(0, len(flat), PER_LINE))
+        body = ",\n  ".join(rows)
+        self.constants[symbol] = (
+            f"static const {kind} {symbol}[{len(flat)}] __attribute__((aligned({align}))) = {{\n  {body}}};"
+        )
+        return symbol
+
+    def function(self, text: str) -> None:
+        """A static function, before every layer; equal ones are kept once."""
+        self._functions[text] = None
+
+    def line(self, *texts: str) -> None:
+        """Lines of the layer's body."""
+        self._lines.extend(texts)
+
+    @property
+    def functions(self) -> Iterable[str]:
+        """In the order they were first written."""
+        return self._functions
+
+
+_C_TYPES = {"i1": "int8_t", "i2": "int16_t", "i4": "int32_t", "u1": "uint8_t", "u2": "uint16_t", "u4": "uint32_t"}
+
+
+def identifier(name: str) -> str:
+    """A C identifier for a layer's or network's name."""
+    kept = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
+    return f"n{kept}" if kept[0].isdigit() else kept
