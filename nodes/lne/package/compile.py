@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from nodes.lne.build import compiler, run_compiler
+from nodes.lne.build import run_compiler
+from nodes.lne.cross import compiler_for
 from nodes.lne.errors import LneError
 from nodes.lne.package.contents import Package
+from nodes.lne.target import Target
 
 FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-Wno-psabi")
 
@@ -22,11 +24,13 @@ def library_name(name: str) -> str:
 def compile_package(package: Package, folder: Path, command: Sequence[str] = ()) -> Path:
     """The shared library of a package whose sources are in `folder`; paths inside it are relative.
 
+    `command` is the compiler's; empty finds one for the package's machine.
+
     Raises:
         LneError: there is no compiler, or it fails.
     """
-    chosen = tuple(command) or compiler()
-    level_flags = {level.name: level.plan.target.flags for level in package.levels}
+    chosen = tuple(command) or compiler_for(package.machine)
+    level_flags = {level.name: _flags(level.plan.target, package.machine) for level in package.levels}
     units = sorted(path.stem for path in folder.glob("*.c") if path.stem != "example")
     objects = [f"{unit}.o" for unit in units]
 
@@ -45,3 +49,7 @@ def compile_package(package: Package, folder: Path, command: Sequence[str] = ())
             f"{package.name}: {chosen[0]} made no library.", "a working C compiler", "Check CC and the compiler."
         )
     return folder / library
+
+
+def _flags(target: Target, machine: Target) -> tuple[str, ...]:
+    return target.flags if target.machine in ("", machine.machine) else ()

@@ -11,6 +11,7 @@ from nodes.dsp.parameters import FrontEnd
 from nodes.lne.errors import LneError
 from nodes.lne.plan import Plan
 from nodes.lne.program import Program, generate, identifier
+from nodes.lne.target import Target
 
 LONGEST_NAME = 48
 _TAKEN = frozenset({"c", "m", "example", "dl", "pthread", "rt"})
@@ -42,6 +43,12 @@ class Package:
     def output_shape(self) -> tuple[int, ...]:
         """As ONNX has it."""
         return self.levels[0].plan.graph.result_shape
+
+    @property
+    def machine(self) -> Target:
+        """A target of the machine the library is for; code for other ones is left out of it."""
+        targets = [level.plan.target for level in self.levels]
+        return next((target for target in targets if target.machine), targets[0])
 
     @property
     def workspace_bytes(self) -> int:

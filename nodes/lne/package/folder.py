@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes.lne.cross import can_emulate, is_foreign, run_abroad
 from nodes.lne.errors import LneError
 from nodes.lne.package.compile import compile_package
 from nodes.lne.package.contents import Package
@@ -28,6 +29,8 @@ from nodes.lne.target import can_run
 Floats = NDArray[np.float32]
 FLOAT_TOLERANCE = 1e-4
 """Largest error allowed, as a share of the outputs' range; integer layers need more."""
+MOST_EMULATED = 2
+"""Inputs on which code for another machine is run: an emulator takes its time."""
 _TRIES = 100
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
@@ -160,19 +163,31 @@ def _is_ours(folder: Path, name: str) -> bool:
 def _built(package: Package, folder: Path, order: Order) -> dict[str, Any]:
     """Compile and verify; what is told of it."""
     path = compile_package(package, folder, order.compiler)
-    runnable = [level.plan.target.name for level in package.levels if can_run(level.plan.target)]
-    if not runnable:
-        return {"verified": []}
-    shapes = package.input_shape, package.output_shape
-    library = open_package_library(path, package.name, *shapes, package.workspace_bytes, package.front_end)
     checks = order.checks or (_noise(package),)
     told: dict[str, Any] = {"verified": []}
-    if package.front_end is not None:
-        told["front_end_error"] = _small(_front_end_error(library), FLOAT_TOLERANCE, package.name, "the front end")
-    for level in runnable:
-        error = _small(_error(library, level, checks), order.tolerance, package.name, f"the code for {level}")
-        told["verified"].append({"level": level, "error": error, "inputs": len(checks)})
+    if is_foreign(package.machine):
+        errors = _emulated(package, checks)
+    else:
+        shapes = package.input_shape, package.output_shape
+        library = open_package_library(path, package.name, *shapes, package.workspace_bytes, package.front_end)
+        if package.front_end is not None:
+            told["front_end_error"] = _small(_front_end_error(library), FLOAT_TOLERANCE, package.name, "the front end")
+        runnable = [level.plan.target for level in package.levels if can_run(level.plan.target)]
+        errors = ((target.name, len(checks), _error(library, target.name, checks)) for target in runnable)
+    for level, inputs, error in errors:
+        _small(error, order.tolerance, package.name, f"the code for {level}")
+        told["verified"].append({"level": level, "error": error, "inputs": inputs})
     return told
+
+
+def _emulated(package: Package, checks: Sequence[Check]) -> Iterator[tuple[str, int, float]]:
+    """Level, inputs and error of code for another machine, under an emulator where there is one."""
+    able = [level for level in package.levels if is_foreign(level.plan.target) and can_emulate(level.plan.target)]
+    wanted = np.stack([check.wanted.reshape(package.output_shape) for check in checks[:MOST_EMULATED]])
+    for level in able:
+        with tempfile.TemporaryDirectory(prefix="ossicle-emulated-") as place:
+            found = [run_abroad(level, Path(place), check.values) for check in checks[:MOST_EMULATED]]
+        yield level.plan.target.name, len(found), _off(np.stack(found).reshape(wanted.shape), wanted)
 
 
 def _small(error: float, limit: float, name: str, what: str) -> float:
@@ -215,6 +230,9 @@ def _error(library: Library, level: str, checks: Sequence[Check]) -> float:
     """Largest error of a level, as a share of the range of all wanted outputs."""
     library.use(level)
     wanted = np.stack([check.wanted.reshape(library.output_shape) for check in checks])
-    found = np.stack([library(check.values) for check in checks])
+    return _off(np.stack([library(check.values) for check in checks]), wanted)
+
+
+def _off(found: Floats, wanted: Floats) -> float:
     spread = float(wanted.max() - wanted.min()) if wanted.size > 1 else float(np.abs(wanted).max())
     return float(np.abs(found - wanted).max()) / (spread or 1.0)

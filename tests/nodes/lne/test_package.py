@@ -21,8 +21,9 @@ from lne_packages import FRONT_END, LABELS, LEVELS, small_graph, small_package, 
 from numpy.typing import NDArray
 
 from nodes.dsp.frontend import compute
-from nodes.lne import LneError
+from nodes.lne import TARGETS, LneError
 from nodes.lne.build import compiler
+from nodes.lne.cross import can_emulate
 from nodes.lne.package import (
     Check,
     Order,
@@ -173,6 +174,18 @@ def test_a_compiler_for_another_machine_still_builds_the_plain_level(tmp_path: P
     library.small_used.restype = ctypes.c_char_p
     assert library.small_used() == b"c"
     assert library.small_use(b"avx512") == -1
+
+
+@pytest.mark.skipif(not can_emulate(TARGETS["aarch64"]), reason="no compiler for aarch64, or no emulator")
+def test_a_package_for_another_machine_is_verified_under_an_emulator(tmp_path: Path) -> None:
+    package = small_package("abroad", ("aarch64", "c"))
+    folder = write_package(tmp_path / "abroad", package)
+    engine = json.loads((folder / "deployment.json").read_text())["engine"]
+    assert [one["level"] for one in engine["verified"]] == ["aarch64"]
+    assert 0 < engine["verified"][0]["error"] < 1e-5
+    assert (folder / "libabroad.so").read_bytes()[18:20] == b"\xb7\x00"  # e_machine of AArch64
+    with pytest.raises(LneError, match="cannot be loaded"):
+        open_package(folder)
 
 
 # ---- the C functions
