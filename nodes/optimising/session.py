@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import onnxruntime
 
 from nodes.application.network import logits_of, open_network, options
+from nodes.lne.cross import can_emulate, run_abroad
+from nodes.lne.dispatch import best_first
 from nodes.lne.errors import LneError
 from nodes.lne.ir import Graph
 from nodes.lne.package import Check, Library, Order, Package, make_package, open_package, write_package
@@ -30,6 +33,8 @@ from nodes.optimising.wish import Floats, Network, Watch, Wish
 Json = dict[str, Any]
 TOLERANCE: Final = 1e-4
 """Largest error of float code, as a share of the outputs' range."""
+EMULATED: Final = 2
+"""Inputs that are run under an emulator."""
 INT8_TOLERANCE: Final = 0.03
 """The same of code in 8 bits against its integer reference: a float layer may turn a rounding, one step of a map."""
 
@@ -122,9 +127,33 @@ def build(
     wanted = wanted_outputs(network, reading.graph)
     watch.progress(0.85, "compiling and verifying")
     order = Order(dict(facts), network.onnx, checks=checks(network, choice, wanted), tolerance=tolerance(choice))
+    found = None if can_run(choice.plan.target) else emulated(package, network, order)
     write_package(folder, package, order)
-    found = verification(open_package(folder), network, wanted) if can_run(choice.plan.target) else None
+    if can_run(choice.plan.target):
+        found = verification(open_package(folder), network, wanted)
     return Optimised(folder, network, reading, choice, package, found, dict(facts))
+
+
+def emulated(package: Package, network: Network, order: Order) -> Verification | None:
+    """Run code for another machine under an emulator, on a few inputs; none where there is no emulator.
+
+    Raises:
+        LneError: it is off by more than the order allows.
+    """
+    program = package.levels[0]
+    if not can_emulate(program.plan.target):
+        return None
+    few = order.checks[:EMULATED]
+    with tempfile.TemporaryDirectory(prefix="ossicle-abroad-") as work:
+        found = np.stack([run_abroad(program, Path(work), check.values) for check in few])
+    told = compared(found, np.stack([check.wanted.reshape(found.shape[1:]) for check in few]), network)
+    if not told.error <= order.tolerance * (told.output_range or 1.0):
+        raise LneError(
+            f"{package.name}: the code for {program.plan.target.name} is off by {told.error:.3g} under the emulator.",
+            f"at most {order.tolerance:g} of the outputs' range, {told.output_range:.3g}",
+            "Report this network; meanwhile run it with onnxruntime.",
+        )
+    return told
 
 
 def checks(network: Network, choice: Chosen, wanted: Floats) -> tuple[Check, ...]:
@@ -152,9 +181,8 @@ def tolerance(choice: Chosen) -> float:
 def plans(reading: Reading, choice: Chosen, wish: Wish) -> list[Plan]:
     """The chosen plan, then one by estimate for every further level, in the table's order of targets, best first."""
     first = choice.plan.target
-    others = [find_target(name) for name in wish.levels if name != first.name]
-    ranked = sorted(others, key=lambda target: (target.vector, len(target.features)), reverse=True)
-    return [choice.plan, *(_estimated(reading, target, wish) for target in ranked)]
+    others = best_first(find_target(name) for name in wish.levels if name != first.name)
+    return [choice.plan, *(_estimated(reading, target, wish) for target in others)]
 
 
 def _estimated(reading: Reading, target: Target, wish: Wish) -> Plan:
@@ -168,12 +196,16 @@ def verification(library: Library, network: Network, wanted: Floats) -> Verifica
     Raises:
         LneError: the library cannot run here.
     """
-    found = np.stack([library(one[None]) for one in network.inputs]).reshape(wanted.shape)
+    return compared(np.stack([library(one[None]) for one in network.inputs]).reshape(wanted.shape), wanted, network)
+
+
+def compared(found: Floats, wanted: Floats, network: Network) -> Verification:
+    """How far outputs (inputs, ...) are from what is wanted."""
     flat, other = (values.reshape(len(values), -1) for values in (found, wanted))
     return Verification(
         network.is_real,
         len(wanted),
-        float(np.abs(found - wanted).max()),
+        float(np.abs(flat - other).max()),
         float(wanted.max() - wanted.min()),
         float((flat.argmax(axis=1) == other.argmax(axis=1)).mean()),
     )
