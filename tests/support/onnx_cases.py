@@ -253,11 +253,19 @@ RECURRENT = (
     chain("outputs and last state", (7, 1, 4), ("RNN", "x w r", "a h", {"hidden_size": 5}), ("Squeeze", "a o", "b"),
           ("Squeeze", "h z", "c"), ("Add", "b c", "y"), w=weight(1, 5, 4), r=weight(1, 5, 5), o=ints(1, 2), z=ints(0)),
 )  # fmt: skip
+TABLE = np.abs(weight(5, 3)).cumsum(0).astype(np.float32)
+LOOKUPS = (
+    chain("a table between whose rows is interpolated", (1, 6, 7), ("Sigmoid", "x", "s"), ("Mul", "s four", "v"),
+          ("Floor", "v", "f"), ("Cast", "f", "i", {"to": 7}), ("Sub", "v f", "r"), ("Unsqueeze", "r last", "share"),
+          ("Gather", "steps i", "step"), ("Mul", "share step", "more"), ("Gather", "rows i", "row"),
+          ("Add", "row more", "c"), ("Transpose", "c", "y", {"perm": [0, 3, 1, 2]}), four=real(4), last=ints(-1), rows=TABLE,
+          steps=np.diff(TABLE, axis=0, append=TABLE[-1:])),
+)  # fmt: skip
 QUANTIZED = (
     chain("QDQ", MAP, ("QuantizeLinear", "x s z", "q"), ("DequantizeLinear", "q s z", "d"), ("Relu", "d", "y"),
           s=real(0.03), z=np.array(128, np.uint8)),
 )  # fmt: skip
-EXACT = (*CONVOLUTIONS, *POOLS, *VALUES, *ACTIVATIONS, *MOVES, *REDUCTIONS, *RECURRENT)
+EXACT = (*CONVOLUTIONS, *POOLS, *VALUES, *ACTIVATIONS, *MOVES, *REDUCTIONS, *LOOKUPS, *RECURRENT)
 CASES = (*EXACT, *QUANTIZED)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import ModelProto, NodeProto
@@ -11,10 +11,11 @@ from onnx import ModelProto, NodeProto
 from nodes.lne.ir import Graph
 from nodes.lne.primitive import Range
 from nodes.lne.reading import model as models
-from nodes.lne.reading.call import Call, Operand, Results, UnsupportedError, Value
+from nodes.lne.reading.call import Call, Results, UnsupportedError, Value
 from nodes.lne.reading.draft import Draft, natural
 from nodes.lne.reading.folding import RANDOM, evaluate_node
 from nodes.lne.reading.operators import CONSTANTS, OPERATORS
+from nodes.lne.reading.operators.lookup import Looked, joined, realised
 from nodes.lne.reading.unsupported import Problem, UnsupportedModelError, nearest_to
 
 _UNKNOWN = object()
@@ -39,7 +40,7 @@ class Walk:
         self.problems: list[Problem] = []
         self.ranges: dict[str, Range] = {}
         self.notes: list[str] = []
-        self.operands: dict[str, Operand | object] = dict(models.constants(model))
+        self.operands: dict[str, object] = dict(models.constants(model))
         self.source = models.the_input(model, self.operands)
         self.shape = models.fixed_shape(self.source, shape)
         self.notes += models.free_axes(self.source)
@@ -57,14 +58,14 @@ class Walk:
         self.operands[self.source.name] = Value(self.draft.ids(source).reshape(self.shape))
         for index, node in enumerate(self.model.graph.node):
             self._read(node, models.label(node, index))
-        if self.problems:
-            raise UnsupportedModelError(tuple(self.problems), len(self.model.graph.node))
         name = self.model.graph.output[0].name
         found = self.operands.get(name)
-        if not isinstance(found, Value):
-            raise UnsupportedModelError(
-                (Problem(name, "output", "it does not depend on the input", "a computed output"),), 1
+        if not self.problems and not isinstance(found, Value):
+            self.problems.append(
+                Problem(name, "output", "it is no real tensor that depends on the input", "one that is")
             )
+        if self.problems or not isinstance(found, Value):
+            raise UnsupportedModelError(tuple(self.problems), len(self.model.graph.node))
         result = self.draft.as_map(found.ids.reshape(natural(found.shape)), name)
         graph = Graph(
             self.model.graph.name or "network",
@@ -80,14 +81,14 @@ class Walk:
     def _read(self, node: NodeProto, name: str) -> None:
         operands = tuple(self.operands[one] if one else None for one in node.input)
         try:
-            results = self._results(node, name, operands)
+            results: Sequence[object] = self._results(node, name, operands)
         except UnsupportedError as error:
             self.problems.append(Problem(name, node.op_type, error.reason, error.nearest))
             results = ()
         for output, result in zip(node.output, [*results, *[_UNKNOWN] * len(node.output)], strict=False):
             self.operands[output] = result
 
-    def _results(self, node: NodeProto, name: str, operands: tuple[object, ...]) -> Results:
+    def _results(self, node: NodeProto, name: str, operands: tuple[object, ...]) -> Sequence[object]:
         is_known = all(isinstance(one, np.ndarray) or one is None for one in operands) and node.op_type not in RANDOM
         if is_known and node.op_type not in CONSTANTS:
             return self._folded(node)
@@ -97,10 +98,14 @@ class Walk:
             raise UnsupportedError(*nearest_to(node.op_type, node.domain))
         if any(one is _UNKNOWN for one in operands):
             return ()
-        known = tuple(one if isinstance(one, Value | np.ndarray) else None for one in operands)
-        call = Call(node, name, self.opset, self.draft, known, self.used, self.ranges, self.notes)
+        known = tuple(one if isinstance(one, Value | np.ndarray | Looked) else None for one in operands)
+        call = Call(node, name, self.opset, self.draft, (), self.used, self.ranges, self.notes)
         try:
-            return _not_empty(reader(call))
+            looked = joined(call, known)
+            if looked is not None:
+                return [looked]
+            real = tuple(realised(call, one) if isinstance(one, Looked) else one for one in known)
+            return _not_empty(reader(replace(call, operands=real)))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise UnsupportedError(f"its attributes and its operands do not fit ({error})", "a valid node") from error
         except MemoryError as error:
@@ -114,7 +119,7 @@ class Walk:
             raise UnsupportedError(f"it cannot be computed beforehand ({error})", "a constant") from error
 
 
-def _not_empty(results: Results) -> Results:
+def _not_empty(results: Sequence[object]) -> Sequence[object]:
     if any(isinstance(one, Value) and not one.ids.size for one in results):
         raise UnsupportedError("it gives a tensor without values", "tensors with values")
     return results

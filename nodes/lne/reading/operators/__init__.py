@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from nodes.lne.reading.call import Call, Results
+from nodes.lne.reading.call import Call
 from nodes.lne.reading.operators import (
     activation,
     arithmetic,
     convolution,
+    lookup,
     pooling,
     quantization,
     recurrent,
@@ -20,7 +21,7 @@ from nodes.lne.reading.operators import (
 
 CONSTANTS = quantization.CONSTANTS
 """Operators of constants that are computed here; all others by ONNX's reference implementation."""
-Reader = Callable[[Call], Results]
+Reader = Callable[[Call], Sequence[object]]
 OPERATORS: Mapping[str, Reader] = MappingProxyType(
     {
         **convolution.READERS,
@@ -32,5 +33,6 @@ OPERATORS: Mapping[str, Reader] = MappingProxyType(
         **reduction.READERS,
         **recurrent.READERS,
         **quantization.READERS,
+        "Floor": lookup.floor,
     }
 )

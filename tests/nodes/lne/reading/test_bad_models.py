@@ -161,7 +161,7 @@ def _constant(model: ModelProto) -> None:
         (_unmade, "nowhere"),
         (_free, "axis 3 is 'frames'"),
         (_small, "window is larger"),
-        (_constant, "does not depend on the input"),
+        (_constant, "depends on the input"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
@@ -205,6 +205,17 @@ def test_everything_unsupported_is_listed_at_once_with_its_nearest_form() -> Non
     assert isinstance(error, UnsupportedModelError)
     assert [problem.node for problem in error.problems] == ["gelu", "norm", "holes", "foreign", "attention"]
     assert all(problem.reason and problem.nearest for problem in error.problems)
+
+
+def test_a_table_with_steps_between_its_rows_is_refused() -> None:
+    nodes = [
+        helper.make_node("Floor", ["x"], ["f"]),
+        helper.make_node("Cast", ["f"], ["i"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["w", "i"], ["g"]),
+        helper.make_node("Relu", ["g"], ["y"], "looked"),
+    ]
+    model = one_input_model(nodes, (1, 6), {"w": np.eye(4, dtype=np.float32)})
+    refused(model.SerializeToString(), "looks up a table", "linear interpolation")
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,7 +11,7 @@ from torch import nn
 
 from nodes.zoo import architecture, build, export_onnx, models
 
-SMALL = [name for name, entry in models().items() if not entry.is_large and not name.startswith("deepspectrum")]
+SMALL = [name for name, entry in models().items() if not entry.is_large]
 
 
 @pytest.mark.parametrize("name", SMALL)
