@@ -258,8 +258,8 @@ LOOKUPS = (
     chain("a table between whose rows is interpolated", (1, 6, 7), ("Sigmoid", "x", "s"), ("Mul", "s four", "v"),
           ("Floor", "v", "f"), ("Cast", "f", "i", {"to": 7}), ("Sub", "v f", "r"), ("Unsqueeze", "r last", "share"),
           ("Gather", "steps i", "step"), ("Mul", "share step", "more"), ("Gather", "rows i", "row"),
-          ("Add", "row more", "c"), ("Transpose", "c", "y", {"perm": [0, 3, 1, 2]}), four=real(4), last=ints(-1), rows=TABLE,
-          steps=np.diff(TABLE, axis=0, append=TABLE[-1:])),
+          ("Add", "row more", "c"), ("Transpose", "c", "y", {"perm": [0, 3, 1, 2]}), four=real(4), last=ints(-1),
+          rows=TABLE, steps=np.diff(TABLE, axis=0, append=TABLE[-1:])),
 )  # fmt: skip
 QUANTIZED = (
     chain("QDQ", MAP, ("QuantizeLinear", "x s z", "q"), ("DequantizeLinear", "q s z", "d"), ("Relu", "d", "y"),

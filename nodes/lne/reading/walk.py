@@ -61,9 +61,7 @@ class Walk:
         name = self.model.graph.output[0].name
         found = self.operands.get(name)
         if not self.problems and not isinstance(found, Value):
-            self.problems.append(
-                Problem(name, "output", "it is no real tensor that depends on the input", "one that is")
-            )
+            self.problems.append(Problem(name, "output", "it is nothing real that depends on the input", "one that is"))
         if self.problems or not isinstance(found, Value):
             raise UnsupportedModelError(tuple(self.problems), len(self.model.graph.node))
         result = self.draft.as_map(found.ids.reshape(natural(found.shape)), name)
