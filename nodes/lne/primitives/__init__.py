@@ -6,6 +6,7 @@ from nodes.lne.primitives.depthwise import PRIMITIVES as DEPTHWISE
 from nodes.lne.primitives.direct import PRIMITIVES as DIRECT
 from nodes.lne.primitives.elementwise import PRIMITIVES as ELEMENTWISE
 from nodes.lne.primitives.first import PRIMITIVES as FIRST
+from nodes.lne.primitives.gemm import PRIMITIVES as GEMM
 from nodes.lne.primitives.int8 import PRIMITIVES as INT8
 from nodes.lne.primitives.plain import PRIMITIVES as PLAIN
 from nodes.lne.primitives.planar import PRIMITIVES as PLANAR
@@ -21,6 +22,7 @@ BUILT_IN: tuple[Primitive, ...] = (
     *PLAIN,
     *DIRECT,
     *POINTWISE,
+    *GEMM,
     *DEPTHWISE,
     *FIRST,
     *PLANAR,

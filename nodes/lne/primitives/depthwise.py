@@ -47,9 +47,15 @@ class Depthwise(Primitive):
         return conv_halo(task) if index == 0 else Halo()
 
     def cost(self, task: Task) -> float:
-        """A load for every multiply at worst: about half the speed of a blocked product."""
-        reuse = 1.0 + 1.0 / (self.rows * self.columns)
-        return 1.3 * reuse * super().cost(task)
+        """Loads of a tile's inputs and weights run beside its multiplies."""
+        op, out = task.op, task.graph.maps[task.op.output]
+        assert isinstance(op, Conv)
+        rows, columns = min(self.rows, out.h), min(self.columns, out.w)
+        taps = op.kernel[0] * op.kernel[1]
+        reads = ((rows - 1) * op.stride[0] + op.kernel[0]) * ((columns - 1) * op.stride[1] + op.kernel[1]) + taps
+        work = max(rows * columns * taps, reads) + 0.2 * reads + 2.0 * rows * columns
+        vectors = len(task.target.vectors(out.c)) * task.target.vector
+        return vectors * -(-out.h // rows) * -(-out.w // columns) * work
 
     def emit(self, place: Place, writer: Writer) -> None:
         op, out = place.task.op, place.output

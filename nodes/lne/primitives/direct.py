@@ -19,6 +19,7 @@ from nodes.lne.primitives.kernel import (
     emit_product,
     has_tail,
     packed,
+    product_cost,
 )
 from nodes.lne.primitives.window import conv_halo
 from nodes.lne.target import Target
@@ -56,6 +57,15 @@ class Direct(Primitive):
 
     def halo(self, task: Task, index: int) -> Halo:
         return conv_halo(task) if index == 0 else Halo()
+
+    def cost(self, task: Task) -> float:
+        op, out = task.op, task.graph.maps[task.op.output]
+        assert isinstance(op, Conv)
+        scattered = 1.1 if self.form is F32_CHW and op.weight.shape[1] > 1 else 1.0
+        depth = int(op.weight[0].size)
+        if self.dots:
+            depth = op.kernel[0] * op.kernel[1] * task.target.padded(op.weight.shape[1])
+        return scattered * product_cost(out.h * out.w, depth, len(op.weight), task.target, self.vectors, self.dots)
 
     def emit(self, place: Place, writer: Writer) -> None:
         op, x = place.task.op, place.inputs[0]

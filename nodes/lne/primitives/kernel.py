@@ -152,6 +152,22 @@ def packed(values: Weights, block: Block) -> Weights:
     return result
 
 
+def product_cost(pixels: int, depth: int, channels: int, target: Target, vectors: int, dots: bool = False) -> float:
+    """Estimated time of a product, in multiply-accumulates at full speed; a half vector takes the time of a whole one.
+
+    Two operands can be loaded while two vectors are multiplied, so a small tile waits for its loads. The dot kernel
+    ends with about three shuffles and sums per lane.
+    """
+    width = target.vector
+    whole = channels - channels % width if dots else channels
+    tile = most_pixels(vectors, target)
+    waits = max(1.0, 1.0 / tile + 1.0 / vectors) + 0.05 / vectors
+    total = float(len(target.vectors(whole)) * width * (depth * waits + 4.0))
+    if dots:
+        total += lanes(channels - whole) * (width * -(-depth // width) + 3.0 * width)
+    return pixels * total
+
+
 def emit_product(product: Product, writer: Writer, pointers: tuple[str, str, str] = ("x0", "o", "x1")) -> None:
     """Constants, kernels and loops of a product; `pointers` are C names of input, output and residual."""
     channels, target, grid = product.weight.shape[-1], product.target, product.grid

@@ -82,6 +82,11 @@ class PlainPool(Primitive):
     def refuse(self, task: Task) -> str:
         return ""
 
+    def cost(self, task: Task) -> float:
+        op = task.op
+        assert isinstance(op, Pool)
+        return super().cost(task) * op.kernel[0] * op.kernel[1] * SLOWNESS / 4  # its channels may become vectors
+
     def emit(self, place: Place, writer: Writer) -> None:
         op = place.task.op
         assert isinstance(op, Pool)

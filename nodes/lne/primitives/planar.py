@@ -57,11 +57,12 @@ class Planar(Primitive):
         return conv_halo(task) if index == 0 else Halo()
 
     def cost(self, task: Task) -> float:
-        """Lanes past the end of a row are lost; channels are not padded."""
+        """Lanes past the end of a row are lost; channels are not padded. Small tiles wait for their loads."""
         op, out = task.op, task.graph.maps[task.op.output]
         assert isinstance(op, Conv)
-        width = task.target.vector
-        return 1.1 * float(op.weight.size) * out.h * -(-out.w // width) * width
+        width, rows = task.target.vector, op.kernel[0]
+        loads = (self.rows + rows - 1 + rows * self.channels) / (rows * self.channels * self.rows)
+        return (0.95 + 0.5 * loads) * float(op.weight.size) * out.h * -(-out.w // width) * width
 
     def emit(self, place: Place, writer: Writer) -> None:
         op, out, width = place.task.op, place.output, place.task.target.vector
