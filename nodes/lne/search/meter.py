@@ -30,14 +30,14 @@ from nodes.lne.search.cache import CostCache, computed
 from nodes.lne.search.costs import CostTable, changes, estimated
 from nodes.lne.search.measure import Profile, measure
 from nodes.lne.search.optimum import optimum
-from nodes.lne.search.space import Change, Space
+from nodes.lne.search.space import Change, Layer, Space
 
 GROUP = 6
 """Networks that are compiled together, then take turns."""
-HOPELESS = 6.0
-"""Candidates whose estimate is so many times the least one are not measured..."""
-ALWAYS = 3
-"""...but for the first few."""
+HOPELESS = 2.0
+"""Candidates whose estimate is so many times the least one of the same precision are not measured, but for the first of
+each pair of formats and the first few of each precision."""
+ALWAYS = 2
 ROUNDS = 6
 
 Actions = tuple[int, ...]
@@ -90,7 +90,7 @@ class Meter:
         """Costs of the space: measured ones, and casts that no network had by those of their kind."""
         start_s, done = time.monotonic(), 0
         waiting = list(self._covers())
-        while waiting and time.monotonic() - start_s <= self.budget_s:
+        while waiting and time.monotonic() - start_s < self.budget_s:
             group, waiting = waiting[:GROUP], waiting[GROUP:]
             for actions, profile in zip(group, self.profile(group), strict=True):
                 if profile is None:
@@ -205,10 +205,8 @@ class Meter:
 
     def _unknown(self, index: int) -> Iterator[int]:
         layer = self.space.layers[index]
-        costs = [action.primitive.cost(layer.task) for action in layer.actions]
-        for number, action in enumerate(layer.actions):
-            hopeful = number < ALWAYS or costs[number] <= HOPELESS * min(costs)
-            if hopeful and self.cache.get(computed(layer.task, action.primitive)) is None:
+        for number in hopeful(layer):
+            if self.cache.get(computed(layer.task, layer.actions[number].primitive)) is None:
                 yield number
 
     # ---- casts
@@ -231,6 +229,20 @@ class Meter:
     def _cast_us(self, change: Change) -> float | None:
         task = self.space.cast_task(change)
         return self.cache.get(computed(task, casts().find(task)))
+
+
+def hopeful(layer: Layer) -> Iterator[int]:
+    """Numbers of the actions worth measuring, the likeliest first."""
+    least: dict[tuple[str, ...], float] = {}
+    seen: dict[object, int] = {}
+    for number, action in enumerate(layer.actions):
+        precision = tuple(form.dtype for form in (*action.signature.inputs, action.signature.output))
+        cost = action.primitive.cost(layer.task)
+        likely = cost <= HOPELESS * least.setdefault(precision, cost) or seen.get(precision, 0) < ALWAYS
+        if likely or action.signature not in seen:
+            yield number
+        for key in (precision, action.signature):
+            seen[key] = seen.get(key, 0) + 1
 
 
 def _kind(change: Change) -> tuple[str, str]:

@@ -122,7 +122,7 @@ def test_pads_are_folded_into_convolutions() -> None:
             numpy_helper.from_array(np.array([0, 0, 1, 2, 0, 0, 3, 0]), "pads"),
         ],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     folded = prepare(model, (1, 3, 8, 8))
     assert [node.op_type for node in folded.graph.node] == ["Conv"]
     assert list(folded.graph.node[0].attribute[0].ints) == [1, 3, 3, 0]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from lne_graphs import Builder
+from lne_spaces import Formats, space_of
 
 from nodes.lne import (
     TARGETS,
@@ -26,15 +28,21 @@ from nodes.lne import (
 from nodes.lne.primitive import Place
 from nodes.lne.primitives.direct import Direct
 from nodes.lne.reference import evaluate
-from nodes.lne.search import Limits, Progress, Schedule, Settings, make_space, search
+from nodes.lne.search import Limits, Progress, Result, Schedule, Settings, make_space, search
 from nodes.lne.search.cache import CostCache, computed
+from nodes.lne.search.meter import hopeful
 from nodes.lne.search.search import OPTIMUM, Q_LEARNING
+from nodes.lne.search.space import Action
 from nodes.lne.search.weights import weight_bytes
-from nodes.lne.target import can_run
+from nodes.lne.target import Target, can_run
 from nodes.lne.writer import Writer
 
 NATIVE = find_target("native")
 QUICK = Settings(rounds=2, final_rounds=3, finals=2, candidates=3, schedule=Schedule(episodes=60, exploring=30))
+
+
+FEW = frozenset({"direct-1", "direct-1-chw", "broken"})
+"""Enough to choose from; compiling more takes long."""
 
 
 def network() -> Graph:
@@ -45,23 +53,26 @@ def network() -> Graph:
     return build.graph("small")
 
 
+def run(graph: Graph, cache: CostCache, target: Target = NATIVE, **more: Any) -> Result:
+    few = {op.name: FEW for op in graph.ops}
+    return search(graph, target, values(graph), settings=QUICK, allowed=few, cache=cache, **more)
+
+
 def values(graph: Graph) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(graph.source_shape).astype(np.float32)
 
 
 def test_a_search_gives_a_network_that_computes_the_same(tmp_path: Path) -> None:
     graph, seen = network(), list[Progress]()
-    result = search(
-        graph, NATIVE, values(graph), settings=QUICK, cache=CostCache(tmp_path / "costs"), follow=seen.append
-    )
+    result = run(graph, CostCache(tmp_path / "costs"), follow=seen.append)
     assert list(dict.fromkeys(step.stage for step in seen)) == ["measure", "learn", "finals"]
     assert result.profile is not None and result.profile.whole_us > 0 and result.networks > 1
     assert len(result.episodes) == len(result.chances) == 60
     assert 0 <= result.regret[Q_LEARNING] <= 0.02 and result.regret[OPTIMUM] == 0
     program = generate(make_plan(graph, NATIVE, result.choices, casts(), shares=True))
-    run = open_library(program, compile_program(program, tmp_path))
+    runner = open_library(program, compile_program(program, tmp_path))
     wanted = evaluate(graph, values(graph))[graph.result].reshape(graph.result_shape)
-    assert np.abs(run(values(graph)) - wanted).max() < 1e-4 * np.abs(wanted).max()
+    assert np.abs(runner(values(graph)) - wanted).max() < 1e-4 * np.abs(wanted).max()
 
 
 def test_a_search_that_was_stopped_goes_on(tmp_path: Path) -> None:
@@ -72,7 +83,7 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(graph, NATIVE, values(graph), settings=QUICK, cache=CostCache(file), follow=stop)
+        run(graph, CostCache(file), follow=stop)
     lines = file.read_text().splitlines()
     assert lines
     file.write_text("\n".join([*lines, '["cut off wh']) + "\n")
@@ -82,7 +93,7 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path) -> None:
 
 def _stages(graph: Graph, cache: CostCache) -> list[Progress]:
     seen: list[Progress] = []
-    search(graph, NATIVE, values(graph), settings=QUICK, cache=cache, follow=seen.append)
+    run(graph, cache, follow=seen.append)
     return seen
 
 
@@ -95,14 +106,14 @@ def test_a_target_this_machine_cannot_run_is_estimated() -> None:
 
 def test_limits_hold(tmp_path: Path) -> None:
     graph = network()
-    space = make_space(graph, NATIVE, most=3)
+    space = make_space(graph, NATIVE, allowed={op.name: FEW for op in graph.ops})
     sizes = weight_bytes(space)
     least = sum(min(sizes[layer.name, action.primitive.name] for action in layer.actions) for layer in space.layers)
     cache = CostCache(tmp_path / "costs")
-    result = search(graph, NATIVE, values(graph), settings=QUICK, limits=Limits(weight_bytes=least), cache=cache)
+    result = run(graph, cache, limits=Limits(weight_bytes=least))
     assert sum(sizes[name, one.name] for name, one in result.choices.items()) <= least
     with pytest.raises(LneError, match="weights of"):
-        search(graph, NATIVE, values(graph), settings=QUICK, limits=Limits(weight_bytes=least - 1), cache=cache)
+        run(graph, cache, limits=Limits(weight_bytes=least - 1))
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ class _Broken(Direct):
 def test_a_primitive_that_does_not_compile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_added", [_Broken(1)])
     graph = network()
-    result = search(graph, NATIVE, values(graph), settings=QUICK, cache=CostCache(tmp_path / "costs"))
+    result = run(graph, CostCache(tmp_path / "costs"))
     assert {name for _, name in result.failures} == {"broken"}
     assert "broken" not in {one.name for one in result.choices.values()} and result.profile is not None
 
@@ -146,3 +157,22 @@ def test_the_cache_keeps_the_least_of_several_times(tmp_path: Path) -> None:
     assert CostCache(path).get("layer") == cache.get("layer") == 2.0
     assert [json.loads(line)[1] for line in path.read_text().splitlines()] == [3.0, 2.0]
     assert CostCache(path).get("another") is None
+
+
+def test_the_likely_candidates_of_every_precision_and_format_are_measured() -> None:
+    ways = space_of("chain", ways=12).layers[0]
+    numbers = list(hopeful(ways))
+    assert {ways.actions[number].signature for number in numbers} == {action.signature for action in ways.actions}
+    dear = replace(ways, actions=tuple(Action(_Dear(action.primitive), action.signature) for action in ways.actions))
+    assert len(list(hopeful(dear))) == 4 < len(numbers), "later ones of the same formats cost far more"
+
+
+@dataclass(frozen=True)
+class _Dear(Formats):
+    """Costs ten times as much as the number before."""
+
+    def __init__(self, given: Formats) -> None:
+        super().__init__(given.reads, given.writes, given.number)
+
+    def cost(self, task: Task) -> float:
+        return 10.0**self.number
