@@ -45,7 +45,8 @@ DEMO = {
 }
 OPENS_A_WINDOW = {"studio"}
 """Tried in tests/studio/test_command.py."""
-NEEDS_A_REAL_DEPLOYMENT = {"predict"}
+NEEDS_A_REAL_NETWORK = {"predict", "optimise"}
+"""Tried in the tests of these commands."""
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_the_list_of_nodes_imports_nothing_heavy() -> None:
 def groups() -> list[str]:
     return [
         "",
-        *(name for name in cli.entries() if name not in {*cli.HIDDEN, *NEEDS_A_REAL_DEPLOYMENT, *OPENS_A_WINDOW}),
+        *(name for name in cli.entries() if name not in {*cli.HIDDEN, *NEEDS_A_REAL_NETWORK, *OPENS_A_WINDOW}),
     ]
 
 

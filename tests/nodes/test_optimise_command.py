@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -70,6 +71,24 @@ def test_a_strangers_network(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     lines = told.splitlines()
     head = next(n for n, line in enumerate(lines) if line.startswith("layer"))
     assert lines[head + 2].startswith("first") and "whole inference" in told and f"written to {out}" in told
+
+
+def test_the_examples_of_its_help_work(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stranger(tmp_path / "model.onnx")
+    help_text = help_of(capsys)
+    found = [line.strip() for line in help_text.splitlines() if line.strip().startswith("ossicle ")]
+    assert len(found) >= 2
+    for example in found:
+        words = [*shlex.split(example)[2:], "--search", "estimate", "--no-engines"]
+        assert optimised(capsys, *words)[0] == 0, example
+    assert open_package(tmp_path / "engine").levels[-1] == "c"
+
+
+def help_of(capsys: pytest.CaptureFixture[str]) -> str:
+    return optimised(capsys, "--help")[1]
 
 
 def test_inputs_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
