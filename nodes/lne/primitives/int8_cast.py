@@ -64,7 +64,7 @@ class ByteCast(Primitive):
             writer.line(*_pixels(place, given))
         elif after.format is U8_HWC and before.map.c == 1:
             writer.line(*_rows(place, given))
-        elif after.format is U8_HWC and place.task.target.vector == SIDE and min(before.map.w, before.map.c) >= SIDE:
+        elif after.format is U8_HWC and min(before.map.w, before.map.c) >= SIDE:
             writer.line(*_blocks(before, after, given))
         else:
             writer.line(*_one_by_one(before, after, given, 0))

@@ -25,8 +25,8 @@ from nodes.lne.primitives.window import conv_halo
 from nodes.lne.writer import Writer
 
 QUAD = 4
-SPARE = 10
-"""Registers for a quadruple of vectors and what unpacking it takes."""
+MOST_OUTPUTS = {16: 2, 32: 5}
+"""Of a tile, by the target's registers: each takes four, and unpacking a quadruple takes ten."""
 LARGEST_PAIR = 32767 // 255
 """Of two weights of one sign, so that their products with bytes fit in 16 bits."""
 
@@ -65,7 +65,7 @@ class Int8Depthwise(Primitive):
         target = place.task.target
         write_dialect(writer, target)
         layer = _Layer(place, "vnni" in target.features)
-        rows, columns = layer.tile_size((target.registers - SPARE) // FOUR)
+        rows, columns = layer.tile_size(MOST_OUTPUTS[target.registers])
         out = place.output.map
         for run in _runs(place.output.channels, target.vector):
             for tile in _tiles(out.h, out.w, rows, columns):

@@ -57,12 +57,19 @@ _START = "static inline __attribute__((always_inline, unused))"
 
 
 def _functions(width: int, target: Target) -> Iterator[str]:
-    names = {"w": width, "p": _PREFIX[width], "b": _BITS[width], "real": _REAL[width], "start": _START}
+    names = {
+        "w": width,
+        "bytes": 4 * width,
+        "p": _PREFIX[width],
+        "b": _BITS[width],
+        "real": _REAL[width],
+        "start": _START,
+    }
     names["m"] = f"__m{_BITS[width]}i"
     texts = [_BASIS, _ALONE[width], _FOUR_OUT, _FOUR_IN]
     if "avx2" in target.features:
         texts += [_INTERLEAVE, _DOT if "vnni" in target.features else _DOT_BY_PAIRS]
-    if width == 16:
+    if width == target.vector:
         texts.append(_TRANSPOSE)
     for text in texts:
         yield text.format(**names)
@@ -71,6 +78,8 @@ def _functions(width: int, target: Target) -> Iterator[str]:
 _BASIS = """typedef int32_t j{w} __attribute__((vector_size({w} * 4), aligned(4), may_alias));
 {start} i{w} quad{w}(const void *x) {{ int32_t q; memcpy(&q, x, 4); return (i{w}){p}_set1_epi32(q); }}
 {start} i{w} madd{w}(i{w} a, i{w} x, i{w} w) {{ return a + (i{w}){p}_madd_epi16(({m})x, ({m})w); }}
+typedef uint8_t m{bytes} __attribute__((vector_size({bytes}), aligned(1), may_alias));
+{start} m{bytes} largest{bytes}(m{bytes} a, m{bytes} b) {{ return (m{bytes}){p}_max_epu8(({m})a, ({m})b); }}
 {start} v{w} real{w}(i{w} x) {{ return __builtin_convertvector(x, v{w}); }}
 {start} i{w} round{w}(v{w} x) {{ return (i{w}){p}_cvtps_epi32(({real})x); }}"""
 """Four bytes (or two of 16 bits) in every lane; products of pairs; sums as reals; nearest even integers."""
@@ -149,12 +158,9 @@ _DOT_BY_PAIRS = """{start} i{w} dot{w}(i{w} a, i{w} x, i{w} w) {{
 """Without VNNI; exact as long as no pair of weights can pass 16 bits."""
 
 _TRANSPOSE = """{start} void bytes_of_16(const float *x, ptrdiff_t row, float scale, int zero, __m128i *y) {{
-  const __m512 low = _mm512_set1_ps((float)-zero), high = _mm512_set1_ps((float)(255 - zero));
-  for (int i = 0; i < 16; i++) {{
-    __m512 v = _mm512_div_ps(_mm512_loadu_ps(x + i * row), _mm512_set1_ps(scale));
-    __m512i q = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, low), high));
-    y[i] = _mm512_cvtepi32_epi8(_mm512_add_epi32(q, _mm512_set1_epi32(zero)));
-  }}
+  for (int i = 0; i < 16; i++)
+    for (int j = 0; j < 16; j += {w})
+      put{w}((uint8_t *)(y + i) + j, round{w}(*(const u{w} *)(x + i * row + j) / scale), zero, 0, 255);
 }}
 {start} void transpose_16(__m128i *y) {{
   __m128i z[16];

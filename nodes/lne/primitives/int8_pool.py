@@ -15,6 +15,8 @@ from nodes.lne.primitives.int8_numbers import mean_factor
 from nodes.lne.primitives.int8_tile import pixel, unranged
 from nodes.lne.writer import Writer
 
+FEW = 4
+"""Channels that are stored without padding."""
 BUSY = 8
 """Vectors summed at once."""
 
@@ -23,7 +25,7 @@ BUSY = 8
 class Int8Pool(Primitive):
     """Maximum or mean of bytes, without reading past the map; a mean also as floats.
 
-    With `vectors`, the sums of a mean stay in registers.
+    With `vectors`, sums and maxima stay in registers.
     """
 
     result: Format = U8_HWC
@@ -39,10 +41,12 @@ class Int8Pool(Primitive):
         op = task.op
         assert isinstance(op, Pool)
         missing = unranged(task, self.result) or (has_bytes(task.target) if self.vectors else "")
-        if missing or op.kind == "mean":
-            return missing or ("it has too few channels" if self.vectors and task.graph.maps[op.output].c <= 4 else "")
-        if self.result is not U8_HWC or self.vectors:
-            return "a maximum stays in bytes, and out of registers"
+        if missing or (self.vectors and task.graph.maps[op.output].c <= FEW):
+            return missing or "it has too few channels"
+        if op.kind == "mean":
+            return ""
+        if self.result is not U8_HWC:
+            return "a maximum stays in bytes"
         same = task.ranges[op.inputs[0]] == task.ranges[op.output]
         return "" if same else "its input and output have different ranges"
 
@@ -66,11 +70,21 @@ class Int8Pool(Primitive):
             "    top = top < 0 ? 0 : top;",
             "    left = left < 0 ? 0 : left;",
             f"    {out.c_type} *to = o + {pixel(place, -1)};",
-            *(f"    {line}" for line in (_largest(place) if op.kind == "max" else self._mean(place, writer))),
+            *(f"    {line}" for line in self._body(place, writer)),
             "  }",
         )
 
-    def _mean(self, place: Place, writer: Writer) -> Iterator[str]:
+    def _body(self, place: Place, writer: Writer) -> Iterator[str]:
+        """One output, of the window from top and left to bottom and end."""
+        op = place.task.op
+        assert isinstance(op, Pool)
+        if self.vectors:
+            write_dialect(writer, place.task.target)
+        if op.kind == "mean":
+            return self._mean(place)
+        return _largest_in_registers(place) if self.vectors else _largest(place)
+
+    def _mean(self, place: Place) -> Iterator[str]:
         """Sums of the window, then their mean."""
         op, ranges = place.task.op, place.task.ranges
         assert isinstance(op, Pool)
@@ -79,7 +93,6 @@ class Int8Pool(Primitive):
         yield "const int32_t count = (bottom - top) * (end - left);"
         yield f"const float factor = {mean_factor(given, after)!r}f / {share};"
         if self.vectors:
-            write_dialect(writer, place.task.target)
             yield from self._in_registers(place, given.zero, after.zero)
         else:
             yield from self._in_memory(place, given.zero, after.zero)
@@ -127,6 +140,22 @@ def _largest(place: Place) -> Iterator[str]:
     yield from _window(place)
     yield f"    for (int c = 0; c < {channels}; c++) to[c] = from[c] > to[c] ? from[c] : to[c];"
     yield "  }"
+
+
+def _largest_in_registers(place: Place) -> Iterator[str]:
+    """Vectors of bytes; what is stored behind the channels goes with them."""
+    stored, widest = place.output.channels, place.task.target.vector
+    first = 0
+    while first < stored:
+        width = next(width for width in (widest, 8, 4) if width <= widest and 4 * width <= stored - first)
+        yield "{"
+        yield f"  m{4 * width} a = {{0}};"
+        yield from (f"  {line}" for line in _window(place))
+        yield f"      a = largest{4 * width}(a, *(const m{4 * width} *)(from + {first}));"
+        yield "    }"
+        yield f"  *(m{4 * width} *)(to + {first}) = a;"
+        yield "}"
+        first += 4 * width
 
 
 PRIMITIVES: tuple[Primitive, ...] = tuple(
