@@ -9,12 +9,12 @@ from nodes.firmware.cpu import Cpu
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import Kernel, Task, c_type
 from nodes.firmware.kernels import best
+from nodes.firmware.kernels.plain import hwc_places
 from nodes.firmware.writer import Writer, identifier
 from nodes.lne.arena import arrange
-from nodes.quant.integer import IntegerGraph
+from nodes.quant.integer import IntegerGraph, IntRearrange
 
 ALIGN_BYTES = 4
-SCRATCH = "(scratch)"
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Layer:
     """One layer as it is computed.
 
     Attributes:
+        output: the map it writes.
         ram_bytes: of its inputs, output and scratch, all alive together.
         symbols: names of its constants.
     """
 
     name: str
+    output: str
     operator: str
     kernel: str
     macs: int
@@ -61,9 +63,9 @@ def generate(
     Raises:
         FirmwareError: a layer has no kernel, or the maps need more memory than there is.
     """
-    prefix = identifier(graph.name)
-    steps = [_step(Task(op, graph, cpu), choices or {}) for op in graph.ops]
-    sizes, alive = _buffers(graph, steps)
+    prefix, same = identifier(graph.name), aliases(graph)
+    steps = [_step(Task(op, graph, cpu), choices or {}) for op in graph.ops if op.output not in same]
+    sizes, alive = _buffers(graph, steps, same)
     offsets, arena_bytes = arrange(sizes, alive)
     if ram_limit_bytes is not None and arena_bytes > ram_limit_bytes:
         raise _too_large(sizes, alive, steps, arena_bytes, ram_limit_bytes)
@@ -73,9 +75,24 @@ def generate(
         known = set(writer.constants)
         functions.append(_function(writer, prefix, index, step))
         symbols = tuple(symbol for symbol in writer.constants if symbol not in known)
-        layers.append(_layer(step, sizes, index, symbols))
-    source = _source(prefix, graph, writer, functions, list(_calls(graph, steps, offsets, prefix)), arena_bytes)
+        layers.append(_layer(step, sizes, symbols))
+    source = _source(prefix, graph, writer, functions, list(_calls(graph, steps, offsets, same, prefix)), arena_bytes)
     return Program(prefix, cpu, graph, source, _header(prefix, graph, arena_bytes), arena_bytes, tuple(layers))
+
+
+def aliases(graph: IntegerGraph) -> dict[str, str]:
+    """Maps that lie in memory as another does, by a rearrangement that changes nothing where channels come last."""
+    same: dict[str, str] = {}
+    for op in graph.ops:
+        if isinstance(op, IntRearrange) and op.output != graph.result and _stays(op, graph):
+            same[op.output] = same.get(op.inputs[0], op.inputs[0])
+    return same
+
+
+def _stays(op: IntRearrange, graph: IntegerGraph) -> bool:
+    places = hwc_places(graph.maps[op.inputs[0]])[op.table]
+    order = places.reshape(graph.maps[op.output].shape).transpose(1, 2, 0).ravel()
+    return bool((order == range(order.size)).all())
 
 
 def _step(task: Task, choices: Mapping[str, Kernel]) -> _Step:
@@ -87,23 +104,29 @@ def _step(task: Task, choices: Mapping[str, Kernel]) -> _Step:
     return _Step(task, kernel)
 
 
+def _scratch(layer: str) -> str:
+    return f"the scratch of {layer}"
+
+
 def _bytes(graph: IntegerGraph, name: str) -> int:
     item = 1 if graph.forms[name].bits <= 8 else 2
     return -(-graph.maps[name].size * item // ALIGN_BYTES) * ALIGN_BYTES
 
 
-def _buffers(graph: IntegerGraph, steps: Sequence[_Step]) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
+def _buffers(
+    graph: IntegerGraph, steps: Sequence[_Step], same: Mapping[str, str]
+) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
     """Bytes and life of every map but the caller's two, and of each layer's scratch."""
     sizes: dict[str, int] = {}
     alive: dict[str, tuple[int, int]] = {}
     for index, step in enumerate(steps):
-        for name in (*step.task.op.inputs, step.task.op.output):
+        for name in (same.get(name, name) for name in (*step.task.op.inputs, step.task.op.output)):
             if name not in (graph.source, graph.result):
                 sizes[name] = _bytes(graph, name)
                 alive[name] = (alive.get(name, (index, index))[0], index)
         if scratch := step.kernel.scratch_bytes(step.task):
-            sizes[f"{SCRATCH} {index}"] = -(-scratch // ALIGN_BYTES) * ALIGN_BYTES
-            alive[f"{SCRATCH} {index}"] = (index, index)
+            own = _scratch(step.task.op.name)
+            sizes[own], alive[own] = -(-scratch // ALIGN_BYTES) * ALIGN_BYTES, (index, index)
     return sizes, alive
 
 
@@ -125,11 +148,13 @@ def _too_large(
     )
 
 
-def _layer(step: _Step, sizes: Mapping[str, int], index: int, symbols: tuple[str, ...]) -> Layer:
+def _layer(step: _Step, sizes: Mapping[str, int], symbols: tuple[str, ...]) -> Layer:
     op, graph = step.task.op, step.task.graph
     names = [*op.inputs, op.output]
-    ram = sum(_bytes(graph, name) for name in names) + sizes.get(f"{SCRATCH} {index}", 0)
-    return Layer(op.name, type(op).__name__.removeprefix("Int"), step.kernel.name, macs(step.task), ram, symbols)
+    ram = sum(_bytes(graph, name) for name in names) + sizes.get(_scratch(op.name), 0)
+    return Layer(
+        op.name, op.output, type(op).__name__.removeprefix("Int"), step.kernel.name, macs(step.task), ram, symbols
+    )
 
 
 def macs(task: Task) -> int:
@@ -156,8 +181,11 @@ def _function(writer: Writer, prefix: str, index: int, step: _Step) -> str:
     )
 
 
-def _calls(graph: IntegerGraph, steps: Sequence[_Step], offsets: Mapping[str, int], prefix: str) -> Iterator[str]:
+def _calls(
+    graph: IntegerGraph, steps: Sequence[_Step], offsets: Mapping[str, int], same: Mapping[str, str], prefix: str
+) -> Iterator[str]:
     def address(name: str) -> str:
+        name = same.get(name, name)
         if name in (graph.source, graph.result):
             return "input" if name == graph.source else "output"
         return f"({c_type(graph.forms[name])} *)(arena + {offsets[name]})"
@@ -165,7 +193,7 @@ def _calls(graph: IntegerGraph, steps: Sequence[_Step], offsets: Mapping[str, in
     for index, step in enumerate(steps):
         op = step.task.op
         given = ", ".join(address(name) for name in op.inputs)
-        scratch = f"arena + {offsets.get(f'{SCRATCH} {index}', 0)}"
+        scratch = f"arena + {offsets.get(_scratch(op.name), 0)}"
         yield f"OSSICLE_BEFORE({index});"
         yield f"{prefix}_layer_{index}({given}, {address(op.output)}, {scratch});"
         form, size = graph.forms[op.output], graph.maps[op.output].size

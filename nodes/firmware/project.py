@@ -123,9 +123,9 @@ def departures(program: Program, found: Run, inputs: Sequence[Codes]) -> list[st
     told = []
     for index, (clip, sums) in enumerate(zip(inputs, found.checksums, strict=True)):
         maps: Maps = evaluate(program.graph, clip)
-        for op, seen in zip(program.graph.ops, sums, strict=True):
-            if checksum(maps[op.output], program.graph, op.output) != seen:
-                told.append(f"clip {index}: {op.name}")
+        for layer, seen in zip(program.layers, sums, strict=True):
+            if checksum(maps[layer.output], program.graph, layer.output) != seen:
+                told.append(f"clip {index}: {layer.name}")
                 break
     return told
 

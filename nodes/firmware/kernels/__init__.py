@@ -2,9 +2,15 @@
 
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernels.dsp_conv import KERNELS as CONVOLUTIONS
+from nodes.firmware.kernels.dsp_dense import KERNELS as DENSE
+from nodes.firmware.kernels.dsp_depthwise import KERNELS as DEPTHWISE
+from nodes.firmware.kernels.dsp_first import KERNELS as FIRST
+from nodes.firmware.kernels.dsp_pointwise import KERNELS as POINTWISE
+from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
 from nodes.firmware.kernels.plain import KERNELS as PLAIN
 
-BUILT_IN: tuple[Kernel, ...] = (*PLAIN,)
+BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *CONVOLUTIONS, *DENSE, *DEPTHWISE, *FIRST, *POINTWISE, *POOLS)
 
 
 def candidates(task: Task) -> list[Kernel]:

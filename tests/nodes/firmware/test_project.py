@@ -94,7 +94,7 @@ def test_a_hanging_program_is_told_with_its_layer(tmp_path: Path) -> None:
 
 def test_a_target_too_small_says_which_map(tmp_path: Path) -> None:
     with pytest.raises(FirmwareError, match=r"need 1,\d+ bytes of RAM; at conv0 tanh, conv0_out"):
-        generate(integers(8)[0], CPUS["cortex-m4"], ram_limit_bytes=500)
+        generate(integers(8)[0], CPUS["cortex-m3"], ram_limit_bytes=500)
     made, clips = integers(8)
     program = generate(made, CPUS["cortex-m4"])
     sources = write(program, tmp_path, clips, Memory(flash_bytes=2048))

@@ -1,0 +1,42 @@
+/* 16-bit SIMD of Cortex-M4 and above, and twins of it in plain C that give the same codes on any machine. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#include <arm_acle.h>
+#define SXTB16(x) ((uint32_t)__sxtb16(x))
+static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_t x) {
+  uint32_t pair;
+  __asm("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(x));
+  return pair;
+}
+#define SMLAD(x, y, sum) __smlad((int32_t)(x), (int32_t)(y), sum)
+#define SMLABB(x, y, sum) __smlabb((int32_t)(x), (int32_t)(y), sum)
+#define SMLATT(x, y, sum) __smlatt((int32_t)(x), (int32_t)(y), sum)
+#define USAT7(x, right) ({ int32_t code; __asm("usat %0, #7, %1, asr %2" : "=r"(code) : "r"(x), "I"(right) : "cc"); code; })
+#define SSAT8(x, right) ({ int32_t code; __asm("ssat %0, #8, %1, asr %2" : "=r"(code) : "r"(x), "I"(right) : "cc"); code; })
+static inline __attribute__((always_inline, unused)) uint32_t MAX4(uint32_t x, uint32_t y) {
+  uint32_t kept;
+  __asm volatile("ssub8 %0, %1, %2\n sel %0, %1, %2" : "=&r"(kept) : "r"(x), "r"(y) : "cc");
+  return kept;
+}
+#else
+static inline __attribute__((always_inline, unused)) int32_t half(uint32_t x, int high) { return (int16_t)(x >> (16 * high)); }
+static inline __attribute__((always_inline, unused)) uint32_t SXTB16(uint32_t x) {
+  return (uint32_t)(uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
+}
+#define SXTB16_ODD(x) SXTB16((x) >> 8)
+#define SMLAD(x, y, sum) ((sum) + half(x, 0) * half(y, 0) + half(x, 1) * half(y, 1))
+#define SMLABB(x, y, sum) ((sum) + half(x, 0) * half(y, 0))
+#define SMLATT(x, y, sum) ((sum) + half(x, 1) * half(y, 1))
+#define USAT7(x, right) (((x) >> (right)) < 0 ? 0 : ((x) >> (right)) > 127 ? 127 : ((x) >> (right)))
+#define SSAT8(x, right) (((x) >> (right)) < -128 ? -128 : ((x) >> (right)) > 127 ? 127 : ((x) >> (right)))
+static inline __attribute__((always_inline, unused)) uint32_t MAX4(uint32_t x, uint32_t y) {
+  uint32_t kept = 0;
+  for (int at = 0; at < 32; at += 8) {
+    int8_t a = (int8_t)(x >> at), b = (int8_t)(y >> at);
+    kept |= (uint32_t)(uint8_t)(a > b ? a : b) << at;
+  }
+  return kept;
+}
+#endif
+typedef struct __attribute__((packed, may_alias)) { uint32_t word; } ossicle_word_t;
+static inline __attribute__((always_inline, unused)) uint32_t LOAD4(const void *from) { return ((const ossicle_word_t *)from)->word; }
+static inline __attribute__((always_inline, unused)) void STORE4(void *to, uint32_t word) { ((ossicle_word_t *)to)->word = word; }
