@@ -50,6 +50,7 @@ PASSES = tuple(
         affine.fold_into_next,
         affine.raise_activations,
         affine.fuse_activations,
+        affine.join_affines,
         residual.fuse_residuals,
         affine.fuse_scales,
         moves.lay_along_rows,

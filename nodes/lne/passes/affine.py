@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nodes.lne.ir import Activation, Affine, Binary, Conv, Graph, Op, Pads, Pool, Rearrange, Recurrent, Weights
-from nodes.lne.passes.rewrite import Edit, View, bypass, rewrite
+from nodes.lne.ir import Activation, Affine, Binary, Concat, Conv, Graph, Op, Pads, Pool, Rearrange, Recurrent, Weights
+from nodes.lne.passes.rewrite import Edit, View, bypass, rewrite, unused
 
 _NOT_NEGATIVE = frozenset({Activation.RELU, Activation.RELU6, Activation.SIGMOID, Activation.HARD_SIGMOID})
 
@@ -178,6 +178,30 @@ def _takes_activation(made: Binary | Conv) -> bool:
     if isinstance(made, Conv) and (made.scale is not None or made.residual_last):
         return False
     return made.activation is Activation.NONE
+
+
+def join_affines(graph: Graph) -> Graph:
+    """Scalings of parts that are then put together become one scaling of the whole."""
+    return rewrite(graph, _join_affines)
+
+
+def _join_affines(seen: View, op: Op) -> Edit | None:
+    parts = [seen.maker(name, Affine) for name in op.inputs] if isinstance(op, Concat) and op.axis == "c" else []
+    known = [part for part in parts if part is not None]
+    is_repeated = len(set(op.inputs)) < len(op.inputs)
+    if len(known) < 2 or len(known) < len(parts) or is_repeated or len({part.activation for part in known}) > 1:
+        return None
+    joined = replace(seen.graph.maps[op.output], name=unused(seen.graph, f"{op.output}.joined"))
+    whole = Affine(
+        known[-1].name,
+        (joined.name,),
+        op.output,
+        scale=np.concatenate([part.scale for part in known]),
+        shift=np.concatenate([part.shift for part in known]),
+        activation=known[-1].activation,
+    )
+    concat = replace(op, inputs=tuple(part.inputs[0] for part in known), output=joined.name)
+    return Edit({op.name: concat}, frozenset(part.name for part in known), {op.name: whole}, maps=(joined,))
 
 
 def fuse_scales(graph: Graph) -> Graph:

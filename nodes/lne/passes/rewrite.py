@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -40,6 +40,8 @@ class Edit:
 
     replaced: Mapping[str, Op] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    added: Mapping[str, Op] = field(default_factory=dict)
+    """Put behind the operations of these names."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Maps that are read and written under another name from now on."""
     maps: tuple[Map, ...] = ()
@@ -73,11 +75,20 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
 
 def apply(graph: Graph, edit: Edit) -> Graph:
     """A graph with one change."""
-    kept = (edit.replaced.get(op.name, op) for op in graph.ops if op.name not in edit.removed)
-    ops = tuple(_renamed(op, edit.renamed) for op in kept)
+    ops = tuple(_edited(graph.ops, edit))
+    if edit.renamed:
+        ops = tuple(_renamed(op, edit.renamed) for op in ops)
     maps = dict(graph.maps) | {made.name: made for made in edit.maps}
     names = {name: edit.renamed.get(name, name) for name in (graph.source, graph.result)}
     return pruned(replace(graph, ops=ops, maps=maps, source=names[graph.source], result=names[graph.result]))
+
+
+def _edited(ops: Iterable[Op], edit: Edit) -> Iterator[Op]:
+    for op in ops:
+        if op.name not in edit.removed:
+            yield edit.replaced.get(op.name, op)
+            if op.name in edit.added:
+                yield edit.added[op.name]
 
 
 def pruned(graph: Graph) -> Graph:
@@ -90,6 +101,13 @@ def _renamed(op: Op, names: Mapping[str, str]) -> Op:
     if not any(name in names for name in (*op.inputs, op.output)):
         return op
     return replace(op, inputs=tuple(names.get(one, one) for one in op.inputs), output=names.get(op.output, op.output))
+
+
+def unused(graph: Graph, name: str) -> str:
+    """The name, or one like it that no map has."""
+    return next(
+        one for one in (name, *(f"{name}.{count}" for count in range(2, len(graph.maps) + 3))) if one not in graph.maps
+    )
 
 
 def bypass(seen: View, op: Op) -> Edit | None:

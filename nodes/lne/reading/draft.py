@@ -67,8 +67,8 @@ class Draft:
         first, last = (int(np.searchsorted(self._bases, edge, "right")) - 1 for edge in (ids.min(), ids.max()))
         if first == last:
             return [self._order[first]]
-        seen = np.unique(np.searchsorted(self._bases, ids.ravel(), "right") - 1)
-        return [self._order[index] for index in seen]
+        counts = np.bincount(np.searchsorted(self._bases, ids.ravel(), "right") - 1)
+        return [self._order[index] for index in np.flatnonzero(counts)]
 
     def is_whole(self, ids: Ids) -> bool:
         """Whether the values are all of their maps and nothing else, each once."""
