@@ -36,10 +36,10 @@ POINTS: Mapping[int, tuple[Fraction, ...]] = MappingProxyType(
         2: (*_signed(), Fraction(1)),
         3: _signed("1"),
         4: (*_signed("1"), Fraction(1, 2)),
-        5: _signed("3/2", "2/3"),
-        6: (*_signed("1", "3/2"), Fraction(1, 3)),
+        5: _signed("3/2", "3/4"),
+        6: (*_signed("1", "1/2"), Fraction(3)),
         7: _signed("1", "2", "1/2"),
-        8: (*_signed("1/2", "3/4", "5/4"), Fraction(3)),
+        8: (*_signed("1", "1/2", "5/4"), Fraction(3)),
         9: _signed("2", "1/2", "3/4", "5/4"),
         10: (*_signed("1", "3/2", "2/3", "3"), Fraction(1, 4)),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,15 +26,24 @@ from nodes.lne.primitives.winograd_code import (
 )
 from nodes.lne.primitives.winograd_error import layer_error, noise_error
 from nodes.lne.primitives.winograd_product import Part, capacity, make_parts, product_functions
-from nodes.lne.primitives.winograd_tiling import Axis, Tiling, make_tiling, step, transformed
+from nodes.lne.primitives.winograd_tiling import Axis, Tiling, make_tiling, step, tile_halo, transformed
 from nodes.lne.writer import Writer
 
-NOISE_LIMIT = 1e-5
+NOISE_LIMIT = 8e-6
 """Largest error of a tile of noise in float32 with weights of noise, beside the largest of its results."""
 ERROR_LIMIT = 2e-5
 """The same with a layer's own weights."""
+FAR = 1.2
+"""Times the estimated cost of the best tile that is still worth a measurement."""
+BEFORE, AFTER, READ = 6.0, 4.0, 0.5
+"""Multiply-adds in the time of one transformed input, one transformed product, one weight."""
 WASTE = 1.6
 """Computed outputs per output from which a tile is too large for the map."""
+
+
+SQUARES = ((2, 2), (3, 3), (4, 4), (5, 4), (4, 5), (5, 5), (6, 4), (6, 6), (7, 3), (7, 5))
+"""Tiles of rows x columns that are offered."""
+LENGTHS = (3, 4, 5, 6, 7)
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ class Transformed(Primitive):
     columns: int
 
     ops = (Conv,)
-    family = "winograd"
+    family: ClassVar[str] = "winograd"
+    sizes: ClassVar[tuple[tuple[int, int], ...]] = SQUARES
 
     @property
     def name(self) -> str:
@@ -67,7 +78,20 @@ class Transformed(Primitive):
             tiling = make_tiling(task, self.rows, self.columns)
         except ValueError as error:
             return str(error)
-        return _unfit(tiling)
+        return _unfit(tiling) or self.beaten(task)
+
+    def beaten(self, task: Task) -> str:
+        """Which other tile of the family is so much cheaper that this one need not be tried."""
+        mine, others = self.cost(task), []
+        for rows, columns in self.sizes:
+            try:
+                tiling = make_tiling(task, rows, columns)
+            except ValueError:
+                continue
+            if (rows == 1, columns == 1) == (self.rows == 1, self.columns == 1) and not _unfit(tiling):
+                others.append((_cost(tiling, task), f"{rows}x{columns}"))
+        cost, name = min(others)
+        return f"tiles of {name} are far cheaper" if mine > FAR * cost else ""
 
     def unfit(self, op: Conv) -> str:
         """Why the family does not take an operation."""
@@ -76,21 +100,16 @@ class Transformed(Primitive):
         return "its filter has one row or column" if 1 in op.kernel else ""
 
     def halo(self, task: Task, index: int) -> Halo:
-        return make_tiling(task, self.rows, self.columns).halo(task) if index == 0 else Halo()
+        return tile_halo(task, make_tiling(task, self.rows, self.columns)) if index == 0 else Halo()
 
     def scratch_bytes(self, task: Task) -> int:
         tiling = make_tiling(task, self.rows, self.columns)
         tiles = capacity(_parts(tiling, task))
         v = odd_lines((tiles + tiling.extra) * tiling.tile_step)
-        return 4 * (tiling.points * (v + odd_lines(tiles * tiling.out_channels)) + 64)
+        return 4 * (tiling.points * (v + odd_lines(tiles * tiling.out_step)) + 64)
 
     def cost(self, task: Task) -> float:
-        tiling = make_tiling(task, self.rows, self.columns)
-        tiles = sum(tiling.tiles_per_block)
-        before = tiling.points * tiles * tiling.tile_step * (tiling.along.points + tiling.across.points)
-        after = tiling.points * tiles * tiling.out_channels * (self.rows + self.columns)
-        weights = tiling.points * tiling.terms * tiling.inputs * tiling.out_channels
-        return tiling.multiplies + 0.5 * (before + after) + weights * len(tiling.blocks)
+        return _cost(make_tiling(task, self.rows, self.columns), task)
 
     def emit(self, place: Place, writer: Writer) -> None:
         op = place.task.op
@@ -115,6 +134,7 @@ class Temporal(Transformed):
     """Along one axis."""
 
     family = "temporal"
+    sizes = (*((1, length) for length in LENGTHS), *((length, 1) for length in LENGTHS))
 
     @property
     def name(self) -> str:
@@ -122,6 +142,15 @@ class Temporal(Transformed):
 
     def unfit(self, op: Conv) -> str:
         return "" if 1 in op.kernel else "its filter has rows and columns"
+
+
+def _cost(tiling: Tiling, task: Task) -> float:
+    """Products, both transforms, and reading the weights, in multiply-adds as measured on one machine."""
+    lanes = sum(part.step() / part.at_once for part in _parts(tiling, task))
+    tiles = sum(tiling.tiles_per_block) * tiling.points
+    weights = tiling.points * tiling.terms * tiling.inputs * lanes * len(tiling.blocks)
+    transforms = tiles * (BEFORE * tiling.tile_step + AFTER * tiling.out_step)
+    return tiling.products * tiling.inputs * lanes + transforms + READ * weights
 
 
 def _unfit(tiling: Tiling) -> str:
@@ -218,7 +247,7 @@ def _emit_products(layer: Layer, writer: Writer) -> None:
             for text in product_functions(name, tiling, part, group.tiles):
                 writer.function(text)
             stop = group.end if regular else "tiles"
-            places = f"from + t * {tiling.tile_step}, w, to + t * {tiling.out_channels} + {part.block.first}"
+            places = f"from + t * {tiling.tile_step}, w, to + t * {tiling.out_step} + {part.block.first}"
             writer.line(f"    for (int t = {group.first}; t < {stop}; t += {group.tiles}) {name}({places}, nl, nc);")
         writer.line(f"    w += nl * nc * {part.depth(tiling.inputs) * part.step()};")
     writer.line("  }")
@@ -252,7 +281,7 @@ def _emit_outputs(layer: Layer, writer: Writer, first: str, end: str) -> None:
         f"for (int i = {first}; i < {end}; i++) {{",
         "  const int32_t *strip = strips + 6 * i;",
         "  for (int t = 0; t < strip[3]; t++, tiles++) {",
-        f"    const float *from = m + tiles * {tiling.out_channels};",
+        f"    const float *from = m + tiles * {tiling.out_step};",
         f"    float *to = o + strip[1] + t * {down * step(out, along)};",
         f"    const float *rest = {f'x1 + strip[2] + t * {down * step(rest, along)}' if op.has_residual else 'NULL'};",
         f"    const int rows = t == strip[3] - 1 ? strip[4] : {along.transform.outputs};",
@@ -270,11 +299,6 @@ def _emit_outputs(layer: Layer, writer: Writer, first: str, end: str) -> None:
     writer.line("  }", "}")
 
 
-_SQUARES = ((2, 2), (3, 3), (4, 4), (5, 4), (4, 5), (5, 5), (6, 4), (6, 6), (7, 3), (7, 5))
-_LENGTHS = (3, 4, 5, 6, 7)
-PRIMITIVES: tuple[Primitive, ...] = (
-    *(Transformed(*size) for size in _SQUARES),
-    *(Polyphase(*size) for size in _SQUARES),
-    *(Temporal(1, length) for length in _LENGTHS),
-    *(Temporal(length, 1) for length in _LENGTHS),
+PRIMITIVES: tuple[Primitive, ...] = tuple(
+    family(*size) for family in (Transformed, Polyphase, Temporal) for size in family.sizes
 )

@@ -16,11 +16,11 @@ from nodes.lne.ir import Conv
 from nodes.lne.primitive import Place
 from nodes.lne.primitives.toom import before_lines, straight_line
 from nodes.lne.primitives.winograd_product import Part, capacity
-from nodes.lne.primitives.winograd_tiling import Tiling, step
+from nodes.lne.primitives.winograd_tiling import LINE_FLOATS, Tiling, step, whole_lines
 from nodes.lne.writer import Writer
 
-LINE_FLOATS = 16
-"""Floats of a cache line."""
+SPILLED = 8
+"""Half-transformed values of a tile that may go to memory before a strip at a time is better."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,12 @@ class Layer:
     @property
     def m_step(self) -> int:
         """From one point to the next in M."""
-        return odd_lines(self.capacity * self.tiling.out_channels)
+        return odd_lines(self.capacity * self.tiling.out_step)
 
 
 def odd_lines(floats: int) -> int:
     """At least so many floats and an odd number of cache lines."""
-    lines = -(-floats // LINE_FLOATS)
-    return (lines | 1) * LINE_FLOATS
+    return (whole_lines(floats) // LINE_FLOATS | 1) * LINE_FLOATS
 
 
 def runs_of(widths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
@@ -90,49 +89,100 @@ def strip_table(layer: Layer) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]
 
 def input_function(name: str, layer: Layer, width: int, first: int, end: int) -> str:
     """void name(x, v, tiles): one term's inputs of a strip, channels first to end in vectors of `width`."""
-    tiling, given = layer.tiling, layer.place.inputs[0]
-    kind, along, across = vector_type(width), tiling.along, tiling.across
-    down = step(given, along) * along.stride * along.dilation
-    right = step(given, across) * across.stride * across.dilation
-    m, points = along.transform.outputs, across.points
-    lines = [
-        f"static __attribute__((noinline)) void {name}(const float *restrict x, float *restrict v, int tiles) {{",
-        f"  for (int c = {first}; c < {end}; c += {width}) {{",
-    ]
-    if not across.is_plain:
-        values = [f"x{k}" for k in range(points)]
-        code = before_lines(across.transform, values, kind)
-        lines += [
-            f"    {kind} h[{(tiling.longest + tiling.extra - 1) * m + along.points}][{points}];",
-            f"    for (int y = 0; y < (tiles - 1) * {m} + {along.points}; y++) {{",
-            *(
-                f"      const {kind} {one} = {load(width, f'x + c + y * {down} + {k * right}')};"
-                for k, one in enumerate(values)
-            ),
-            *(f"      {line}" for line in code.shared),
-            *(f"      h[y][{k}] = {row};" for k, row in enumerate(code.rows)),
-            "    }",
-        ]
+    tiling, registers = layer.tiling, layer.place.task.target.registers
+    if tiling.across.is_plain:
+        lines = _input_line(layer, width)
+    elif tiling.points <= registers + SPILLED:
+        lines = _input_tile(layer, width)
+    else:
+        lines = _input_strip(layer, width)
+    return "\n".join(
+        (
+            f"static __attribute__((noinline)) void {name}(const float *restrict x, float *restrict v, int tiles) {{",
+            f"  for (int c = {first}; c < {end}; c += {width}) {{",
+            *(f"    {line}" for line in lines),
+            "  }",
+            "}",
+        )
+    )
+
+
+def _input_steps(layer: Layer) -> tuple[int, int]:
+    """From one input of a term to the next, along and across."""
+    given = layer.place.inputs[0]
+    down, right = (
+        step(given, axis) * axis.stride * axis.dilation for axis in (layer.tiling.along, layer.tiling.across)
+    )
+    return down, right
+
+
+def _transformed_along(layer: Layer, width: int, values: Sequence[str], k: str) -> Iterator[str]:
+    """Transform along, and stores of point (i, k) of tile t."""
+    tiling = layer.tiling
+    code = before_lines(tiling.along.transform, values, vector_type(width))
+    place = f"v + c + t * {tiling.tile_step} + {k} * {layer.v_step}"
+    yield from code.shared
+    for i, row in enumerate(code.rows):
+        yield store(width, f"{place} + {i * tiling.across.points * layer.v_step}", row)
+
+
+def _input_line(layer: Layer, width: int) -> Iterator[str]:
+    """Nothing to transform across."""
+    axis, kind, (down, _) = layer.tiling.along, vector_type(width), _input_steps(layer)
+    values = [f"y{i}" for i in range(axis.points)]
+    yield "for (int t = 0; t < tiles; t++) {"
+    for i, name in enumerate(values):
+        place = f"x + c + (t * {axis.transform.outputs} + {i}) * {down}"
+        yield f"  const {kind} {name} = {load(width, place)};"
+    yield from (f"  {line}" for line in _transformed_along(layer, width, values, "0"))
+    yield "}"
+
+
+def _input_tile(layer: Layer, width: int) -> Iterator[str]:
+    """A tile at a time, half-transformed values in registers."""
+    along, across, kind = layer.tiling.along, layer.tiling.across, vector_type(width)
+    yield "for (int t = 0; t < tiles; t++) {"
+    for i in range(along.points):
+        names = [f"h{i}_{k}" for k in range(across.points)]
+        yield f"  {kind} {', '.join(names)};"
+        yield f"  {{ const float *from = x + c + (t * {along.transform.outputs} + {i}) * {_input_steps(layer)[0]};"
+        yield from (f"    {line}" for line in _transformed_across(layer, width, "from", names))
+        yield "  }"
+    for k in range(across.points):
+        values = [f"h{i}_{k}" for i in range(along.points)]
+        yield "  {"
+        yield from (f"    {line}" for line in _transformed_along(layer, width, values, str(k)))
+        yield "  }"
+    yield "}"
+
+
+def _transformed_across(layer: Layer, width: int, place: str, targets: Sequence[str]) -> Iterator[str]:
+    """Loads of one row of a tile, its transform, and assignments of the results."""
+    kind, right = vector_type(width), _input_steps(layer)[1]
+    values = [f"x{k}" for k in range(len(targets))]
+    code = before_lines(layer.tiling.across.transform, values, kind)
+    for k, name in enumerate(values):
+        yield f"const {kind} {name} = {load(width, f'{place} + {k * right}')};"
+    yield from code.shared
+    yield from (f"{target} = {row};" for target, row in zip(targets, code.rows, strict=True))
+
+
+def _input_strip(layer: Layer, width: int) -> Iterator[str]:
+    """All rows of the strip across first, each of them once, then tiles along."""
+    tiling, kind, (down, _) = layer.tiling, vector_type(width), _input_steps(layer)
+    along, points = tiling.along, tiling.across.points
+    m = along.transform.outputs
+    yield f"{kind} h[{(tiling.longest + tiling.extra - 1) * m + along.points}][{points}];"
+    yield f"for (int y = 0; y < (tiles - 1) * {m} + {along.points}; y++) {{"
+    targets = [f"h[y][{k}]" for k in range(points)]
+    yield from (f"  {line}" for line in _transformed_across(layer, width, f"x + c + y * {down}", targets))
+    yield "}"
+    yield "for (int t = 0; t < tiles; t++)"
+    yield f"  for (int k = 0; k < {points}; k++) {{"
     values = [f"y{i}" for i in range(along.points)]
-    code = before_lines(along.transform, values, kind)
-
-    def value(i: int) -> str:
-        if across.is_plain:
-            return load(width, f"x + c + (t * {m} + {i}) * {down}")
-        return f"h[t * {m} + {i}][k]"
-
-    lines += [
-        "    for (int t = 0; t < tiles; t++)",
-        f"      for (int k = 0; k < {points}; k++) {{",
-        f"        float *to = v + c + t * {tiling.tile_step} + k * {layer.v_step};",
-        *(f"        const {kind} {one} = {value(i)};" for i, one in enumerate(values)),
-        *(f"        {line}" for line in code.shared),
-        *(f"        {store(width, f'to + {i * points * layer.v_step}', row)}" for i, row in enumerate(code.rows)),
-        "      }",
-        "  }",
-        "}",
-    ]
-    return "\n".join(lines)
+    yield from (f"    const {kind} {name} = h[t * {m} + {i}][k];" for i, name in enumerate(values))
+    yield from (f"    {line}" for line in _transformed_along(layer, width, values, "k"))
+    yield "  }"
 
 
 def output_function(name: str, layer: Layer, width: int, columns: int, writer: Writer) -> str:

@@ -18,7 +18,7 @@ NOISE_INPUTS = 48
 
 @cache
 def noise_error(along: Size, across: Size) -> float:
-    """Largest error of one tile of noise with weights of noise, beside the largest result."""
+    """Largest error of one tile of rectified noise with weights of noise, beside the largest result."""
     first, second = toom(*along), toom(*across)
     weight = np.random.default_rng(1).standard_normal((along[1], across[1], NOISE_INPUTS, 32))
     filters = np.einsum("ak,bl,klio->abio", first.matrices[1], second.matrices[1], weight, optimize=True)
@@ -26,7 +26,7 @@ def noise_error(along: Size, across: Size) -> float:
 
 
 def layer_error(weight: Weights, tiling: Tiling) -> float:
-    """Largest error of one tile of noise with these weights, beside the largest result."""
+    """Largest error of one tile of rectified noise with these weights, beside the largest result."""
     filters = transformed(weight, tiling)
     merged = filters.reshape(*filters.shape[:2], -1, filters.shape[-1])
     return _error(tiling.along.transform, tiling.across.transform, merged)
@@ -34,7 +34,7 @@ def layer_error(weight: Weights, tiling: Tiling) -> float:
 
 def _error(along: Toom, across: Toom, filters: Weights) -> float:
     """Of filters (points along, points across, depth, outputs)."""
-    inputs = np.random.default_rng(0).standard_normal((along.points, across.points, filters.shape[2]))
+    inputs = np.random.default_rng(0).standard_normal((along.points, across.points, filters.shape[2])).clip(0)
     wanted = _tile(along, across, inputs, filters, np.float64)
     found = _tile(along, across, inputs, filters, np.float32)
     return float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-30))

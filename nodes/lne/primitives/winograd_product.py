@@ -159,18 +159,19 @@ def _loops(tiling: Tiling, part: Part) -> tuple[list[str], str, str]:
     side in V are one loop."""
     down, right = tiling.term_steps
     depth = part.depth(tiling.inputs)
-    is_close = tiling.in_channels == tiling.inputs
-    if is_close and len(tiling.across.terms) == 1:
+    if tiling.terms == 1:
+        return ["  const float *u = v;", "  (void)nl, (void)nc;", "  {"], str(depth), "  }"
+    if tiling.is_close and len(tiling.across.terms) == 1:
         return ["  const float *u = v;", "  (void)nc;", "  {"], f"nl * {depth}", "  }"
     outer = f"  for (int i = 0; i < nl; i++) {{ const float *u = v + i * {down};"
-    if is_close:
+    if tiling.is_close:
         return [outer], f"nc * {depth}", "  }"
     return [outer, f"  for (int j = 0; j < nc; j++, u += {right}) {{"], str(depth), "  } }"
 
 
 def _ends(tiling: Tiling, part: Part, tile: int) -> Iterator[str]:
     """Stores of one tile's sums."""
-    at = tile * tiling.out_channels
+    at = tile * tiling.out_step
     if part.at_once == 1:
         for j, (width, offset) in enumerate(zip(part.widths, part.block.offsets, strict=True)):
             yield store(width, f"m + {at + offset}", f"a{tile}_{j}")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -28,8 +28,19 @@ LONGEST = 5
 """Taps of one term: more would need points of too large an error."""
 STRIP_BYTES = 16 * 1024
 """Of half-transformed values, which should stay in the first cache with what they are made of."""
-BLOCK_BYTES = 384 * 1024
+BLOCK_BYTES = 640 * 1024
 """Of transformed values and products, which should stay in the second cache with the weights."""
+BLOCK_TILES = 16
+"""Fewest tiles of a block: all weights are read again for each."""
+
+
+LINE_FLOATS = 16
+"""Floats of a cache line."""
+
+
+def whole_lines(floats: int) -> int:
+    """So many floats, rounded up to whole cache lines."""
+    return -(-floats // LINE_FLOATS) * LINE_FLOATS
 
 
 @dataclass(frozen=True)
@@ -95,27 +106,33 @@ class Axis:
         return max(ends) + max(term.offset for term in self.terms) + 1 - self.pad
 
 
-def make_axis(task: Task, is_rows: bool, outputs: int) -> Axis:
-    """The axis of a task's convolution with tiles of so many outputs.
+@dataclass(frozen=True)
+class Side:
+    """What a convolution is along rows or columns."""
+
+    is_rows: bool
+    size: int
+    taps: int
+    stride: int
+    dilation: int
+    pad: int
+
+
+def make_axis(side: Side, outputs: int) -> Axis:
+    """One side of a convolution with tiles of so many outputs.
 
     Raises:
         ValueError: there is no such transform, or stride and dilation meet on one axis.
     """
-    op, out = task.op, task.graph.maps[task.op.output]
-    assert isinstance(op, Conv)
-    side = 0 if is_rows else 1
-    stride, dilation, taps = op.stride[side], op.dilation[side], op.kernel[side]
-    if taps == 1:
-        dilation = 1
-    if stride > 1 and dilation > 1:
+    dilation = 1 if side.taps == 1 else side.dilation
+    if side.stride > 1 and dilation > 1:
         raise ValueError("stride and dilation along the same axis")
-    phases = [tuple(range(phase, taps, stride)) for phase in range(min(stride, taps))]
+    phases = [tuple(range(phase, side.taps, side.stride)) for phase in range(min(side.stride, side.taps))]
     pieces = -(-len(phases[0]) // LONGEST)
     longest = -(-len(phases[0]) // pieces)
     cut = [phase[start : start + longest] for phase in phases for start in range(0, len(phase), longest)]
     terms = tuple(Term(piece, piece[0] * dilation) for piece in sorted(cut, key=lambda piece: (-len(piece), piece)))
-    pad = op.pads.top if is_rows else op.pads.left
-    return Axis(is_rows, out.h if is_rows else out.w, stride, dilation, pad, toom(outputs, longest), terms)
+    return Axis(side.is_rows, side.size, side.stride, dilation, side.pad, toom(outputs, longest), terms)
 
 
 @dataclass(frozen=True)
@@ -165,14 +182,29 @@ class Tiling:
         return len(self.along.terms) - 1 if self.is_shared else 0
 
     @property
+    def is_close(self) -> bool:
+        """Whether the inputs of several terms lie side by side, without padding."""
+        return self.terms > 1 and self.in_channels == self.inputs
+
+    @property
+    def in_step(self) -> int:
+        """From one term's transformed inputs to the next: whole cache lines, or none of them is left out."""
+        return self.in_channels if self.is_close else whole_lines(self.in_channels)
+
+    @property
+    def out_step(self) -> int:
+        """From one tile's products to the next tile's."""
+        return whole_lines(self.out_channels)
+
+    @property
     def tile_step(self) -> int:
         """From a tile's transformed inputs to the next tile's."""
-        return self.in_channels * (1 if self.is_shared else self.terms)
+        return self.in_step * (1 if self.is_shared else self.terms)
 
     @property
     def term_steps(self) -> tuple[int, int]:
         """From one term's transformed inputs to the next one's, along and across."""
-        return self.in_channels * (1 if self.is_shared else len(self.across.terms)), self.in_channels
+        return self.in_step * (1 if self.is_shared else len(self.across.terms)), self.in_step
 
     @cached_property
     def strips(self) -> tuple[Strip, ...]:
@@ -208,9 +240,11 @@ class Tiling:
     @cached_property
     def blocks(self) -> tuple[range, ...]:
         """Strips computed together, as evenly as their number allows."""
-        total = sum(strip.tiles for strip in self.strips)
-        floats = self.points * (self.tile_step + self.out_channels)
-        count = min(len(self.strips), -(-total * floats * 4 // BLOCK_BYTES))
+        total, strips = sum(strip.tiles for strip in self.strips), len(self.strips)
+        size = 4 * total * self.points * (self.tile_step + self.out_step)
+        least = max(1, min(strips, total // BLOCK_TILES, -(-size // BLOCK_BYTES)))
+        even = (count for count in range(least, min(strips, 2 * least) + 1) if strips % count == 0)
+        count = next(even, least)
         cuts = [round(index * len(self.strips) / count) for index in range(count + 1)]
         return tuple(range(start, end) for start, end in zip(cuts, cuts[1:], strict=False))
 
@@ -220,20 +254,14 @@ class Tiling:
         return tuple(sum(self.strips[index].tiles for index in block) for block in self.blocks)
 
     @property
-    def multiplies(self) -> int:
-        """Of all products, channel padding of the output included."""
+    def products(self) -> int:
+        """Of tiles with filters, at all points."""
         terms = sum(
             self.along.terms_at(i) * self.across.terms_at(k)
             for i in range(self.along.points)
             for k in range(self.across.points)
         )
-        return terms * sum(self.tiles_per_block) * self.inputs * self.out_channels
-
-    def halo(self, task: Task) -> Halo:
-        """Border of the input that the tiles read."""
-        rows, columns = (self.along, self.across) if self.along.is_rows else (self.across, self.along)
-        given = task.graph.maps[task.op.inputs[0]]
-        return Halo(rows.pad, columns.pad, max(0, rows.reach() - given.h), max(0, columns.reach() - given.w))
+        return terms * sum(self.tiles_per_block)
 
 
 def make_tiling(task: Task, rows: int, columns: int) -> Tiling:
@@ -242,12 +270,36 @@ def make_tiling(task: Task, rows: int, columns: int) -> Tiling:
     Raises:
         ValueError: see `make_axis`.
     """
-    op, target = task.op, task.target
+    op = task.op
     assert isinstance(op, Conv)
-    down, right = make_axis(task, True, rows), make_axis(task, False, columns)
-    along, across = (right, down) if down.is_plain else (down, right)
+    sides = _sides(task)
     outputs, inputs = op.weight.shape[:2]
-    return Tiling(along, across, inputs, target.padded(inputs), target.padded(outputs))
+    return _tiling(sides, inputs, task.target.padded(inputs), task.target.padded(outputs), rows, columns)
+
+
+def _sides(task: Task) -> tuple[Side, Side]:
+    op, out = task.op, task.graph.maps[task.op.output]
+    assert isinstance(op, Conv)
+    return (
+        Side(True, out.h, op.kernel[0], op.stride[0], op.dilation[0], op.pads.top),
+        Side(False, out.w, op.kernel[1], op.stride[1], op.dilation[1], op.pads.left),
+    )
+
+
+@cache
+def _tiling(
+    sides: tuple[Side, Side], inputs: int, in_channels: int, out_channels: int, rows: int, columns: int
+) -> Tiling:
+    down, right = make_axis(sides[0], rows), make_axis(sides[1], columns)
+    along, across = (right, down) if down.is_plain else (down, right)
+    return Tiling(along, across, inputs, in_channels, out_channels)
+
+
+def tile_halo(task: Task, tiling: Tiling) -> Halo:
+    """Border of the input that the tiles read."""
+    rows, columns = (tiling.along, tiling.across) if tiling.along.is_rows else (tiling.across, tiling.along)
+    given = task.graph.maps[task.op.inputs[0]]
+    return Halo(rows.pad, columns.pad, max(0, rows.reach() - given.h), max(0, columns.reach() - given.w))
 
 
 def step(buffer: Buffer, axis: Axis) -> int:
