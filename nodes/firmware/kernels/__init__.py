@@ -8,9 +8,10 @@ from nodes.firmware.kernels.dsp_depthwise import KERNELS as DEPTHWISE
 from nodes.firmware.kernels.dsp_first import KERNELS as FIRST
 from nodes.firmware.kernels.dsp_pointwise import KERNELS as POINTWISE
 from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
+from nodes.firmware.kernels.dsp_recurrent import KERNELS as RECURRENT
 from nodes.firmware.kernels.plain import KERNELS as PLAIN
 
-BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *CONVOLUTIONS, *DENSE, *DEPTHWISE, *FIRST, *POINTWISE, *POOLS)
+BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *CONVOLUTIONS, *DENSE, *DEPTHWISE, *FIRST, *POINTWISE, *POOLS, *RECURRENT)
 
 
 def candidates(task: Task) -> list[Kernel]:

@@ -16,7 +16,7 @@ from nodes.firmware.kernel import Task
 from nodes.firmware.kernels.requantise import CLAMP, with_half
 from nodes.firmware.writer import Writer
 from nodes.quant.fixed import Codes
-from nodes.quant.integer import IntConv, IntPool, Requantise, Shift
+from nodes.quant.integer import IntConv, IntPool, IntRecurrent, Requantise, Shift
 
 DIALECT = (Path(__file__).parent.parent / "templates" / "dsp.h").read_text()
 EXPAND = """static inline __attribute__((always_inline, unused)) void
@@ -50,7 +50,7 @@ def pairs(codes: Codes) -> NDArray[np.uint32]:
     return words.reshape(*codes.shape[:-1], -1).astype(np.uint32)
 
 
-def biases(op: IntConv) -> NDArray[np.uint32]:
+def biases(op: IntConv | IntRecurrent) -> NDArray[np.uint32]:
     """Bias words, with the half of the right shift folded in."""
     return (with_half(op.bias, op.requantise) & 0xFFFF_FFFF).astype(np.uint32)
 

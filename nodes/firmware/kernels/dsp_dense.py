@@ -12,6 +12,7 @@ from nodes.firmware.kernel import Kernel, Task
 from nodes.firmware.kernels.dsp import DIALECT, biases, code_of, refusal
 from nodes.firmware.kernels.plain import is_wide, sum_bound
 from nodes.firmware.writer import Writer
+from nodes.quant.fixed import Codes
 from nodes.quant.integer import IntConv
 
 
@@ -72,10 +73,15 @@ def _rows(op: IntConv, weight: str, rows: int, span: tuple[int, int], words: int
 
 
 def packed(op: IntConv, outputs: slice, rows: int) -> NDArray[np.uint32]:
-    """Per `rows` outputs: bias words, then word by word the four weights of each."""
-    weight = op.weight.transpose(0, 2, 3, 1).reshape(len(op.weight), -1)[outputs].astype(np.int8)
-    words = weight.view("<u4").reshape(-1, rows, weight.shape[1] // 4).transpose(0, 2, 1)
-    return np.concatenate((biases(op)[outputs].reshape(-1, rows), words.reshape(len(words), -1)), 1)
+    """Per `rows` outputs: bias words, then word by word the weights of each."""
+    matrix = op.weight.transpose(0, 2, 3, 1).reshape(len(op.weight), -1)[outputs]
+    return np.concatenate((biases(op)[outputs].reshape(-1, rows), words_of(matrix, rows)), 1)
+
+
+def words_of(matrix: Codes, rows: int) -> NDArray[np.uint32]:
+    """Codes (outputs, inputs) as words of four inputs; those of `rows` outputs one after another."""
+    words = np.ascontiguousarray(matrix, np.int8).view("<u4").reshape(-1, rows, matrix.shape[1] // 4)
+    return words.transpose(0, 2, 1).reshape(len(words), -1).astype(np.uint32)
 
 
 KERNELS: tuple[Kernel, ...] = (DspDense(),)

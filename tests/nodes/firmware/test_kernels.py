@@ -15,7 +15,7 @@ from nodes.firmware.kernels import BUILT_IN, candidates
 from nodes.firmware.program import generate
 from nodes.firmware.project import departures, emulate, make, write
 from nodes.firmware.toolchain import find_toolchain
-from nodes.lne.ir import Activation, Pads, Pool
+from nodes.lne.ir import Activation, Pads, Pool, Recurrent
 from nodes.quant.convert import convert, watch
 from nodes.quant.fixed import codes
 from nodes.quant.integer import IntegerGraph
@@ -44,7 +44,18 @@ def _temporal(build: Builder) -> None:
     build.last = "input"
     build.conv(12, (1, 9), stride=(1, 2), pads=Pads(0, 4, 0, 4))
     build.conv(12, (1, 9), residual=skip)
-    build.conv(10, (1, 1), pads=Pads())
+    build.conv(8, (1, 1), pads=Pads())
+    rng = np.random.default_rng(1)
+    for index, whole in enumerate((True, False)):
+        given = build.maps[build.last]
+        build.add(
+            Recurrent(
+                f"rnn{index}", (build.last,), f"state{index}", kind="rnn", weight=rng.normal(0, 0.4, (12, given.c)),
+                recurrence=rng.normal(0, 0.3, (12, 12)), bias=rng.normal(0, 0.1, (2, 12)), whole=whole,
+            ),
+            (12, 1, given.w if whole else 1),
+        )  # fmt: skip
+    build.conv(10, (1, 1), pads=Pads(), activation=Activation.NONE)
 
 
 NETWORKS: dict[str, tuple[tuple[int, int, int], Callable[[Builder], None]]] = {
