@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nodes.dsp.parameters import FrontEnd
 
 LANES = 8
-"""Frames transformed abreast."""
+"""Frames transformed abreast, at most."""
 FLOAT_BYTES = 4
 ALIGN_BYTES = 64
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from nodes.dsp.mel import dct_matrix, hann, mel_matrix
 from nodes.dsp.parameters import FrontEnd
 from nodes.lne.frontend.sizes import LANES, Sizes
 from nodes.lne.frontend.template import filled
-from nodes.lne.frontend.transform import radices, stage_calls, turns, twiddles
+from nodes.lne.frontend.transform import radices, roots, stage_calls, turns, twiddles
 
 _HERE = "nodes.lne.frontend"
 PER_LINE = 8
+SMALLEST = 1.2e-38
+"""Numbers below are not normal in float32."""
 
 
 def features_header(name: str, front_end: FrontEnd) -> str:
@@ -33,7 +36,10 @@ def features_header(name: str, front_end: FrontEnd) -> str:
 
 
 def features_source(name: str, front_end: FrontEnd) -> str:
-    """The functions, which include NAME.h."""
+    """The functions `clip_features`, `stream_start`, `stream_push` and `stream_features`, all static.
+
+    They include NAME.h, and are included by every level of the code.
+    """
     sizes = Sizes(front_end)
     return filled(
         _HERE,
@@ -45,8 +51,9 @@ def features_source(name: str, front_end: FrontEnd) -> str:
         **_stream(sizes),
         **_bands(front_end),
         window=_floats(hann(front_end.window_samples)),
-        radices=radices(sizes.half),
-        stages=stage_calls(sizes.half),
+        roots=roots(sizes.half),
+        one=_abreast(front_end, ONE),
+        all=_abreast(front_end, ALL),
         twiddles=_floats(twiddles(sizes.half)),
         turns=_floats(turns(front_end.fft_samples)),
         **_texts(front_end),
@@ -93,26 +100,102 @@ def _bands(front_end: FrontEnd) -> dict[str, str]:
     }
 
 
-_ROOT = """  for (int i = 0; i < (HALF + 1) * lanes; i++) out[i] = sqrtf(out[i]);
+@dataclass(frozen=True)
+class Abreast:
+    """Frames transformed together.
+
+    Attributes:
+        suffix: of the functions.
+        kind: C type of one value of every frame.
+        keep: what becomes of the logarithms, without and with a cosine transform.
+    """
+
+    count: str
+    suffix: str
+    kind: str
+    lanes: str
+    keep: tuple[str, str]
+
+
+ONE = Abreast(
+    "one frame",
+    "one",
+    "float",
+    "1",
+    ("memcpy(rows[0], bands, sizeof(float) * BANDS);", "to_cepstrum(bands, -FLT_MAX, rows[0]);"),
+)
+ALL = Abreast(
+    "LANES frames",
+    "all",
+    "lanes",
+    "LANES",
+    (
+        "for (int i = 0; i < LANES; i++)\n"
+        "    for (int m = 0; m < BANDS; m++) rows[i][m] = ((float *)bands)[m * LANES + i];",
+        "to_cepstra(bands, rows);",
+    ),
+)
+
+
+def _abreast(front_end: FrontEnd, abreast: Abreast) -> str:
+    """The steps from samples to rows for one frame or for several."""
+    half = front_end.fft_samples // 2
+    return filled(
+        _HERE,
+        "abreast.c",
+        count=abreast.count,
+        suffix=abreast.suffix,
+        type=abreast.kind,
+        lanes=abreast.lanes,
+        radices=radices(half, abreast.kind, abreast.suffix),
+        stages=stage_calls(half, abreast.suffix),
+        root=_ROOT.replace("@lanes@", abreast.lanes) if front_end.power == 1 else "",
+        keep=abreast.keep[_keeps_cepstra(front_end)],
+    )
+
+
+def _keeps_cepstra(front_end: FrontEnd) -> bool:
+    """Whether rows are cepstra: in decibels they are not, as the floor of the logarithms comes first."""
+    return front_end.n_mfcc > 0 and front_end.log == "ln"
+
+
+_ROOT = """  for (int i = 0; i < (HALF + 1) * @lanes@; i++) ((float *)bins)[i] = sqrtf(((float *)bins)[i]);
 """
 _COSINE = """
-/* Cosine transform: coefficient k of band m is cosine[m * KEPT + k]. */
-static const float cosine[BANDS * KEPT] = {@table@};
+/* Cosine transform: coefficient k of band m is cosine[m * COLUMNS + k]. */
+enum {{ COLUMNS = {columns} }};
+static const float cosine[BANDS * COLUMNS] = {{{table}}};
 
-static inline void to_cepstrum(const float *logs, int step, float low, float *out) {
-  float sum[KEPT] = {0};
-  for (int m = 0; m < BANDS; m++) {
-    const float value = logs[m * step] > low ? logs[m * step] : low;
-    for (int k = 0; k < KEPT; k++) sum[k] += cosine[m * KEPT + k] * value;
+/* Of one frame, with logarithms below `low` raised to it. */
+static inline void to_cepstrum(const float *logs, float low, float *out) {{
+  float sum[COLUMNS] = {{0}};
+  for (int m = 0; m < BANDS; m++) {{
+    const float value = logs[m] > low ? logs[m] : low;
+    for (int k = 0; k < COLUMNS; k++) sum[k] += cosine[m * COLUMNS + k] * value;
+  }}
+  memcpy(out, sum, sizeof(float) * KEPT);
+}}
+"""
+_COSINES = """
+/* Of LANES frames, four coefficients at a time. */
+static inline void to_cepstra(const lanes *logs, float *const *rows) {
+  for (int k = 0; k < COLUMNS; k += 4) {
+    lanes sum[4] = {{0}, {0}, {0}, {0}};
+    for (int m = 0; m < BANDS; m++) {
+      const float *c = cosine + m * COLUMNS + k;
+      sum[0] += c[0] * logs[m];
+      sum[1] += c[1] * logs[m];
+      sum[2] += c[2] * logs[m];
+      sum[3] += c[3] * logs[m];
+    }
+    for (int n = 0; n < 4 && k + n < KEPT; n++)
+      for (int i = 0; i < LANES; i++) rows[i][k + n] = ((float *)(sum + n))[i];
   }
-  memcpy(out, sum, sizeof sum);
 }
 """
 _REFLECT = """  if (i < 0) i = -i;
   if (i >= CLIP + APPENDED) i = 2 * (CLIP + APPENDED - 1) - i;
 """
-_KEEP_BANDS = "\n    for (int m = 0; m < BANDS; m++) rows[i][m] = bands[m * lanes + i];"
-_KEEP_CEPSTRUM = "to_cepstrum(bands + i, lanes, -FLT_MAX, rows[i]);"
 _HIGHEST = """  float low = -FLT_MAX; /* the clip's loudest band, then what counts as silence beside it */
   for (int t = 0; t < FRAMES; t++)
     for (int m = 0; m < BANDS; m++) low = rows[t][m] > low ? rows[t][m] : low;
@@ -125,24 +208,30 @@ _SCATTER = """  for (int t = 0; t < {frames}; t++) {{
 
 
 def _texts(front_end: FrontEnd) -> Mapping[str, str]:
-    f = front_end
-    table = _floats(dct_matrix(f).T) if f.n_mfcc else ""
-    keeps_cepstrum = f.n_mfcc and f.log == "ln"
+    reflects = front_end.centred and front_end.padding == "reflect"
     return {
-        "dct": _COSINE.replace("@table@", table) if f.n_mfcc else "",
-        "root": _ROOT if f.power == 1 else "",
-        "outside": _REFLECT if f.centred and f.padding == "reflect" else "",
-        "beyond": "it is reflected" if f.centred and f.padding == "reflect" else "there are zeros",
-        "keep": _KEEP_CEPSTRUM if keeps_cepstrum else _KEEP_BANDS,
-        "log": _logarithm(f),
-        "lay_out": _lay_out(f),
+        "dct": _cosine(front_end),
+        "outside": _REFLECT if reflects else "",
+        "beyond": "it is reflected" if reflects else "there are zeros",
+        "log": _logarithm(front_end),
+        "lay_out": _lay_out(front_end),
     }
+
+
+def _cosine(front_end: FrontEnd) -> str:
+    """The cosine transform, its table filled up to a multiple of four coefficients."""
+    if not front_end.n_mfcc:
+        return ""
+    table = dct_matrix(front_end).T
+    columns = -(-front_end.n_mfcc // 4) * 4
+    text = _COSINE.format(columns=columns, table=_floats(np.pad(table, ((0, 0), (0, columns - table.shape[1])))))
+    return f"{text}\n#if defined(__GNUC__){_COSINES}#endif\n" if _keeps_cepstra(front_end) else text
 
 
 def _logarithm(front_end: FrontEnd) -> str:
     if front_end.log == "ln":
-        return f"natural_log(bands[i] + {_float(front_end.log_offset)})"
-    floor = _float(front_end.db_floor)
+        return f"natural_log(bands[i] + {_float(max(front_end.log_offset, SMALLEST))})"
+    floor = _float(max(front_end.db_floor, SMALLEST))
     return f"{_float(10.0 / np.log(10.0))} * natural_log(bands[i] > {floor} ? bands[i] : {floor})"
 
 
@@ -155,7 +244,7 @@ def _lay_out(front_end: FrontEnd) -> str:
         return _SCATTER.format(frames=frames, values="", place=place, value="rows[t][k]")
     highest = _HIGHEST.replace("@range@", _float(f.db_range))
     if f.n_mfcc:
-        values = "    float row[KEPT];\n    to_cepstrum(rows[t], 1, low, row);\n"
+        values = "    float row[KEPT];\n    to_cepstrum(rows[t], low, row);\n"
         return highest + _SCATTER.format(frames=frames, values=values, place=place, value="row[k]")
     value = "rows[t][k] > low ? rows[t][k] : low"
     return highest + _SCATTER.format(frames=frames, values="", place=place, value=value)

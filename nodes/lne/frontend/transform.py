@@ -61,38 +61,54 @@ def turns(samples: int) -> Array:
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1).ravel()
 
 
-def stage_calls(points: int) -> str:
+def roots(points: int) -> str:
+    """Tables of the radices whose sums are loops: cos and sin of -2 pi j / radix."""
+    return "".join(map(_roots, _radices(points, least=LONGEST_WRITTEN + 1)))
+
+
+def stage_calls(points: int, suffix: str) -> str:
     """Statements that transform `from`, with `to` as the other buffer."""
-    return "\n".join(_calls(points)) or "  (void)other;\n  (void)to;\n  (void)size;"
+    return "\n".join(_calls(points, suffix)) or "  (void)other;\n  (void)to;"
 
 
-def _calls(points: int) -> Iterator[str]:
+def _calls(points: int, suffix: str) -> Iterator[str]:
     place = 0
     for stage in stages(points):
         yield (
-            f"  radix{stage.radix}({stage.count}, {stage.step} * lanes, size, from, to, twiddles + {place});"
+            f"  radix{stage.radix}_{suffix}({stage.count}, {stage.step}, from, to, twiddles + {place});"
             " other = from; from = to; to = other;"
         )
         place += 2 * stage.count * (stage.radix - 1)
 
 
-def radices(points: int) -> str:
-    """A function for every radix that occurs."""
-    return "\n".join(_radix(radix) for radix in sorted({stage.radix for stage in stages(points)}))
+def radices(points: int, kind: str, suffix: str) -> str:
+    """A function for every radix that occurs, on values of a C type."""
+    return "\n".join(_radix(radix, kind, suffix) for radix in _radices(points))
 
 
-def _radix(radix: int) -> str:
+def _radices(points: int, least: int = 2) -> list[int]:
+    return sorted({stage.radix for stage in stages(points) if stage.radix >= least})
+
+
+def _roots(radix: int) -> str:
+    angle = np.arange(radix) * (-2 * np.pi / radix)
+    values = ", ".join(f"{_f(c)}, {_f(s)}" for c, s in zip(np.cos(angle), np.sin(angle), strict=True))
+    return f"static const float roots{radix}[2 * {radix}] = {{{values}}};\n"
+
+
+def _radix(radix: int, kind: str, suffix: str) -> str:
     if radix > LONGEST_WRITTEN:
-        angle = np.arange(radix) * (-2 * np.pi / radix)
-        roots = ", ".join(f"{_f(c)}, {_f(s)}" for c, s in zip(np.cos(angle), np.sin(angle), strict=True))
-        return _LOOP.format(radix=radix, count=2 * (radix - 1), roots=roots)
-    sums = {2: _TWO, 4: _FOUR}.get(radix) or "\n".join(_sums(radix))
-    loads = " ".join(
-        f"float r{j} = x[a + {j} * far], i{j} = x[size + a + {j} * far];".replace(" + 0 * far", "")
-        for j in range(radix)
+        return _LOOP.format(radix=radix, kind=kind, suffix=suffix, count=2 * (radix - 1))
+    loads = "\n".join(f"      {kind} r{j} = x[a + {j} * far], i{j} = x[HALF + a + {j} * far];" for j in range(radix))
+    return _WRITTEN.format(
+        radix=radix,
+        kind=kind,
+        suffix=suffix,
+        count=2 * (radix - 1),
+        loads=loads.replace(" + 0 * far", ""),
+        sums="\n".join(f"      {kind} {text};" for text in _SUMS.get(radix) or _sums(radix)),
+        stores="\n".join(_store(k) for k in range(radix)),
     )
-    stores = "\n".join(_store(k) for k in range(radix))
-    return _RADIX.format(radix=radix, count=2 * (radix - 1), loads=loads, sums=sums, stores=stores)
 
 
 def _sums(radix: int) -> Iterator[str]:
@@ -102,56 +118,59 @@ def _sums(radix: int) -> Iterator[str]:
         cos, sin = np.cos(angle), np.sin(angle)
         re = " + ".join(f"{_f(c)} * r{j} - {_f(s)} * i{j}" for j, (c, s) in enumerate(zip(cos, sin, strict=True)))
         im = " + ".join(f"{_f(c)} * i{j} + {_f(s)} * r{j}" for j, (c, s) in enumerate(zip(cos, sin, strict=True)))
-        yield f"      float s{k} = {re}, t{k} = {im};"
+        yield f"s{k} = {re}, t{k} = {im}"
 
 
 def _store(k: int) -> str:
     if k == 0:
-        return "      y[b] = s0; y[size + b] = t0;"
+        return "      y[b] = s0, y[HALF + b] = t0;"
     c, s = f"w[{2 * k - 2}]", f"w[{2 * k - 1}]"
     place = f"b + {k} * step"
-    return f"      y[{place}] = {c} * s{k} - {s} * t{k}; y[size + {place}] = {c} * t{k} + {s} * s{k};"
+    return f"      y[{place}] = {c} * s{k} - {s} * t{k}, y[HALF + {place}] = {c} * t{k} + {s} * s{k};"
 
 
 def _f(value: float) -> str:
-    return f"({np.float32(value):.9g}{'' if '.' in f'{np.float32(value):.9g}' else '.0'}f)"
+    text = f"{np.float32(value):.9g}"
+    return f"({text}{'' if set(text) & set('.e') else '.0'}f)"
 
 
-_TWO = """      float s0 = r0 + r1, t0 = i0 + i1, s1 = r0 - r1, t1 = i0 - i1;"""
-_FOUR = """      float er = r0 + r2, ei = i0 + i2, fr = r0 - r2, fi = i0 - i2;
-      float gr = r1 + r3, gi = i1 + i3, hr = r1 - r3, hi = i1 - i3;
-      float s0 = er + gr, t0 = ei + gi, s1 = fr + hi, t1 = fi - hr;
-      float s2 = er - gr, t2 = ei - gi, s3 = fr - hi, t3 = fi + hr;"""
-_RADIX = """static inline void radix{radix}(int count, int step, int size, const float *restrict x, float *restrict y,
-                          const float *restrict w) {{
+_SUMS = {
+    2: ("s0 = r0 + r1, t0 = i0 + i1, s1 = r0 - r1, t1 = i0 - i1",),
+    4: (
+        "er = r0 + r2, ei = i0 + i2, fr = r0 - r2, fi = i0 - i2",
+        "gr = r1 + r3, gi = i1 + i3, hr = r1 - r3, hi = i1 - i3",
+        "s0 = er + gr, t0 = ei + gi, s1 = fr + hi, t1 = fi - hr",
+        "s2 = er - gr, t2 = ei - gi, s3 = fr - hi, t3 = fi + hr",
+    ),
+}
+_WRITTEN = """static inline void radix{radix}_{suffix}(int count, int step, const {kind} *restrict x,
+                              {kind} *restrict y, const float *restrict w) {{
   const int far = count * step;
   for (int p = 0; p < count; p++, w += {count})
     for (int q = 0; q < step; q++) {{
       const int a = q + p * step, b = q + {radix} * p * step;
-      {loads}
+{loads}
 {sums}
 {stores}
     }}
 }}
 """
-_LOOP = """static const float roots{radix}[2 * {radix}] = {{{roots}}};
-
-static inline void radix{radix}(int count, int step, int size, const float *restrict x, float *restrict y,
-                          const float *restrict w) {{
+_LOOP = """static inline void radix{radix}_{suffix}(int count, int step, const {kind} *restrict x,
+                              {kind} *restrict y, const float *restrict w) {{
   const int far = count * step;
   for (int p = 0; p < count; p++, w += {count})
     for (int k = 0; k < {radix}; k++)
       for (int q = 0; q < step; q++) {{
         const int a = q + p * step, b = q + ({radix} * p + k) * step;
-        float s = 0.0f, t = 0.0f;
+        {kind} s = {{0}}, t = {{0}};
         for (int j = 0; j < {radix}; j++) {{
           const float *root = roots{radix} + 2 * (j * k % {radix});
-          const float re = x[a + j * far], im = x[size + a + j * far];
-          s += root[0] * re - root[1] * im;
-          t += root[0] * im + root[1] * re;
+          s += root[0] * x[a + j * far] - root[1] * x[HALF + a + j * far];
+          t += root[0] * x[HALF + a + j * far] + root[1] * x[a + j * far];
         }}
-        y[b] = k ? w[2 * k - 2] * s - w[2 * k - 1] * t : s;
-        y[size + b] = k ? w[2 * k - 2] * t + w[2 * k - 1] * s : t;
+        const float c = k ? w[2 * k - 2] : 1.0f, d = k ? w[2 * k - 1] : 0.0f;
+        y[b] = c * s - d * t;
+        y[HALF + b] = c * t + d * s;
       }}
 }}
 """

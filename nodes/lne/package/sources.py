@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -27,10 +28,11 @@ def sources(package: Package) -> dict[str, str]:
     for level in package.levels:
         made |= {f"{level.name}.c": _level(package, level), f"{level.name}_weights.c": _weights(level)}
     if package.front_end is not None:
-        made[f"{name}_features.c"] = features_source(name, package.front_end)
+        made[f"{name}_features.h"] = features_source(name, package.front_end)
+    headers = tuple(file for file in made if file.endswith(".h"))
     units = tuple(file for file in made if file.endswith(".c"))
     made["example.c"] = _example(package)
-    return {**made, "Makefile": _makefile(package, units), "CMakeLists.txt": _cmake(package, units)}
+    return {**made, "Makefile": _makefile(package, units, headers), "CMakeLists.txt": _cmake(package, units)}
 
 
 def _header(package: Package) -> str:
@@ -66,7 +68,38 @@ def _api(package: Package) -> str:
         checks=_checks(targets),
         table="\n".join(table),
         labels=", ".join(map(c_string, package.labels)) or "0",
+        front_end="".join(_hearing(package)),
     )
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A function of the front end: its name in the header, in the levels, and its parameters."""
+
+    public: str
+    static: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+_MEMORY, _SAMPLES, _FEATURES = ("void *", "memory"), ("const float *", "samples"), ("float *", "features")
+_HEARD = (
+    _Heard("features", "clip_features", (_MEMORY, _SAMPLES, _FEATURES)),
+    _Heard("stream_start", "stream_start", (_MEMORY,)),
+    _Heard("stream_push", "stream_push", (_MEMORY, _SAMPLES)),
+    _Heard("stream_features", "stream_features", (_MEMORY, _FEATURES)),
+)
+
+
+def _hearing(package: Package) -> Iterator[str]:
+    """The front end's functions, which call those of the level in use."""
+    for heard in _HEARD if package.front_end is not None else ():
+        parameters = ", ".join(f"{kind}{name}" for kind, name in heard.parameters)
+        names = ", ".join(name for _, name in heard.parameters)
+        yield (
+            f"\nint {package.name}_{heard.public}({parameters}) {{\n"
+            f"  const {package.name}_code *code = chosen();\n"
+            f"  return code ? code->{heard.static}({names}) : {package.name.upper()}_ERROR_MACHINE;\n}}\n"
+        )
 
 
 def _checks(targets: Sequence[Target]) -> str:
@@ -133,14 +166,21 @@ static int keeps(unsigned mask) {
 
 def _levels(package: Package) -> str:
     declared = (f"extern const {package.name}_code {level.name}_code;" for level in package.levels)
-    return filled(_HERE, "level.h", **_names(package), declarations="\n".join(declared))
+    heard = _HEARD if package.front_end is not None else ()
+    types = ((one.static, ", ".join(f"{kind}{name}" for kind, name in one.parameters)) for one in heard)
+    pointers = "".join(f"  int (*{name})({parameters});\n" for name, parameters in types)
+    return filled(_HERE, "level.h", **_names(package), front_end=pointers, declarations="\n".join(declared))
 
 
 def _level(package: Package, level: Program) -> str:
     target = level.plan.target
+    heard = [one.static for one in _HEARD] if package.front_end is not None else []
     return filled(
         _HERE,
         "level.c",
+        front_end=f'#include "{package.name}_features.h"\n\n' if heard else "",
+        functions="".join(f", {name}" for name in heard),
+        nothing=", 0" * len(heard),
         **_names(package),
         target=target.name,
         prefix=level.name,
@@ -185,9 +225,15 @@ def _weights(level: Program) -> str:
     )
 
 
-def _makefile(package: Package, units: tuple[str, ...]) -> str:
-    objects = " ".join(unit.removesuffix(".c") + ".o" for unit in units)
-    return filled(_HERE, "Makefile", **_names(package), objects=objects, flags="".join(_make_flags(package)))
+def _makefile(package: Package, units: tuple[str, ...], headers: tuple[str, ...]) -> str:
+    return filled(
+        _HERE,
+        "Makefile",
+        **_names(package),
+        objects=" ".join(unit.removesuffix(".c") + ".o" for unit in units),
+        headers=" ".join(headers),
+        flags="".join(_make_flags(package)),
+    )
 
 
 def _make_flags(package: Package) -> Iterator[str]:

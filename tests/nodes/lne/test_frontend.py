@@ -15,8 +15,10 @@ import soxr
 from numpy.typing import NDArray
 
 from nodes.dsp.frontend import PRESETS, FrontEnd, FrontEndError, compute, fit
+from nodes.lne import TARGETS
 from nodes.lne.build import compiler
 from nodes.lne.frontend import Sizes, features_header, features_source
+from nodes.lne.target import can_run
 
 Floats = NDArray[np.float32]
 TOLERANCE = 1e-4
@@ -68,24 +70,39 @@ class Compiled:
         return self.call("features", memory, np.ascontiguousarray(clip), out), out
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """All front ends in one library, which stops the process at undefined behaviour."""
+SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
+WIDTHS = {"four frames abreast": (), "eight frames abreast": ("-mavx2", "-mfma", *SANITIZED), "one": ("-DNO_GNU",)}
+
+
+@pytest.fixture(scope="module", params=WIDTHS)
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """All front ends in one library; the widest stops the process at undefined behaviour."""
+    if "-mavx2" in WIDTHS[request.param] and not can_run(TARGETS["avx2"]):
+        pytest.skip("this machine has no AVX2")
     folder = tmp_path_factory.mktemp("front_ends")
     codes = "".join(f"#define NAME_ERROR_{what} ({code})\n" for what, code in CODES.items())
     for key, front_end in FRONT_ENDS.items():
         name = identifier(key)
         header = codes.replace("NAME", name.upper()) + features_header(name, front_end)
         (folder / f"{name}.h").write_text(header)
-        (folder / f"{name}.c").write_text(features_source(name, front_end))
-    flags = ["-O0", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsanitize=undefined", "-fPIC", "-shared"]
+        (folder / f"{name}_features.h").write_text(
+            features_source(name, front_end).replace("defined(__GNUC__)", "!defined(NO_GNU)")
+        )
+        (folder / f"{name}.c").write_text(WRAPPED.replace("NAME", name))
+    flags = ["-O0", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fPIC", "-shared"]
     files = sorted(path.name for path in folder.glob("*.c"))
-    command = [*compiler(), *flags, "-fno-sanitize-recover=all", *files, "-lm", "-o", "all.so"]
+    command = [*compiler(), *flags, *WIDTHS[request.param], *files, "-lm", "-o", "all.so"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:2000]
     return ctypes.CDLL(str(folder / "all.so"))
 
 
+WRAPPED = """#include "NAME_features.h"
+int NAME_features(void *memory, const float *samples, float *out) { return clip_features(memory, samples, out); }
+int NAME_stream_start(void *memory) { return stream_start(memory); }
+int NAME_stream_push(void *memory, const float *samples) { return stream_push(memory, samples); }
+int NAME_stream_features(void *memory, float *out) { return stream_features(memory, out); }
+"""
 CODES = {"ARGUMENT": -2, "ORDER": -3, "SAMPLES": -4}
 
 

@@ -92,3 +92,4 @@ const char *@name@_class(int index) {
   static const char *const names[] = {@labels@};
   return index >= 0 && index < (int)(sizeof names / sizeof names[0]) ? names[index] : 0;
 }
+@front_end@

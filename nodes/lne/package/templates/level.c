@@ -4,11 +4,11 @@
 @pragma@
 #if @condition@
 
-@source@
-const @name@_code @prefix@_code = {"@target@", @prefix@_prepare, @prefix@_run};
+@front_end@@source@
+const @name@_code @prefix@_code = {"@target@", @prefix@_prepare, @prefix@_run@functions@};
 
 #else
 
-const @name@_code @prefix@_code = {"@target@", 0, 0};
+const @name@_code @prefix@_code = {"@target@", 0, 0@nothing@};
 
 #endif

@@ -7,7 +7,7 @@ typedef struct {
   const char *name;
   void (*prepare)(void *workspace);
   void (*run)(void *workspace, const float *input, float *output);
-} @name@_code;
+@front_end@} @name@_code;
 
 @declarations@
 
