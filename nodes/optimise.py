@@ -207,7 +207,7 @@ def _watch(ctx: Context) -> Watch:
 
 
 def _deployment(made: _Made, bundle: Bundle) -> Deployment:
-    from nodes.optimising.report import about, headline
+    from nodes.optimising.report import about, headline, latency_us
 
     optimised, plan = made.optimised, made.optimised.plan
     meta = DeploymentMeta(
@@ -215,7 +215,7 @@ def _deployment(made: _Made, bundle: Bundle) -> Deployment:
         target=plan.target.name,
         classes=bundle.labels,
         front_end=asdict(bundle.front_end),
-        latency_us=optimised.latency_us,
+        latency_us=latency_us(optimised, made.beside),
         memory_bytes=plan.workspace_bytes,
         verified_error=float(optimised.facts.get("verification", {}).get("error", 0.0)),
         metrics=headline(optimised, made.beside),
@@ -228,9 +228,10 @@ def _report(made: _Made, ctx: Context) -> Report:
 
     folder = ctx.folder("report")
     write_json(folder / REPORT_FILE, report_of(made.optimised, made.wish, made.beside))
+    metrics = headline(made.optimised, made.beside)
     meta = ReportMeta(
         about=about(made.optimised, made.beside),
         title=f"Optimisation of {made.optimised.network.name}",
-        metrics=headline(made.optimised, made.beside),
+        metrics={name: value for name, value in metrics.items() if name != "agreement"},  # the deployment has it
     )
     return Report(folder, meta)

@@ -22,6 +22,8 @@ FORMAT: Final = 1
 DESCRIPTION_FILE: Final = "deployment.json"
 NETWORK_FILE: Final = "model.onnx"
 _ARTIFACT_FILE: Final = "artifact.json"
+SERVES_ONNX: Final = "onnxruntime"
+"""`serves` of a deployment.json whose network onnxruntime was measured to compute faster than the compiled library."""
 _AGAIN: Final = "Run the deploy node again, or copy the folder anew"
 
 
@@ -41,11 +43,13 @@ class Compiled:
         folder: of the deployment.
         library: its file; none if it was never built.
         sha256: digest (hex) of the file that was verified.
+        is_fastest: whether it took no longer than onnxruntime when they were timed in turns.
     """
 
     folder: Path
     library: Path | None
     sha256: str
+    is_fastest: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,8 @@ def _compiled(folder: Path, raw: Mapping[str, Any], files: Mapping[str, Any]) ->
     if not isinstance(engine, dict):
         return None
     library = str(engine.get("library") or "")
-    return Compiled(folder, folder / library if library else None, str(files.get(library, {}).get("sha256", "")))
+    digest = str(files.get(library, {}).get("sha256", ""))
+    return Compiled(folder, folder / library if library else None, digest, raw.get("serves") != SERVES_ONNX)
 
 
 def _from_model(folder: Path) -> Bundle:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Choice = Literal["auto", "compiled", "onnxruntime"]
-"""auto: the compiled library where there is one that was verified and that this machine can run, else onnxruntime."""
+"""auto: the compiled library where there is one that was verified, that this machine can run and that was not measured
+to be slower; else onnxruntime."""
 
 
 class Engine(Protocol):
@@ -117,7 +118,7 @@ def _compiled(bundle: Bundle, threads: int) -> tuple[Engine, str]:
 
 
 def _auto(bundle: Bundle, threads: int) -> tuple[Engine, str]:
-    if bundle.compiled is None:
+    if bundle.compiled is None or (bundle.network and not bundle.compiled.is_fastest):
         return _onnxruntime(bundle, threads)
     try:
         return _verified(bundle, threads)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from nodes.application.bundle import SERVES_ONNX
 from nodes.lne.plan import Plan
 from nodes.lne.search.search import Q_LEARNING
 from nodes.optimising.choose import Chosen
@@ -16,6 +17,8 @@ from nodes.optimising.memory import memory_facts
 from nodes.optimising.session import Optimised
 from nodes.optimising.wish import Wish
 
+SLOWER: Final = 0.98
+"""An engine is faster if it takes less than this share of our time, in turns."""
 PROTOCOL: Final[Mapping[str, Any]] = {
     "name": "lne",
     "source": "back-to-back calls in 20 turns of 3 ms, the last finalists taking turns; one pinned core, one thread",
@@ -58,6 +61,13 @@ class Beside:
         """The fastest foreign engine, and how many times as long as ours it takes; none if there is no such race."""
         timed = sorted((engine.us, engine.name) for engine in self.engines if engine.us)
         return (timed[0][1], timed[0][0] / self.ours_us) if timed and self.ours_us else None
+
+
+def serves(beside: Beside) -> str:
+    """What an application is to use: "compiled", or the foreign engine that serves here and was clearly faster."""
+    other = next((one for one in beside.engines if one.name == SERVES_ONNX and one.us), None)
+    is_slower = other is not None and other.us and beside.ours_us and other.us < SLOWER * beside.ours_us
+    return SERVES_ONNX if is_slower else "compiled"
 
 
 def rows_of(choice: Chosen) -> list[Json]:
@@ -105,6 +115,7 @@ def report_of(optimised: Optimised, wish: Wish, beside: Beside) -> Json:
     parts = {
         "search": choice.search,
         "raced_us": beside.ours_us,
+        "serves": serves(beside),
         "backends": [engine.to_json() for engine in beside.engines],
         "trade_off": choice.trade_off,
         "plots": plots(choice),
@@ -147,6 +158,7 @@ def deployment_facts(choice: Chosen, beside: Beside) -> Json:
         "machine": dict(beside.machine),
         "protocol": dict(PROTOCOL),
         "inference": inference_of(choice),
+        "serves": serves(beside),
         "peak": dict(beside.peak),
         "profile": {"layers": [_profiled(row) for row in rows]},
         "memory": {name: memory[name] for name in ("workspace_bytes", "separate_bytes")},
@@ -167,6 +179,13 @@ def precision_of(rows: Sequence[Json]) -> str:
     """ "float32", "int8", or "mixed"; conversions do not count."""
     found = {row["precision"] for row in rows if row["operator"] != "Cast"}
     return "float32" if INT8 not in found else "int8" if found == {INT8} else "mixed"
+
+
+def latency_us(optimised: Optimised, beside: Beside) -> float:
+    """Median of one inference by what serves; 0 where it could not be measured."""
+    if serves(beside) == SERVES_ONNX:
+        return next(one.us for one in beside.engines if one.name == SERVES_ONNX and one.us)
+    return optimised.latency_us
 
 
 def headline(optimised: Optimised, beside: Beside) -> dict[str, float]:

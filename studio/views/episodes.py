@@ -21,6 +21,8 @@ from studio.views.viewer import Scene, viewer
 TOKENS: Final = ("accent", "blue", "violet", "rose", "gold", "teal")
 OPTIMUM: Final = "optimum"
 TALL_PX: Final = 240
+MOST_TRIED: Final = 80
+"""Percentile of the tries up to which the axis reaches: the bad ones are of no interest."""
 
 
 def read_searches(artifact: Artifact, _scene: Scene) -> Optimisation:
@@ -116,7 +118,7 @@ class SearchCard(LoadedCard):
         seen = [np.array(one.best) for one in drawn]
         tried = [np.array(one.tried) for one in drawn if one.tried]
         level = [np.array([one.us for one in found.strategies] + [found.optimum_us or np.nan])]
-        most = [np.array([float(np.percentile(part, 97))]) for part in tried]
+        most = [np.array([float(np.percentile(part, MOST_TRIED))]) for part in tried]
         first, last = limits(xs, 0.0)
         self.pane.set_ranges((first, last), limits([*seen, *level, *most]), (0, 1))
 

@@ -219,7 +219,8 @@ class ParetoCard(LoadedCard):
 
     def _limit_line(self, limit: Limit, objective: Objective, angle: int) -> Any:
         text = limit.label or _figure(objective.name, limit.value)
-        options = {"position": 0.13, "color": theme.colour("red"), "anchors": [(1.05, 0), (1.05, 0)]}
+        side = 1 if objective.is_maximised else 0  # on the side of what fits
+        options = {"position": 0.13, "color": theme.colour("red"), "anchors": [(1.05, side), (1.05, side)]}
         pen = pg.mkPen(theme.colour("red"), width=1, dash=(4, 3))
         line = pg.InfiniteLine(limit.value * _scale(objective), angle, pen, label=text, labelOpts=options)
         line.label.setFont(theme.font(10.5))

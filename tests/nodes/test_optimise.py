@@ -20,13 +20,15 @@ from engine.event import Event
 from nodes.application import load
 from nodes.lne import TARGETS
 from nodes.optimise import Found, OptimiseParams, optimise
+from nodes.optimising.engines import Raced
+from nodes.optimising.report import Beside, Engine, serves
 from studio.views.data.front import fits, read_search
 from studio.views.data.latency import read_profile
 from studio.views.data.optimisation import read_optimisation
 
 Json = dict[str, Any]
-QUICK = OptimiseParams(budget_s=0.1, episodes=60, exploring=30, engines=False, verify_clips=12)
-AT_ONCE = QUICK.model_copy(update={"search": "estimate"})
+QUICK = OptimiseParams(budget_s=0.1, episodes=60, exploring=30, verify_clips=12)
+AT_ONCE = QUICK.model_copy(update={"search": "estimate", "engines": False})
 
 
 class Little(torch.nn.Module):
@@ -163,6 +165,38 @@ def test_the_folder_is_an_application(searched: Made, recordings: Path) -> None:
     assert {"little.h", "Makefile", "CMakeLists.txt", "liblittle.so", "model.onnx", "deployment.json"} <= names
     text = "".join(path.read_text() for path in folder.iterdir() if path.suffix in (".c", ".h", ".json", ""))
     assert str(folder.parent) not in text and "/home" not in text
+
+
+def test_installed_engines_take_part(searched: Made) -> None:
+    by_name = {one["name"]: one for one in searched.report["backends"]}
+    other = by_name["onnxruntime"]
+    assert other["us"] > 0 and other["version"] and not other["error"]
+    assert searched.report["raced_us"] > 0 and "onnxruntime_int8" not in by_name, "float against float"
+    assert (
+        searched.deployment.meta.metrics["speedup"]
+        == min(one["us"] for one in by_name.values() if one["us"]) / searched.report["raced_us"]
+    )
+    peer = next(one for one in searched.described["peers"] if one["name"] == "onnxruntime")
+    assert peer["inference"]["median_us"] == other["us"]
+
+
+def test_what_is_slower_does_not_serve(little: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faster = Raced((Engine("onnxruntime", "1", 0.5), Engine("openvino", "", None, "it fell over")), 100.0)
+    monkeypatch.setattr("nodes.optimising.surroundings.race", lambda *_: faster)
+    found = made(tmp_path, little, params=AT_ONCE.model_copy(update={"engines": True}))
+    assert found.described["serves"] == "onnxruntime" and found.deployment.meta.latency_us == 0.5
+    assert load(found.deployment.path).engine.name == "onnxruntime"
+    assert load(found.deployment.path, engine="compiled").engine.name.startswith("compiled")
+    logs = " ".join(row["text"] for row in found.of("log"))
+    assert "onnxruntime is faster" in logs and "openvino was left out: it fell over" in logs
+
+
+def test_the_library_serves_unless_it_is_clearly_slower() -> None:
+    def told(us: float | None, name: str = "onnxruntime") -> str:
+        return serves(Beside(engines=[Engine(name, "", us)], ours_us=10.0))
+
+    assert told(9.0) == "onnxruntime" and told(9.9) == told(20.0) == told(None) == "compiled"
+    assert told(5.0, "openvino") == "compiled", "nothing here could run it"
 
 
 def test_by_estimate_nothing_is_searched(little: Model, tmp_path: Path) -> None:
