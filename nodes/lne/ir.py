@@ -115,7 +115,9 @@ class Pool(Op):
     stride: tuple[int, int] = field(default=(1, 1), kw_only=True)
     pads: Pads = field(default=Pads(), kw_only=True)
     counts_pads: bool = field(default=False, kw_only=True)
-    """Whether a mean divides by the whole window at the border, or only by what lies in the map."""
+    """Whether a mean divides by the whole window at the border, or only by what lies in the map.
+
+    With it, no window may hang over the border."""
 
 
 @dataclass(frozen=True, eq=False)

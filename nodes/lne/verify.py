@@ -130,10 +130,21 @@ def _pool(op: Op, inputs: tuple[Map, ...], out: Map) -> Iterator[str]:
     assert isinstance(op, Pool)
     if op.kind not in ("max", "mean"):
         yield f"its kind is {op.kind}"
-    axes = zip(inputs[0].shape[1:], _around(op.pads), op.kernel, op.stride, strict=True)
-    allowed = [_steps(*axis) for axis in axes]
+    allowed = _pool_steps(op, inputs[0])
+    if op.counts_pads and not inside(op, inputs[0], out):
+        yield "it counts its pads but hangs over them"
     if out.c != inputs[0].c or out.h not in allowed[0] or out.w not in allowed[1]:
         yield f"its output is {out.shape}, not ({inputs[0].c}, {allowed[0]}, {allowed[1]})"
+
+
+def _pool_steps(op: Pool, given: Map) -> list[tuple[int, int]]:
+    return [_steps(*axis) for axis in zip(given.shape[1:], _around(op.pads), op.kernel, op.stride, strict=True)]
+
+
+def inside(op: Pool, given: Map, out: Map) -> bool:
+    """Whether no window hangs over the border, pads included (as it may with ONNX's ceil_mode)."""
+    rows, columns = _pool_steps(op, given)
+    return (out.h, out.w) == (rows[0], columns[0])
 
 
 def _binary(op: Op, inputs: tuple[Map, ...], out: Map) -> Iterator[str]:

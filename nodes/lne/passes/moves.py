@@ -22,6 +22,7 @@ from nodes.lne.ir import (
     Recurrent,
 )
 from nodes.lne.passes.rewrite import Edit, View, bypass, each, pruned, rewrite
+from nodes.lne.verify import inside
 
 
 def drop_unused(graph: Graph) -> Graph:
@@ -133,7 +134,9 @@ def _with_border(seen: View, reader: Op, pad: Pad) -> Op | None:
         return None
     pads = _sum(reader.pads, pad.pads)
     if reader.kind == "mean":
-        is_counted = pad.value == 0.0 and (reader.pads == Pads() or reader.counts_pads)
+        given, made = seen.graph.maps[pad.output], seen.graph.maps[reader.output]
+        is_inside = inside(reader, given, made)  # a mean over the border divides by what lies in the map alone
+        is_counted = pad.value == 0.0 and is_inside and (reader.pads == Pads() or reader.counts_pads)
         return replace(reader, inputs=inputs, pads=pads, counts_pads=True) if is_counted else None
     is_least = pad.value == -np.inf or pad.value < -1e30 or (pad.value == 0.0 and _is_positive(seen, pad.inputs[0]))
     reaches = max(pads.top, pads.bottom) < reader.kernel[0] and max(pads.left, pads.right) < reader.kernel[1]

@@ -91,6 +91,7 @@ FAULTS: dict[str, Callable[[Graph], Graph]] = {
     "residual is": with_op("conv1", inputs=("conv0_out", "input")),
     "its kind is least": with_op("pool", kind="least"),
     "its output is (4, 5, 3)": with_map("pooled", 4, 5, 3),
+    "hangs over": with_op("pool", kind="mean", kernel=(3, 3), counts_pads=True),
     "its kind is power": with_op("sum", kind="power"),
     "its second input is": with_op("sum", inputs=("pooled", "conv0_out")),
     "its scale has the shape": with_op("norm", scale=np.ones(3)),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from nodes.lne.ir import Map, Pool
+from nodes.lne.ir import Map, Pads, Pool
 from nodes.lne.reading.call import Call, Results, UnsupportedError
-from nodes.lne.reading.operators.window import maps_of_clips, padding, pair, value_of_clips
+from nodes.lne.reading.operators.window import bordered, maps_of_clips, padding, pair, value_of_clips
 
 
 def _pool(kind: str, call: Call) -> Results:
@@ -24,11 +24,15 @@ def _pool(kind: str, call: Call) -> Results:
     pads = padding(call, inputs[0].shape[1:], kernel, stride)
     around = ((pads.top, pads.bottom), (pads.left, pads.right))
     is_ceil = bool(call.attribute("ceil_mode", 0))
-    sizes = zip(inputs[0].shape[1:], around, kernel, stride, strict=True)
-    out_h, out_w = (_steps(*axis, is_ceil=is_ceil) for axis in sizes)
+    sizes = (inputs[0].shape[1:], around, kernel, stride)
+    out_h, out_w = (_steps(*axis, is_ceil=is_ceil) for axis in zip(*sizes, strict=True))
     if out_h < 1 or out_w < 1:
         raise UnsupportedError("its window is larger than its padded input", "an input at least as large as the window")
-    counts_pads = bool(call.attribute("count_include_pad", 0))
+    counts_pads = kind == "mean" and bool(call.attribute("count_include_pad", 0))
+    floor_sizes = (_steps(*axis, is_ceil=False) for axis in zip(*sizes, strict=True))
+    if counts_pads and (out_h, out_w) != tuple(floor_sizes):  # what hangs over the border is not counted
+        inputs = [bordered(call, held, pads) for held in inputs]
+        pads, counts_pads = Pads(), False
 
     def one(held: Map) -> Map:
         return call.add(

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nodes.lne.ir import Pad, Pads
+from nodes.lne.ir import Pads
 from nodes.lne.reading.call import Call, Constant, Results, UnsupportedError, Value, floats
 from nodes.lne.reading.draft import Ids
 from nodes.lne.reading.elementwise import constant_value
 from nodes.lne.reading.folding import evaluate_node
+from nodes.lne.reading.operators.window import bordered
 
 
 def _view(call: Call) -> Results:
@@ -95,9 +96,7 @@ def _clips(ids: Ids) -> Ids:
 
 
 def _bordered(call: Call, ids: Ids, pads: Pads, fill: float) -> Ids:
-    held = call.as_map(ids)
-    shape = (held.c, held.h + pads.top + pads.bottom, held.w + pads.left + pads.right)
-    return call.draft.ids(call.add(shape, lambda name, out: Pad(name, (held.name,), out, pads=pads, value=fill)))
+    return call.draft.ids(bordered(call, call.as_map(ids), pads, fill))
 
 
 _VIEWS = (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nodes.lne.ir import Map, Pads
+from nodes.lne.ir import Map, Pad, Pads
 from nodes.lne.reading.call import Call, UnsupportedError, Value
 
 
@@ -41,6 +41,12 @@ def padding(call: Call, size: Sequence[int], reach: Sequence[int], stride: Seque
     if len(given) == 2:
         return Pads(0, given[0], 0, given[1])
     return Pads(*given) if given else Pads()
+
+
+def bordered(call: Call, held: Map, pads: Pads, value: float = 0.0) -> Map:
+    """A map with a border of its own."""
+    shape = (held.c, held.h + pads.top + pads.bottom, held.w + pads.left + pads.right)
+    return call.add(shape, lambda name, out: Pad(name, (held.name,), out, pads=pads, value=value))
 
 
 def _same(size: int, reach: int, stride: int, *, is_upper: bool) -> tuple[int, int]:

@@ -169,9 +169,8 @@ def test_a_plain_module_is_read(name: str, opset: int) -> None:
     assert difference(exported(name, opset=opset)) < 2e-5
 
 
-@pytest.mark.parametrize(("name", "opset"), [("excited", 20), ("padded", 23)])
-def test_a_module_of_torchs_newer_exporter_is_read(name: str, opset: int) -> None:
-    assert difference(exported(name, opset=opset, dynamo=True)) < 2e-5
+def test_a_module_of_torchs_newer_exporter_is_read() -> None:
+    assert difference(exported("excited", opset=20, dynamo=True)) < 2e-5
 
 
 def test_nothing_is_left_over_where_everything_fits() -> None:
