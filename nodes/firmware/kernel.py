@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -78,3 +79,26 @@ class Kernel(ABC):
     @abstractmethod
     def emit(self, task: Task, writer: Writer) -> None:
         """Write constants, functions and the body of the layer."""
+
+
+class LineKernel(Kernel):
+    """A kernel that computes its output line by line, so that a pool can take the lines as they come."""
+
+    @abstractmethod
+    def setup(self, task: Task, writer: Writer) -> Iterator[str]:
+        """Declarations and constants, before the first line."""
+
+    @abstractmethod
+    def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        """Compute line `y` into `line`, an `int8_t *`; called once, in a loop over y from 0."""
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        """All lines into the output."""
+        out = task.output
+        writer.line(
+            *self.setup(task, writer),
+            f"for (int y = 0; y < {out.h}; y++) {{",
+            f"  int8_t *line = o + y * {out.w * out.c};",
+            *(f"  {text}" for text in self.line(task, writer)),
+            "}",
+        )

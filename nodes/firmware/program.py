@@ -12,7 +12,7 @@ from nodes.firmware.kernels import best
 from nodes.firmware.kernels.plain import hwc_places
 from nodes.firmware.writer import Writer, identifier
 from nodes.lne.arena import arrange
-from nodes.quant.integer import IntegerGraph, IntRearrange
+from nodes.quant.integer import IntConvPool, IntegerGraph, IntRearrange
 
 ALIGN_BYTES = 4
 
@@ -159,10 +159,13 @@ def _layer(step: _Step, sizes: Mapping[str, int], symbols: tuple[str, ...]) -> L
 
 def macs(task: Task) -> int:
     """Multiply-accumulates of an operation."""
-    weight = getattr(task.op, "weight", None)
+    op = task.op
+    if isinstance(op, IntConvPool):
+        return int(op.conv.weight.size) * op.between.h * op.between.w
+    weight = getattr(op, "weight", None)
     if weight is None:
         return 0
-    recurrence = getattr(task.op, "recurrence", None)
+    recurrence = getattr(op, "recurrence", None)
     if recurrence is not None:
         return int(weight.size + recurrence.size) * task.inputs[0].w
     return int(weight.size) * task.output.h * task.output.w

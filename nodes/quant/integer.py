@@ -100,6 +100,16 @@ class IntPool(IntOp):
 
 
 @dataclass(frozen=True, eq=False)
+class IntConvPool(IntOp):
+    """A convolution and the pool behind it as one: the map between them need not be kept whole."""
+
+    conv: IntConv = field(kw_only=True)
+    pool: IntPool = field(kw_only=True)
+    between: Map = field(kw_only=True)
+    """What the convolution gives and the pool reads."""
+
+
+@dataclass(frozen=True, eq=False)
 class IntAdd(IntOp):
     """Two maps shifted to a common scale, added, requantised."""
 
@@ -215,6 +225,11 @@ def _pool(op: IntOp, inputs: list[Codes], out: Map) -> Codes:
     return result if op.requantise is None else op.requantise(result)
 
 
+def _conv_pool(op: IntOp, inputs: list[Codes], out: Map) -> Codes:
+    assert isinstance(op, IntConvPool)
+    return _pool(op.pool, [_conv(op.conv, inputs, op.between)], out)
+
+
 def _add(op: IntOp, inputs: list[Codes], out: Map) -> Codes:
     assert isinstance(op, IntAdd)
     first, second = (x << shift for x, shift in zip(inputs, op.left, strict=True))
@@ -252,6 +267,7 @@ RULES: Mapping[type[IntOp], Callable[[IntOp, list[Codes], Map], Codes]] = Mappin
     {
         IntConv: _conv,
         IntPool: _pool,
+        IntConvPool: _conv_pool,
         IntAdd: _add,
         IntTable: _table,
         IntRearrange: _rearrange,

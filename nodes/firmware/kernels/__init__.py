@@ -3,6 +3,7 @@
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import Kernel, Task
 from nodes.firmware.kernels.dsp_conv import KERNELS as CONVOLUTIONS
+from nodes.firmware.kernels.dsp_conv_pool import kernels as with_pool
 from nodes.firmware.kernels.dsp_dense import KERNELS as DENSE
 from nodes.firmware.kernels.dsp_depthwise import KERNELS as DEPTHWISE
 from nodes.firmware.kernels.dsp_first import KERNELS as FIRST
@@ -11,7 +12,8 @@ from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
 from nodes.firmware.kernels.dsp_recurrent import KERNELS as RECURRENT
 from nodes.firmware.kernels.plain import KERNELS as PLAIN
 
-BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *CONVOLUTIONS, *DENSE, *DEPTHWISE, *FIRST, *POINTWISE, *POOLS, *RECURRENT)
+LINES: tuple[Kernel, ...] = (*CONVOLUTIONS, *DEPTHWISE, *FIRST)
+BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *LINES, *with_pool(LINES), *DENSE, *POINTWISE, *POOLS, *RECURRENT)
 
 
 def candidates(task: Task) -> list[Kernel]:

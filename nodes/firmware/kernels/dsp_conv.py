@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernel import Kernel, LineKernel, Task
 from nodes.firmware.kernels.dsp import DIALECT, EXPAND, biases, code_of, pairs, refusal
 from nodes.firmware.kernels.plain import is_wide, sum_bound
 from nodes.firmware.writer import Writer
@@ -46,7 +46,7 @@ def ring_of(task: Task) -> Ring:
 
 
 @dataclass(frozen=True)
-class DspConv(Kernel):
+class DspConv(LineKernel):
     """Channels in fours; `pixels` at a time."""
 
     pixels: int
@@ -78,27 +78,20 @@ class DspConv(Kernel):
     def scratch_bytes(self, task: Task) -> int:
         return ring_of(task).bytes
 
-    def emit(self, task: Task, writer: Writer) -> None:
-        op = task.op
-        assert isinstance(op, IntConv)
+    def setup(self, task: Task, writer: Writer) -> Iterator[str]:
         writer.function(DIALECT)
         writer.function(EXPAND)
-        weight = writer.constant("weight", packed(op))
-        writer.line(*rows_setup(task), *self._loops(task, weight, writer))
+        yield from rows_setup(task)
 
-    def _loops(self, task: Task, weight: str, writer: Writer) -> Iterator[str]:
+    def line(self, task: Task, writer: Writer) -> Iterator[str]:
         op, out = task.op, task.output
         assert isinstance(op, IntConv)
-        yield f"for (int y = 0; y < {out.h}; y++) {{"
-        yield from (f"  {line}" for line in rows_advance(task))
-        yield f"  for (int at = 0; at < {out.w}; at += {self.pixels}) {{"
-        moved = f"at > {out.w - self.pixels} ? {out.w - self.pixels} : at"
-        yield f"    int x = {moved if out.w % self.pixels else 'at'};"
-        yield f"    const uint32_t *w = {weight};"
-        yield f"    int8_t *q = o + (y * {out.w} + x) * {out.c};"
-        yield f"    for (int k = 0; k < {out.c}; k += {BLOCK}, q += {BLOCK}) {{"
-        yield from (f"      {line}" for line in self._block(task, writer))
-        yield "    }"
+        yield from rows_advance(task)
+        yield from steps(out.w, self.pixels)
+        yield f"  const uint32_t *w = {writer.constant('weight', packed(op))};"
+        yield f"  int8_t *q = line + x * {out.c};"
+        yield f"  for (int k = 0; k < {out.c}; k += {BLOCK}, q += {BLOCK}) {{"
+        yield from (f"    {text}" for text in self._block(task, writer))
         yield "  }"
         yield "}"
 
@@ -114,6 +107,12 @@ class DspConv(Kernel):
         yield f"  w += {2 * run};"
         yield "}"
         yield from codes_out(task, self.pixels, f"y * {out.w} + x", writer)
+
+
+def steps(width: int, pixels: int) -> Iterator[str]:
+    """The head of a loop over x in steps of `pixels`; the last step moves back, so that none is cut."""
+    yield f"for (int at = 0; at < {width}; at += {pixels}) {{"
+    yield f"  int x = {f'at > {width - pixels} ? {width - pixels} : at' if width % pixels else 'at'};"
 
 
 def start_sums(pixels: int) -> str:

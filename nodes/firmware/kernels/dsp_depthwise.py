@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernel import Kernel, LineKernel, Task
 from nodes.firmware.kernels.dsp import DIALECT, EXPAND, biases, code_of, pairs, refusal
-from nodes.firmware.kernels.dsp_conv import ring_of, rows_advance, rows_setup
+from nodes.firmware.kernels.dsp_conv import ring_of, rows_advance, rows_setup, steps
 from nodes.firmware.kernels.plain import is_wide, sum_bound
 from nodes.firmware.writer import Writer
 from nodes.quant.integer import IntConv
@@ -20,7 +20,7 @@ LANES = ("SMLABB", "SMLATT")
 
 
 @dataclass(frozen=True)
-class DspDepthwise(Kernel):
+class DspDepthwise(LineKernel):
     """Channels in fours; `pixels` at a time share the weights."""
 
     pixels: int
@@ -51,28 +51,23 @@ class DspDepthwise(Kernel):
     def scratch_bytes(self, task: Task) -> int:
         return ring_of(task).bytes
 
-    def emit(self, task: Task, writer: Writer) -> None:
-        op, out = task.op, task.output
-        assert isinstance(op, IntConv)
+    def setup(self, task: Task, writer: Writer) -> Iterator[str]:
         writer.function(DIALECT)
         writer.function(EXPAND)
-        weight = writer.constant("weight", packed(op))
+        yield from rows_setup(task)
+
+    def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        op, out = task.op, task.output
+        assert isinstance(op, IntConv)
         record = 4 + 2 * op.kernel[0] * op.kernel[1]
-        last = out.w - self.pixels
-        writer.line(
-            *rows_setup(task),
-            f"for (int y = 0; y < {out.h}; y++) {{",
-            *(f"  {line}" for line in rows_advance(task)),
-            f"  for (int at = 0; at < {out.w}; at += {self.pixels}) {{",
-            f"    int x = {f'at > {last} ? {last} : at' if out.w % self.pixels else 'at'};",
-            f"    int8_t *q = o + (y * {out.w} + x) * {out.c};",
-            f"    const uint32_t *w = {weight};",
-            f"    for (int c = 0; c < {out.c // 2}; c += 2, q += 4, w += {record}) {{",
-            *(f"      {line}" for line in self._block(task, writer)),
-            "    }",
-            "  }",
-            "}",
-        )
+        yield from rows_advance(task)
+        yield from steps(out.w, self.pixels)
+        yield f"  int8_t *q = line + x * {out.c};"
+        yield f"  const uint32_t *w = {writer.constant('weight', packed(op))};"
+        yield f"  for (int c = 0; c < {out.c // 2}; c += 2, q += 4, w += {record}) {{"
+        yield from (f"    {text}" for text in self._block(task, writer))
+        yield "  }"
+        yield "}"
 
     def _block(self, task: Task, writer: Writer) -> Iterator[str]:
         op, x, out = task.op, task.inputs[0], task.output

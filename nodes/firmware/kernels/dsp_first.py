@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernel import Kernel, LineKernel, Task
 from nodes.firmware.kernels.dsp import DIALECT, biases, refusal
-from nodes.firmware.kernels.dsp_conv import BLOCK, codes_out, start_sums
+from nodes.firmware.kernels.dsp_conv import BLOCK, codes_out, start_sums, steps
 from nodes.firmware.kernels.plain import is_wide, sum_bound
 from nodes.firmware.writer import Writer
 from nodes.quant.integer import IntConv
 
 
 @dataclass(frozen=True)
-class DspFirst(Kernel):
+class DspFirst(LineKernel):
     """One input channel; `pixels` times two channels in registers."""
 
     pixels: int
@@ -54,27 +54,21 @@ class DspFirst(Kernel):
         assert isinstance(op, IntConv)
         return 2 * _codes(task) * (op.kernel[0] + 1)
 
-    def emit(self, task: Task, writer: Writer) -> None:
-        op = task.op
-        assert isinstance(op, IntConv)
+    def setup(self, task: Task, writer: Writer) -> Iterator[str]:
         writer.function(DIALECT)
-        writer.line(*_setup(task), *self._loops(task, writer.constant("weight", packed(op)), writer))
+        yield from _setup(task)
 
-    def _loops(self, task: Task, weight: str, writer: Writer) -> Iterator[str]:
+    def line(self, task: Task, writer: Writer) -> Iterator[str]:
         op, out = task.op, task.output
         assert isinstance(op, IntConv)
-        last = out.w - self.pixels
-        yield f"for (int y = 0; y < {out.h}; y++) {{"
-        yield from (f"  {line}" for line in _advance(task))
-        yield f"  for (int at = 0; at < {out.w}; at += {self.pixels}) {{"
-        yield f"    int x = {f'at > {last} ? {last} : at' if out.w % self.pixels else 'at'};"
-        yield f"    const uint32_t *w = {weight};"
-        yield f"    int8_t *q = o + (y * {out.w} + x) * {out.c};"
-        yield f"    for (int k = 0; k < {out.c}; k += {BLOCK}, q += {BLOCK}) {{"
-        yield f"      {start_sums(self.pixels)}"
-        yield from (f"      {line}" for line in self._taps(op))
-        yield from (f"      {line}" for line in codes_out(task, self.pixels, f"y * {out.w} + x", writer))
-        yield "    }"
+        yield from _advance(task)
+        yield from steps(out.w, self.pixels)
+        yield f"  const uint32_t *w = {writer.constant('weight', packed(op))};"
+        yield f"  int8_t *q = line + x * {out.c};"
+        yield f"  for (int k = 0; k < {out.c}; k += {BLOCK}, q += {BLOCK}) {{"
+        yield f"    {start_sums(self.pixels)}"
+        yield from (f"    {text}" for text in self._taps(op))
+        yield from (f"    {text}" for text in codes_out(task, self.pixels, f"y * {out.w} + x", writer))
         yield "  }"
         yield "}"
 

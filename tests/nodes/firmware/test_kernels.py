@@ -10,6 +10,7 @@ import pytest
 from lne_graphs import Builder
 
 from nodes.firmware.cpu import CPUS
+from nodes.firmware.fuse import fuse
 from nodes.firmware.kernel import Task
 from nodes.firmware.kernels import BUILT_IN, candidates
 from nodes.firmware.program import generate
@@ -18,7 +19,7 @@ from nodes.firmware.toolchain import find_toolchain
 from nodes.lne.ir import Activation, Pads, Pool, Recurrent
 from nodes.quant.convert import convert, watch
 from nodes.quant.fixed import codes
-from nodes.quant.integer import IntegerGraph
+from nodes.quant.integer import IntConvPool, IntegerGraph, IntPool, evaluate
 
 M4 = CPUS["cortex-m4"]
 
@@ -37,6 +38,7 @@ def _first(build: Builder) -> None:
     build.conv(8, (1, 1), pads=Pads())
     build.conv(8, (3, 3), groups=8)
     build.conv(8, (3, 3), groups=8, stride=(2, 2), activation=Activation.NONE)
+    build.add(Pool("pool", (build.last,), "pooled", kernel=(2, 2), stride=(2, 1)), (8, 2, 2))
 
 
 def _temporal(build: Builder) -> None:
@@ -75,9 +77,14 @@ def integers(name: str) -> tuple[IntegerGraph, list[np.ndarray]]:
     return made, [codes(clip[0], made.forms[made.source]) for clip in clips[:2]]
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_kernel_computes_what_the_reference_does(name: str, tmp_path: Path) -> None:
+def test_every_kernel_computes_what_the_reference_does(name: str, fused: bool, tmp_path: Path) -> None:
     made, clips = integers(name)
+    if fused:
+        if not any(isinstance(op, IntPool) for op in made.ops):
+            return  # nothing to join
+        made = fuse(made)
     able = {op.name: candidates(Task(op, made, M4)) for op in made.ops}
     for turn in range(max(map(len, able.values()))):
         choices = {op: found[turn % len(found)] for op, found in able.items()}
@@ -92,7 +99,8 @@ def test_these_networks_try_every_kernel_for_simd() -> None:
     tried = {
         kernel.name
         for name in NETWORKS
-        for made in [integers(name)[0]]
+        for plain in [integers(name)[0]]
+        for made in (plain, fuse(plain))
         for op in made.ops
         for kernel in candidates(Task(op, made, M4))
     }
@@ -117,3 +125,22 @@ def test_fast_kernels_need_fewer_instructions(tmp_path: Path) -> None:
 def test_processors_without_simd_get_plain_kernels(cpu: str) -> None:
     made = integers("plane")[0]
     assert all(layer.kernel.startswith("plain") for layer in generate(made, CPUS[cpu]).layers)
+
+
+def test_joined_layers_give_the_same_answers_in_less_memory() -> None:
+    made, clips = integers("plane")
+    joined = fuse(made)
+    assert [type(op) for op in joined.ops].count(IntConvPool) == 2
+    for clip in clips:
+        assert (evaluate(joined, clip)[joined.result] == evaluate(made, clip)[made.result]).all()
+    assert generate(joined, M4).arena_bytes < generate(made, M4).arena_bytes
+
+
+def test_a_map_that_others_read_is_kept() -> None:
+    build = Builder(4, 6, 6)
+    build.conv(4, (3, 3))
+    build.add(Pool("pool", (build.last,), "pooled", kernel=(1, 1)), (4, 6, 6))
+    build.conv(4, (3, 3), residual="conv0_out")
+    graph = build.graph()
+    made = convert(graph, watch(graph, [np.ones(graph.source_shape)], 8))
+    assert not any(isinstance(op, IntConvPool) for op in fuse(made).ops)
