@@ -6,16 +6,17 @@
 >>> library(features)
 """
 
+from nodes.lne.package.code import blobs, sources
 from nodes.lne.package.contents import Package, make_package, package_name
 from nodes.lne.package.folder import Check, Order, write_below, write_package
 from nodes.lne.package.library import Library, open_package
-from nodes.lne.package.sources import sources
 
 __all__ = [
     "Check",
     "Library",
     "Order",
     "Package",
+    "blobs",
     "make_package",
     "open_package",
     "package_name",

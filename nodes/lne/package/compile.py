@@ -13,7 +13,7 @@ from nodes.lne.errors import LneError
 from nodes.lne.package.contents import Package
 from nodes.lne.target import Target
 
-FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-Wno-psabi")
+FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-fno-math-errno", "-Wno-psabi")
 
 
 def library_name(name: str) -> str:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from nodes.lne.cross import can_emulate, is_foreign, run_abroad
 from nodes.lne.errors import LneError
+from nodes.lne.package.code import blobs, sources
 from nodes.lne.package.compile import compile_package
 from nodes.lne.package.contents import Package
 from nodes.lne.package.description import DESCRIPTION_FILE, NETWORK_FILE, write_description
 from nodes.lne.package.library import Library, open_package_library
-from nodes.lne.package.sources import sources
 from nodes.lne.reference import evaluate
 from nodes.lne.target import can_run
 
@@ -102,6 +102,8 @@ def _staged(parent: Path, package: Package, order: Order) -> Iterator[Path]:
         staged.chmod(0o755)
         for name, text in sources(package).items():
             (staged / name).write_text(text, encoding="utf-8")
+        for name, data in blobs(package).items():
+            (staged / name).write_bytes(data)
         if order.network:
             (staged / NETWORK_FILE).write_bytes(order.network)
         verified = _built(package, staged, order) if order.compiles else {}

@@ -135,6 +135,22 @@ def test_labels_come_back_as_they_were(folder: Path) -> None:
 # ---- built elsewhere
 
 
+def build(folder: Path, name: str, way: str) -> None:
+    """Build a folder's library as a user would."""
+    if way == "cmake" and shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    units = [path.name for path in folder.glob(f"{name}*.c")]
+    there = f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={folder}"
+    commands = {
+        "plain cc": [["cc", "-O3", "-shared", "-fPIC", *units, "-lm", "-o", f"lib{name}.so"]],
+        "make": [["make", f"lib{name}.so"]],
+        "cmake": [["cmake", there, "-B", "build"], ["cmake", "--build", "build", "--target", name]],
+    }
+    for command in commands[way]:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("way", ["plain cc", "make", "cmake"])
 def test_built_elsewhere_the_numbers_are_the_same(folder: Path, tmp_path: Path, way: str) -> None:
     """The folder is carried away without its library; every compiler's command the user may think of."""
@@ -174,6 +190,24 @@ def test_a_compiler_for_another_machine_still_builds_the_plain_level(tmp_path: P
     library.small_used.restype = ctypes.c_char_p
     assert library.small_used() == b"c"
     assert library.small_use(b"avx512") == -1
+
+
+def test_large_constants_are_a_file_of_bytes_that_every_build_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As text, the constants of a large network would take the compiler minutes."""
+    monkeypatch.setattr("nodes.lne.package.code.LARGEST_TEXT_BYTES", 1000)
+    folder = write_package(tmp_path / "large", small_package("large", LEVELS[-1:]))
+    level = f"large_{LEVELS[-1]}_weights"
+    assert (folder / f"{level}.bin").stat().st_size > 1000
+    assert ".incbin" in (folder / f"{level}.c").read_text()
+    np.testing.assert_allclose(open_package(folder)(features()), wanted(features()), rtol=1e-4, atol=1e-5)
+    for way in ("plain cc", "cmake"):
+        away = shutil.copytree(folder, tmp_path / way, ignore=shutil.ignore_patterns("*.so"))
+        build(away, "large", way)
+        np.testing.assert_allclose(
+            open_package(away)(features()), open_package(folder)(features()), rtol=2e-6, atol=1e-6
+        )
 
 
 @pytest.mark.skipif(not can_emulate(TARGETS["aarch64"]), reason="no compiler for aarch64, or no emulator")

@@ -18,11 +18,13 @@ _HERE = "nodes.lne.package"
 _MACHINES: Mapping[str, str] = {"": "1", "x86_64": "defined(__x86_64__)", "aarch64": "defined(__aarch64__)"}
 """C's words for a target's machine."""
 BYTES_PER_LINE = 32
+LARGEST_TEXT_BYTES = 1 << 20
+"""Of constants in a C file. As text they take four times their size, and a compiler half a second per megabyte."""
 _OCTAL = np.array([b"\\%03o" % byte for byte in range(256)], "S4")
 
 
 def sources(package: Package) -> dict[str, str]:
-    """Every file of a package but the library, the network and the description, by name."""
+    """Every text file of a package but the description, by name."""
     name = package.name
     made = {f"{name}.h": _header(package), f"{name}.c": _api(package), f"{name}_level.h": _levels(package)}
     for level in package.levels:
@@ -33,6 +35,12 @@ def sources(package: Package) -> dict[str, str]:
     units = tuple(file for file in made if file.endswith(".c"))
     made["example.c"] = _example(package)
     return {**made, "Makefile": _makefile(package, units, headers), "CMakeLists.txt": _cmake(package, units)}
+
+
+def blobs(package: Package) -> dict[str, bytes]:
+    """Files of bytes that the sources take in, by name: constants that are too large for text."""
+    large = (level for level in package.levels if len(level.weights) > LARGEST_TEXT_BYTES)
+    return {f"{level.name}_weights.bin": _constants(level) for level in large}
 
 
 def _header(package: Package) -> str:
@@ -211,18 +219,27 @@ def _pragma(target: Target) -> str:
 
 
 def _weights(level: Program) -> str:
-    """All constants as one string of bytes: what compilers read fastest."""
-    data = level.weights or bytes(64)
+    """All constants: as one string of bytes, what compilers read fastest; large ones from a file beside it."""
+    data = _constants(level)
+    large = len(data) > LARGEST_TEXT_BYTES
+    return filled(
+        _HERE,
+        "weights_file.c" if large else "weights.c",
+        name=level.name,
+        size=len(data),
+        machine=_MACHINES[level.plan.target.machine],
+        data="" if large else _literal(data),
+    )
+
+
+def _constants(level: Program) -> bytes:
+    return level.weights or bytes(64)
+
+
+def _literal(data: bytes) -> str:
     text = _OCTAL[np.frombuffer(data, np.uint8)].tobytes().decode()
     step = 4 * BYTES_PER_LINE
-    lines = "\n".join(f'"{text[start : start + step]}"' for start in range(0, len(text), step))
-    return (
-        f"/* Constants of {level.name}.c, little-endian, as the layers read them. */\n\n"
-        "#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
-        '#error "little-endian only"\n#endif\n'
-        f"#if {_MACHINES[level.plan.target.machine]}\n"
-        f"const unsigned char {level.name}_weights[{len(data)}] __attribute__((aligned(64))) =\n{lines};\n#endif\n"
-    )
+    return "\n".join(f'"{text[start : start + step]}"' for start in range(0, len(text), step))
 
 
 def _makefile(package: Package, units: tuple[str, ...], headers: tuple[str, ...]) -> str:
