@@ -48,7 +48,9 @@ def test_folds_of_sounds_are_averaged(recordings: Path, tmp_path: Path) -> None:
     folds = [rows[f"ESC-10, small network from scratch, fold {fold}"] for fold in (1, 2, 3, 4)]
     mean = rows["ESC-10, small network from scratch: mean of folds"]
     assert mean == pytest.approx(sum(folds) / 4, abs=0.01)
-    low, high = (rows[f"ESC-10, small network from scratch: 95 % interval of the mean, {end}"] for end in ("low", "high"))
+    low, high = (
+        rows[f"ESC-10, small network from scratch: 95 % interval of the mean, {end}"] for end in ("low", "high")
+    )
     assert low <= mean <= high
 
 

@@ -77,7 +77,6 @@ def test_an_older_processor_gets_code_it_can_run(processor: str, level: str, pro
 
 
 def test_this_processor_gets_the_best_it_can_run(program: Path) -> None:
-
     used, found, wanted = _run([str(program)])
     assert used == next(target.name for target in levels("x86_64") if can_run(target))
     assert np.abs(found - wanted).max() < 2e-5 * np.abs(wanted).max()
