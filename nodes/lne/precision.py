@@ -43,6 +43,8 @@ BUDGETS = 12
 MOST_MACS = 1.0e11
 """Multiply-accumulates that finding every layer's noise may take; with more clips than that allows, the first count."""
 FEWEST_CLIPS = 8
+AS_FAST = 1.01
+"""Settings so much slower than the fastest count as equally fast; of those the least noisy is chosen."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class TradeOff:
 
     @property
     def chosen(self) -> Point:
-        """The fastest setting within the budget."""
+        """The fastest setting within the budget, or the least noisy of several that are as fast."""
         return next(point for point in self.points if point.is_chosen)
 
     def to_json(self) -> dict[str, Any]:
@@ -272,7 +274,8 @@ def explore(space: Space, costs: CostTable, judge: Judge, noises: Mapping[Kind, 
         raise LneError(
             "no setting keeps to the accuracy budget.", "a layer in float where 8 bits cost too much", "Allow more."
         )
-    best = min(able, key=lambda point: point.time_us)
+    least_us = min(point.time_us for point in able)
+    best = min((point for point in able if point.time_us <= least_us * AS_FAST), key=lambda point: point.quality.noise)
     marked = tuple(replace(point, is_chosen=point is best) for point in points)
     return TradeOff(noises, marked, len(space.layers), most_drop)
 

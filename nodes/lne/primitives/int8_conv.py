@@ -8,18 +8,19 @@ that a first layer with one channel takes four columns at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodes.lne.dialect import activated, load, store
-from nodes.lne.ir import Conv
+from nodes.lne.ir import Conv, macs
 from nodes.lne.layout import F32_HWC, SLACK_BYTES, U8_HWC, Buffer, Format, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
 from nodes.lne.primitives.int8_dialect import has_bytes, write_dialect
 from nodes.lne.primitives.int8_numbers import Clip, ConvNumbers, clip_of, conv_numbers, only_clips
+from nodes.lne.primitives.int8_taps import Taps
 from nodes.lne.primitives.int8_tile import Run, Tile, cover, most_pixels, pixel, runs, unranged
 from nodes.lne.primitives.window import conv_halo
 from nodes.lne.writer import Writer
@@ -27,6 +28,8 @@ from nodes.lne.writer import Writer
 Kind = Literal["vnni", "pairs"]
 GROUP: dict[Kind, int] = {"vnni": 4, "pairs": 2}
 """Input values that meet as many weights in one lane."""
+BLOCK_COST = 0.15
+"""Of reading the input once more for every block of channels, beside its products."""
 BUSY = 8
 """Sums that must be under way at once, so that none waits for the one before it."""
 SPEED: dict[Kind, float] = {"vnni": 3.5, "pairs": 1.5}
@@ -35,17 +38,22 @@ SPEED: dict[Kind, float] = {"vnni": 3.5, "pairs": 1.5}
 
 @dataclass(frozen=True)
 class Int8Conv(Primitive):
-    """Register-blocked convolution of bytes, `vectors` vectors of sums at a time; gives bytes or floats."""
+    """Register-blocked convolution of bytes, `vectors` vectors of sums at a time; gives bytes or floats.
+
+    With `gathers`, the few bytes that an output of a first layer sees are first put side by side (see `int8_taps`).
+    """
 
     kind: Kind
     vectors: int
     result: Format = U8_HWC
+    gathers: bool = False
 
     ops = (Conv,)
 
     @property
     def name(self) -> str:
-        return f"int8-{self.kind}-{self.vectors}{'' if self.result is U8_HWC else '-f32'}"
+        ending = "-taps" if self.gathers else "" if self.result is U8_HWC else "-f32"
+        return f"int8-{self.kind}-{self.vectors}{ending}"
 
     def refuse(self, task: Task) -> str:
         op = task.op
@@ -56,6 +64,8 @@ class Int8Conv(Primitive):
             return "the target has no VNNI" if self.kind == "vnni" else "VNNI is faster"
         if self.vectors > 1 and len(task.target.vectors(len(op.weight))) < self.vectors:
             return "it has fewer channel vectors"
+        if self.gathers and not Taps(task).saves:
+            return "its taps lie well as they are"
         return has_bytes(task.target) or unranged(task, self.result)
 
     def signature(self, task: Task) -> Signature:
@@ -65,14 +75,21 @@ class Int8Conv(Primitive):
         return conv_halo(task) if index == 0 else Halo()
 
     def scratch_bytes(self, task: Task) -> int:
+        if self.gathers:
+            return Taps(task).buffer.bytes
         return 0 if self.kind == "vnni" else 2 * _widened(task).size + SLACK_BYTES
 
     def cost(self, task: Task) -> float:
-        return super().cost(task) / SPEED[self.kind]
+        work = macs(task.op, task.graph) / SPEED[self.kind] * (1.0 + BLOCK_COST / self.vectors)
+        return work + task.graph.maps[task.op.output].size * (0.5 if self.result is U8_HWC else 1.0)
 
     def emit(self, place: Place, writer: Writer) -> None:
         task, out = place.task, place.output
         write_dialect(writer, task.target)
+        if self.gathers:
+            taps = Taps(task)
+            writer.line(*taps.lines(place.inputs[0]))
+            place = replace(place, task=taps.task, inputs=(taps.buffer, *place.inputs[1:]))
         layer = _Layer(place, self)
         if self.kind == "pairs":
             writer.line(*_widen(place.inputs[0], layer.given))
@@ -107,6 +124,7 @@ class _Layer:
         assert isinstance(op, Conv)
         self.place, self.op, self.kind, self.result = place, op, primitive.kind, primitive.result
         self.group = GROUP[self.kind]
+        self.source = "t" if primitive.gathers or self.kind == "pairs" else "x0"
         self.given = place.inputs[0] if self.kind == "vnni" else _widened(task)
         self.numbers: ConvNumbers = conv_numbers(op, task.ranges)
         self.clips = only_clips(op) and self.result is U8_HWC
@@ -165,9 +183,8 @@ class _Layer:
         start = x.origin - op.pads.top * x.row_step - op.pads.left * x.column_step
         size = op.kernel[0] * (1 if self.merged else op.kernel[1]) * self.steps * self.group * run.channels
         step = f" + k * {run.channels}"
-        source = "x0" if self.kind == "vnni" else "t"
         arguments = [
-            f"{source} + {start} + y * {op.stride[0] * x.row_step} + x * {op.stride[1] * x.column_step}",
+            f"{self.source} + {start} + y * {op.stride[0] * x.row_step} + x * {op.stride[1] * x.column_step}",
             f"o + {pixel(self.place, -1, run.first)}{step}",
             *([f"x1 + {pixel(self.place, 1, run.first)}{step}"] if op.has_residual else []),
             f"{constants[0]} + k * {size}",
@@ -312,9 +329,7 @@ def _narrowed(value: str, have: int, want: int) -> str:
     return value if have == want else f"(i{want}){cast[have, want]}{value})"
 
 
-PRIMITIVES: tuple[Primitive, ...] = tuple(
-    Int8Conv(kind, vectors, result)
-    for kind in ("vnni", "pairs")
-    for vectors in (1, 2, 3, 4)
-    for result in (U8_HWC, F32_HWC)
+PRIMITIVES: tuple[Primitive, ...] = (
+    *(Int8Conv(kind, vectors, result) for kind in GROUP for vectors in (1, 2, 3, 4) for result in (U8_HWC, F32_HWC)),
+    *(Int8Conv("vnni", vectors, gathers=True) for vectors in (1, 2, 4)),
 )

@@ -57,8 +57,10 @@ class Run:
 
 
 def runs(channels: int, per_block: int, target: Target, result: Format) -> Iterator[Run]:
-    """Blocks of `per_block` vectors, then one with the rest."""
+    """Blocks of `per_block` vectors, then one with the rest; four are whole ones, so that they are stored together."""
     widths = target.vectors(channels)
+    if per_block == FOUR and result is U8_HWC and channels > FOUR:
+        widths = (target.vector,) * len(widths)
     whole = sum(width == target.vector for width in widths) // per_block
     size = per_block * target.vector
     if whole:
