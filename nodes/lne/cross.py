@@ -39,13 +39,14 @@ def compiler_for(target: Target) -> tuple[str, ...]:
     """
     if not is_foreign(target):
         return compiler()
-    found = shutil.which(f"{target.triple}-gcc")
+    cross_gcc = f"{target.triple or f'{target.machine}-linux-gnu'}-gcc"
+    found = shutil.which(cross_gcc)
     if found:
         return (found,)
-    if importlib.util.find_spec("ziglang") is None:
+    if not target.triple or importlib.util.find_spec("ziglang") is None:
         raise LneError(
             f"there is no compiler for {target.name} on this machine.",
-            f"{target.triple}-gcc, or the package ziglang",
+            f"{cross_gcc}, or the package ziglang for a target with a triple",
             "Run pip install 'ossicle[firmware]'.",
         )
     return sys.executable, "-m", "ziglang", "cc", "-target", target.triple
