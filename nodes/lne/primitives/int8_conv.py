@@ -331,5 +331,5 @@ def _narrowed(value: str, have: int, want: int) -> str:
 
 PRIMITIVES: tuple[Primitive, ...] = (
     *(Int8Conv(kind, vectors, result) for kind in GROUP for vectors in (1, 2, 3, 4) for result in (U8_HWC, F32_HWC)),
-    *(Int8Conv("vnni", vectors, gathers=True) for vectors in (1, 2, 4)),
+    *(Int8Conv("vnni", vectors, gathers=True) for vectors in (2, 4)),
 )
