@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from nodes.lne.errors import LneError
-from nodes.lne.ir import Conv, Weights
+from nodes.lne.ir import Conv, Graph, Weights
 from nodes.lne.layout import Halo
 from nodes.lne.primitive import Place, Primitive, Task
 from nodes.lne.primitives.winograd_code import (
@@ -35,8 +35,11 @@ ERROR_LIMIT = 2e-5
 """The same with a layer's own weights."""
 FAR = 1.2
 """Times the estimated cost of the best tile that is still worth a measurement."""
-BEFORE, AFTER, READ = 6.0, 4.0, 0.5
-"""Multiply-adds in the time of one transformed input, one transformed product, one weight."""
+BEFORE, AFTER, READ, FAR_READ = 6.0, 4.0, 1.0, 5.0
+"""Multiply-adds in the time of one transformed input, one transformed product, one weight from the second cache, one
+from beyond."""
+LARGE = 100_000
+"""Weights of a network, before any transform, from which they come from beyond the second cache in every run."""
 WASTE = 1.6
 """Computed outputs per output from which a tile is too large for the map."""
 
@@ -145,12 +148,18 @@ class Temporal(Transformed):
 
 
 def _cost(tiling: Tiling, task: Task) -> float:
-    """Products, both transforms, and reading the weights, in multiply-adds as measured on one machine."""
+    """Products, or reading the weights if that takes longer, and both transforms, in multiply-adds as measured."""
     lanes = sum(part.step() / part.at_once for part in _parts(tiling, task))
     tiles = sum(tiling.tiles_per_block) * tiling.points
-    weights = tiling.points * tiling.terms * tiling.inputs * lanes * len(tiling.blocks)
     transforms = tiles * (BEFORE * tiling.tile_step + AFTER * tiling.out_step)
-    return tiling.products * tiling.inputs * lanes + transforms + READ * weights
+    filters = tiling.products / sum(tiling.tiles_per_block)
+    reading = filters * len(tiling.blocks) * (FAR_READ if _is_large(task.graph) else READ)
+    return max(tiling.products, reading) * tiling.inputs * lanes + transforms
+
+
+def _is_large(graph: Graph) -> bool:
+    """Whether a network's weights do not stay in the second cache between runs."""
+    return sum(op.weight.size for op in graph.ops if isinstance(op, Conv)) > LARGE
 
 
 def _unfit(tiling: Tiling) -> str:
