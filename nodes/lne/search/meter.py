@@ -32,8 +32,8 @@ from nodes.lne.search.measure import Profile, measure
 from nodes.lne.search.optimum import optimum
 from nodes.lne.search.space import Change, Layer, Space
 
-GROUP = 6
-"""Networks that are compiled together, then take turns."""
+GROUP, FIRST_GROUP = 6, 2
+"""Networks that are compiled together, then take turns; fewer where the time left is not enough for more."""
 HOPELESS = 2.0
 """Candidates whose estimate is so many times the least one of the same precision are not measured, but for the first of
 each pair of formats and the first few of each precision."""
@@ -88,10 +88,12 @@ class Meter:
 
     def fill(self, told: Told = lambda done, total: None) -> CostTable:
         """Costs of the space: measured ones, and casts that no network had by those of their kind."""
-        start_s, done = time.monotonic(), 0
+        start_s, done, size = time.monotonic(), 0, FIRST_GROUP
         waiting = list(self._covers())
-        while waiting and time.monotonic() - start_s < self.budget_s:
-            group, waiting = waiting[:GROUP], waiting[GROUP:]
+        while waiting and (spent_s := time.monotonic() - start_s) < self.budget_s:
+            if done:
+                size = max(1, min(GROUP, int((self.budget_s - spent_s) * done / spent_s)))
+            group, waiting = waiting[:size], waiting[size:]
             for actions, profile in zip(group, self.profile(group), strict=True):
                 if profile is None:
                     waiting.extend(self._apart(actions))

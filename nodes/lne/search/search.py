@@ -27,6 +27,7 @@ from nodes.lne.search.space import MOST_CANDIDATES, Space, make_space
 from nodes.lne.search.weights import weight_bytes
 from nodes.lne.target import Target, can_run
 
+FINALS_END = 1.5
 Q_LEARNING, CHANCE, GREEDY, OPTIMUM = "Q-learning", "random", "greedy", "optimum"
 
 
@@ -35,7 +36,8 @@ class Settings:
     """How much is measured and learnt.
 
     Attributes:
-        budget_s: for measuring candidates; what is not measured by then cannot be chosen.
+        budget_s: for measuring candidates; what is not measured by then cannot be chosen. Finals end after half as
+            much again.
         rounds: turns of every network, of about 6 ms.
         finals: times the finalists are corrected and asked again, at most.
         final_rounds: turns of a finalist.
@@ -134,12 +136,12 @@ def search(
     """
     start_s, settings = time.monotonic(), settings or Settings()
     space = make_space(graph, target, ranges, allowed=allowed, most=settings.candidates)
-    run = _Run(space, settings, limits, errors or {}, follow)
+    run = _Run(space, settings, limits, errors or {}, follow, start_s)
     if not can_run(target):
-        return run.result(None, run.limited(estimated(space)), start_s)
+        return run.result(None, run.limited(estimated(space)))
     meter = Meter(space, values, default_cache(target) if cache is None else cache, settings.budget_s, settings.rounds)
     costs = meter.fill(lambda done, total: follow(Progress("measure", done, total)))
-    return run.result(meter, run.limited(costs), start_s)
+    return run.result(meter, run.limited(costs))
 
 
 @dataclass
@@ -151,13 +153,14 @@ class _Run:
     limits: Limits
     errors: Mapping[Pair, float]
     follow: Follow
+    start_s: float
 
     def limited(self, costs: CostTable) -> CostTable:
         """Costs with what the limits count."""
         sizes = weight_bytes(self.space) if self.limits.weight_bytes < float("inf") else {}
         return replace(costs, error=self.errors, weight_bytes=sizes)
 
-    def result(self, meter: Meter | None, costs: CostTable, start_s: float) -> Result:
+    def result(self, meter: Meter | None, costs: CostTable) -> Result:
         """Learn on the costs, then the finals."""
         episodes: list[float] = []
         chances: list[float] = []
@@ -184,7 +187,7 @@ class _Run:
             tuple(chances),
             dict(meter.failures) if meter else {},
             meter.measured if meter else 0,
-            time.monotonic() - start_s,
+            time.monotonic() - self.start_s,
         )
 
     def _finals(
@@ -196,7 +199,7 @@ class _Run:
         tried: set[Actions] = set()
         for turn in range(self.settings.finals):
             new = list({found.actions: found for found in finalists if found.actions not in tried}.values())
-            if not new:
+            if not new or (turn and time.monotonic() - self.start_s > FINALS_END * self.settings.budget_s):
                 break
             running = [*([best] if profile else []), *new]
             profiles = meter.profile([found.actions for found in running])
