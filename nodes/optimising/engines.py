@@ -12,11 +12,11 @@ from typing import Final
 import onnx
 
 from nodes.lne.backends import Backend, Contest, Timing, find_backends
-from nodes.lne.backends.contest import OURS, Entry
+from nodes.lne.backends.contest import INT8_TOLERANCE, OURS, TOLERANCE, Entry
 from nodes.lne.backends.ours import describe
 from nodes.lne.backends.prepare import prepare, write
-from nodes.lne.plan import Plan
 from nodes.lne.program import generate
+from nodes.optimising.choose import Chosen
 from nodes.optimising.report import Engine
 from nodes.optimising.session import wanted_outputs
 from nodes.optimising.wish import Network, Watch, Wish
@@ -35,14 +35,16 @@ class Raced:
     ours_us: float | None = None
 
 
-def race(network: Network, plan: Plan, wish: Wish, watch: Watch) -> Raced:
+def race(network: Network, choice: Chosen, wish: Wish, watch: Watch) -> Raced:
     """Time the engines that are installed here or in the wish's other environments.
+
+    Those that quantize take part where our layers may be in 8 bits; a quantized network is run as it is.
 
     Raises:
         LneError: there is no C compiler.
     """
-    is_int8 = any(buffer.format.dtype == "u8" for buffer in plan.buffers)
-    found = [one for one in find_backends(wish.pythons) if one.name not in SLOW_TO_START and one.is_int8 <= is_int8]
+    plan, quantizes = choice.plan, choice.trade_off is not None
+    found = [one for one in find_backends(wish.pythons) if one.name not in SLOW_TO_START and one.is_int8 <= quantizes]
     if not found:
         return Raced()
     watch.progress(0.75, f"timing {', '.join(one.name for one in found)}")
@@ -53,7 +55,10 @@ def race(network: Network, plan: Plan, wish: Wish, watch: Watch) -> Raced:
         folder = Path(name)
         model = write(prepare(onnx.load_model_from_string(network.onnx), shape), folder / "model")
         ours = describe(generate(plan), folder)
-        entries = [Entry(NAME, OURS, sys.executable, ours, 0.15 if is_int8 else 1e-3), *contest.entries(model)]
+        entries = [
+            Entry(NAME, OURS, sys.executable, ours, INT8_TOLERANCE if choice.ranges else TOLERANCE),
+            *contest.entries(model),
+        ]
         times = contest.race(entries, values, wanted, ROUNDS)
         return Raced(tuple(_engine(one, times, contest) for one in found), _median(times.get(NAME)))
 

@@ -24,7 +24,7 @@ def surroundings(network: Network, choice: Chosen, wish: Wish, watch: Watch) -> 
     with on_one_core():
         found = measure_peak(target)
     peak = {"fp32_gflops": found.fp32, "int8_gops": found.int8}
-    raced = race(network, choice.plan, wish, watch) if wish.engines else Raced()
+    raced = race(network, choice, wish, watch) if wish.engines else Raced()
     _tell(raced, watch)
     known = {name: value for name, value in peak.items() if value}
     return Beside(known, raced.engines, raced.ours_us, machine())
