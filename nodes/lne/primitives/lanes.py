@@ -13,6 +13,18 @@ _HALVES = {
     16: ("__AVX512F__", "_mm512_zextps256_ps512((__m256)x)", "_mm512_castps512_ps256((__m512)x)"),
     8: ("__AVX__", "_mm256_zextps128_ps256((__m128)x)", "_mm256_castps256_ps128((__m256)x)"),
 }
+_PAIRS = {
+    16: (
+        "__AVX512DQ__",
+        "_mm512_insertf32x8(_mm512_castps256_ps512((__m256)x), (__m256)y, 1)",
+        "_mm512_extractf32x8_ps((__m512)x, 1)",
+    ),
+    8: (
+        "__AVX__",
+        "_mm256_insertf128_ps(_mm256_castps128_ps256((__m128)x), (__m128)y, 1)",
+        "_mm256_extractf128_ps((__m256)x, 1)",
+    ),
+}
 
 
 def lanes(channels: int) -> int:
@@ -67,6 +79,21 @@ def widened(width: int) -> str:
         )
 
     return f"{function(f'v{width}', 'wide', f'v{half}', wide)}\n{function(f'v{half}', 'low', f'v{width}', low)}"
+
+
+def paired(width: int) -> str:
+    """The functions join{width}, a vector of two half vectors, and high{width}, the second half of a vector."""
+    have, join, high = _PAIRS[width]
+    start, half = "static inline __attribute__((unused))", width // 2
+    return (
+        f"{start} v{width} join{width}(v{half} x, v{half} y) {{\n"
+        f"#if defined({have})\n  return (v{width}){join};\n"
+        f"#else\n  v{width} z;\n  memcpy(&z, &x, {4 * half});\n  memcpy((float *)&z + {half}, &y, {4 * half});\n"
+        f"  return z;\n#endif\n}}\n"
+        f"{start} v{half} high{width}(v{width} x) {{\n"
+        f"#if defined({have})\n  return (v{half}){high};\n"
+        f"#else\n  v{half} y;\n  memcpy(&y, (const float *)&x + {half}, {4 * half});\n  return y;\n#endif\n}}"
+    )
 
 
 def partial(width: int) -> str:
