@@ -25,7 +25,7 @@ from nodes.lne import (
     open_library,
 )
 from nodes.lne.build import compiler
-from nodes.lne.ir import Activation, Affine, Concat, Pad, Pads, Pool, Rearrange
+from nodes.lne.ir import Activation, Affine, Concat, Pad, Pads, Rearrange
 from nodes.lne.reference import evaluate
 from nodes.lne.target import can_run
 
@@ -55,7 +55,7 @@ def test_every_operation_has_a_plain_and_a_vector_primitive(target: Target) -> N
         graph = network(name)
         for op in graph.ops:
             names = [one.name for one in candidates(Task(op, graph, target))]
-            moves = isinstance(op, Concat | Pad | Rearrange | Pool)
+            moves = isinstance(op, Concat | Pad | Rearrange)
             assert moves or any(one.startswith("plain") for one in names), op.name
             assert moves or target.vector == 1 or any(not one.startswith("plain") for one in names), op.name
 
