@@ -33,6 +33,8 @@ from nodes.optimising.wish import Floats, Network, Watch, Wish
 Json = dict[str, Any]
 TOLERANCE: Final = 1e-4
 """Largest error of float code, as a share of the outputs' range."""
+LOUDEST: Final = 100.0
+"""Spread of the loudest noise."""
 EMULATED: Final = 2
 """Inputs that are run under an emulator."""
 INT8_TOLERANCE: Final = 0.03
@@ -110,9 +112,14 @@ def wanted_outputs(network: Network, graph: Graph) -> Floats:
 
 
 def noise(graph: Graph, clips: int, seed: int = 0) -> Floats:
-    """Inputs for a network nobody gave any: normal, of a spread like that of features."""
+    """Inputs for a network nobody gave any: normal, some as quiet as whitened features, some as loud as raw ones.
+
+    Quiet inputs alone may leave an untrained network's output as it is, and then verify nothing.
+    """
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((clips, *graph.source_shape[1:])).astype(np.float32)
+    shape = (clips, *graph.source_shape[1:])
+    levels = np.geomspace(1.0, LOUDEST, clips).reshape(clips, *[1] * (len(shape) - 1))
+    return (rng.standard_normal(shape) * levels).astype(np.float32)
 
 
 def build(

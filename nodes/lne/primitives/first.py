@@ -18,7 +18,7 @@ from nodes.lne.layout import F32_CHW, F32_HWC, Buffer, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
 from nodes.lne.primitives.kernel import Batch, Grid, Product, Spots, Walk, emit_product, packed
 from nodes.lne.primitives.tile import Block, blocks
-from nodes.lne.primitives.toom import Toom, before_lines, float32_error, straight_line, toom
+from nodes.lne.primitives.toom import POINTS, Toom, before_lines, float32_error, straight_line, toom
 from nodes.lne.primitives.window import conv_halo
 from nodes.lne.writer import Writer
 
@@ -55,6 +55,8 @@ class First(Primitive):
         taps = _taps(op)
         if taps < 3 or out.h < self.outputs:
             return "its kernel or map has too few rows"
+        if self.outputs + taps - 2 not in POINTS:
+            return "its kernel has too many rows"
         if self.vectors > max(1, min(len(target.vectors(out.c)), 2 if target.vector == 8 else 3)):
             return "it has fewer channel vectors"
         return "the transform is not exact enough" if float32_error(self.outputs, taps) > LARGEST_ERROR else ""
