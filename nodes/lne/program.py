@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nodes.lne.dialect import header
@@ -34,7 +34,7 @@ def generate(plan: Plan, name: str | None = None) -> Program:
     """C of a plan. The same plan gives the same bytes."""
     prefix = identifier(name or plan.graph.name)
     writer = Writer(prefix)
-    layers = [_layer(writer, prefix, index, step) for index, step in enumerate(plan.steps)]
+    layers, callees = _layers(plan, writer, prefix)
     source = "\n".join(
         (
             header(plan.target),
@@ -42,7 +42,7 @@ def generate(plan: Plan, name: str | None = None) -> Program:
             *writer.functions,
             *layers,
             _prepare(plan, prefix),
-            _run(plan, prefix),
+            _run(plan, prefix, callees),
         )
     )
     return Program(prefix, source, writer.weights, tuple(step.task.op.name for step in plan.steps), plan)
@@ -52,6 +52,26 @@ def identifier(name: str) -> str:
     """A C identifier for a network's name."""
     kept = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
     return f"n{kept}" if kept[0].isdigit() else kept
+
+
+def _layers(plan: Plan, writer: Writer, prefix: str) -> tuple[list[str], list[int]]:
+    """The layers' functions, and which of them each step calls: steps that do the same share one."""
+    texts: list[str] = []
+    callees: list[int] = []
+    known: dict[tuple[str, ...], int] = {}
+    for index, step in enumerate(plan.steps):
+        before = set(writer.functions)
+        text = _layer(writer, prefix, index, step)
+        mark = f"{prefix}_{index}_"
+        own = [function for function in writer.functions if function not in before and mark in function]
+        body = text.partition("\n")[2]  # the first line names the step
+        same = tuple(part.replace(mark, "@") for part in (*own, body))
+        callees.append(known.setdefault(same, index))
+        if callees[-1] == index:
+            texts.append(text)
+        else:
+            writer.forget(own)
+    return texts, callees
 
 
 def _layer(writer: Writer, prefix: str, index: int, step: Step) -> str:
@@ -93,21 +113,21 @@ def _blank(plan: Plan, buffer: Buffer) -> int:
     return plan.steps[0].task.ranges[buffer.map.name].zero if buffer.format.dtype == "u8" else 0
 
 
-def _calls(plan: Plan, prefix: str, marks: bool) -> Iterator[str]:
-    for index, step in enumerate(plan.steps):
+def _calls(plan: Plan, prefix: str, callees: Sequence[int], marks: bool) -> Iterator[str]:
+    for index, (step, callee) in enumerate(zip(plan.steps, callees, strict=True)):
         if marks:
             yield f"marks[{index}] = lne_ticks();"
         if step.clears:
             yield f"memset(workspace + {step.output.offset}, {_blank(plan, step.output)}, {step.output.bytes});"
         inputs = ", ".join(_address(buffer) for buffer in step.inputs)
-        yield f"{prefix}_{index}_layer({inputs}, {_address(step.output)}, workspace + {plan.scratch_offset});"
+        yield f"{prefix}_{callee}_layer({inputs}, {_address(step.output)}, workspace + {plan.scratch_offset});"
     if marks:
         yield f"marks[{len(plan.steps)}] = lne_ticks();"
 
 
-def _run(plan: Plan, prefix: str) -> str:
+def _run(plan: Plan, prefix: str, callees: Sequence[int]) -> str:
     def function(name: str, more: str, marks: bool) -> str:
-        body = "\n".join(f"  {line}" for line in _calls(plan, prefix, marks))
+        body = "\n".join(f"  {line}" for line in _calls(plan, prefix, callees, marks))
         return (
             f"void {prefix}_{name}(void *place, const float *input, float *output{more}) {{\n"
             f"  unsigned char *workspace = place;\n{body}\n}}\n"

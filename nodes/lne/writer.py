@@ -53,6 +53,11 @@ class Writer:
         """A static function, before every layer."""
         self._functions[text] = None
 
+    def forget(self, texts: Iterable[str]) -> None:
+        """Take functions out again."""
+        for text in texts:
+            del self._functions[text]
+
     def line(self, *texts: str) -> None:
         """Lines of the layer's body."""
         self._lines.extend(texts)
