@@ -39,6 +39,7 @@ needed() {
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
     command -v openssl >/dev/null || echo openssl
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
+    command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
 }
 
 missing=$(needed | tr '\n' ' ')
