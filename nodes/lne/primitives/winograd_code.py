@@ -208,12 +208,13 @@ def output_function(name: str, layer: Layer, width: int, columns: int, writer: W
         "    }",
         "    for (int i = 0; i < rows; i++) {",
     ]
+    matrix = across.transform.after[:columns]
     values = [f"h{k}" for k in range(across.points)]
-    code = straight_line(across.transform.after, values, kind)
-    lines += [f"      const {kind} {one} = h[i][{k}];" for k, one in enumerate(values)]
+    code = straight_line(matrix, values, kind)
+    used = [any(column) for column in zip(*matrix, strict=True)]
+    lines += [f"      const {kind} {one} = h[i][{k}];" for k, one in enumerate(values) if used[k]]
     lines += [f"      {line}" for line in code.shared]
-    lines += [f"      {_result(layer, width, k, row)}" for k, row in enumerate(code.rows[:columns])]
-    del out
+    lines += [f"      {_result(layer, width, k, row)}" for k, row in enumerate(code.rows)]
     return "\n".join((*lines, "    }", "  }", "}"))
 
 

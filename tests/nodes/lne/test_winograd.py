@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lne_graphs import Builder
+from lne_sanitized import run_sanitized
 
 from nodes.lne import TARGETS, Graph, LneError, Task, casts, compile_program, generate, make_plan, open_library
+from nodes.lne.build import compiler, write_sources
 from nodes.lne.ir import Activation, Conv, Pads
 from nodes.lne.primitive import Primitive
 from nodes.lne.primitives.plain import PlainConv
@@ -265,3 +268,29 @@ def test_beside_other_primitives(tmp_path: Path) -> None:
     names = [op.name for op in graph.ops]
     choices = dict(zip(names, (Transformed(4, 4), PlainConv(), Transformed(4, 4)), strict=True))
     assert error_of(graph, choices, RUNNABLE[0], tmp_path, shares=True) < TOLERANCE
+
+
+@pytest.mark.usefixtures("any_tile")
+@pytest.mark.parametrize("target", RUNNABLE[:2], ids=lambda target: target.name)
+def test_memory_and_arithmetic_are_clean(target: object, tmp_path: Path) -> None:
+    """All shapes of loops in one network, with sanitizers, and with no warning."""
+    build, choices = Builder(5, 37, 38), []
+    build.conv(18, dilation=(16, 16))
+    choices.append(Polyphase(3, 3))
+    build.conv(33)
+    choices.append(Transformed(5, 4))
+    build.conv(17, (5, 3), stride=(2, 2))
+    choices.append(Polyphase(4, 4))
+    first = build.conv(20, (1, 3))
+    choices.append(Temporal(1, 6))
+    build.conv(20, (9, 1), residual=first, scaled=True)
+    choices.append(Temporal(5, 1))
+    graph = build.graph()
+    names = [op.name for op in graph.ops]
+    program = generate(make_plan(graph, target, dict(zip(names, choices, strict=True)), casts(), shares=True))
+    x = np.random.default_rng(1).standard_normal(graph.source_shape).astype(np.float32)
+    wanted = evaluate(graph, x)[graph.result].reshape(graph.result_shape)
+    assert np.abs(run_sanitized(program, tmp_path, x) - wanted).max() < TOLERANCE * np.abs(wanted).max()
+    source, _ = write_sources(program, tmp_path)
+    strict = ("-fsyntax-only", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", *target.flags)
+    subprocess.run([*compiler(), *strict, str(source)], check=True)
