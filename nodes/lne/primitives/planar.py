@@ -69,35 +69,38 @@ class Planar(Primitive):
         assert isinstance(op, Conv)
         writer.function(partial(width))
         for tile in even_tiles(out.map.c, out.map.h, self.channels, self.rows):
-            for start, used in columns(out.map.w, width):
-                self._tile(place, tile, start, used, writer)
+            self._tile(place, tile, writer)
 
-    def _tile(self, place: Place, tile: Tile, start: int, used: int, writer: Writer) -> None:
-        """Channels in the outer loop, rows in the inner one."""
+    def _tile(self, place: Place, tile: Tile, writer: Writer) -> None:
+        """Loops over channels, rows, and vectors of a row; the last one may overlap the one before it."""
         op, x, out = place.task.op, place.inputs[0], place.output
         assert isinstance(op, Conv)
-        name = writer.unique(f"c{tile.rows}x{tile.columns}_{used}")
+        parts = columns(out.map.w, place.task.target.vector)
+        name = writer.unique(f"c{tile.rows}x{tile.columns}")
         arrays = [("w", _packed(op.weight, tile, out.map.c))]
         arrays += [(key, array) for key, array in _ends(op) if array is not None]
         origin = x.origin - op.pads.top * x.row_step - op.pads.left
         pointers = [
-            ("x", f"x0 + {origin + start} + y * {op.stride[0] * x.row_step}"),
-            ("o", f"o + {out.origin + start} + z * {out.channel_step} + y * {out.row_step}"),
+            ("x", f"x0 + {origin} + x + y * {op.stride[0] * x.row_step}"),
+            ("o", f"o + {out.origin} + x + z * {out.channel_step} + y * {out.row_step}"),
         ]
         if op.has_residual:
             r = place.inputs[1]
-            pointers.append(("r", f"x1 + {r.origin + start} + z * {r.channel_step} + y * {r.row_step}"))
+            pointers.append(("r", f"x1 + {r.origin} + x + z * {r.channel_step} + y * {r.row_step}"))
         pointers += [
             (key, f"{writer.constant(array)} + {f'z * {op.weight[0].size}' if key == 'w' else 'z'}")
             for key, array in arrays
         ]
         parameters = ", ".join(f"{'' if key == 'o' else 'const '}float *restrict {key}" for key, _ in pointers)
         head = f"static __attribute__((noinline)) void {name}({parameters}) {{"
-        writer.function("\n".join((head, *self._body(place, tile, used), "}")))
+        writer.function("\n".join((head, *self._body(place, tile, parts[0][1]), "}")))
+        call = f"{name}({', '.join(value for _, value in pointers)});"
         writer.line(
             f"for (int z = {tile.ys.start}; z < {tile.ys.stop}; z += {tile.ys.step})"
-            f" for (int y = {tile.xs.start}; y < {tile.xs.stop}; y += {tile.xs.step})"
-            f" {name}({', '.join(value for _, value in pointers)});"
+            f" for (int y = {tile.xs.start}; y < {tile.xs.stop}; y += {tile.xs.step}) {{",
+            f"  for (int x = 0; x < {parts[-1][0]}; x += {place.task.target.vector}) {call}",
+            f"  {{ const int x = {parts[-1][0]}; {call} }}",
+            "}",
         )
 
     def _body(self, place: Place, tile: Tile, used: int) -> Iterator[str]:
