@@ -42,13 +42,21 @@ def _key(buffer: Buffer) -> tuple[str, str]:
 
 
 def _alive(plan: Plan) -> Mapping[tuple[str, str], tuple[int, int]]:
-    """First and last step that reads or writes a map in a format."""
+    """First and last step that reads or writes a map in a format.
+
+    Of a step that works in place, its input's memory counts as the output's already.
+    """
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for number, step in enumerate(plan.steps):
         for buffer in (*step.inputs, step.output):
-            if buffer.place == "workspace":
+            if buffer.place == "workspace" and not _gives_way(buffer, step):
                 found[_key(buffer)] = (found.get(_key(buffer), (number, number))[0], number)
     return found
+
+
+def _gives_way(buffer: Buffer, step: Step) -> bool:
+    is_other = _key(buffer) != _key(step.output)
+    return step.in_place and is_other and buffer.offset == step.output.offset
 
 
 def _block(buffer: Buffer, first: int, last: int) -> Json:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from lne_graphs import Builder
 
 from nodes.lne import TARGETS, Graph, Plan, casts, find_target, make_plan
-from nodes.lne.ir import Activation, Conv, Pool
+from nodes.lne.ir import Activation, Affine, Conv, Pool
 from nodes.lne.search import CostTable, Space, choose, make_space
 from nodes.optimising.layers import Measured, layer_rows, precision_of
 from nodes.optimising.memory import memory_facts
@@ -120,20 +121,38 @@ def test_without_a_search_there_are_no_times(graph: Graph) -> None:
 # ---- memory
 
 
+def test_a_step_in_place_takes_its_inputs_memory() -> None:
+    build = Builder(16, 8, 8)
+    build.conv(16)
+    build.add(Affine("act", (build.last,), "act_out", scale=np.ones(16) * 2.0, shift=np.zeros(16)), (16, 8, 8))
+    build.conv(16, (1, 1))
+    graph = build.graph()
+    plan = planned(graph, "avx2")
+    assert any(step.in_place for step in plan.steps), "the generator works in place where nobody reads the map again"
+    blocks = {block["name"]: block for block in memory_facts(plan, 0)["blocks"]}
+    before, after = blocks["conv0_out"], blocks["act_out"]
+    assert before["offset"] == after["offset"] and before["last"] == after["first"] - 1
+    _check_apart(list(blocks.values()))
+
+
+def _check_apart(blocks: list[dict[str, int]]) -> None:
+    for n, one in enumerate(blocks):
+        for other in blocks[n + 1 :]:
+            is_together = one["first"] <= other["last"] and other["first"] <= one["last"]
+            is_below = one["offset"] + one["bytes"] <= other["offset"]
+            is_above = other["offset"] + other["bytes"] <= one["offset"]
+            assert is_below or is_above or not is_together, (one, other)
+
+
 @pytest.mark.parametrize("target", ["c", "avx512"])
 def test_blocks_that_live_together_never_overlap(graph: Graph, target: str) -> None:
     plan = planned(graph, target)
     facts = memory_facts(plan, 1234)
     blocks = facts["blocks"]
-    for n, one in enumerate(blocks):
+    _check_apart(blocks)
+    for one in blocks:
         assert 0 <= one["first"] <= one["last"] < len(facts["steps"])
         assert one["offset"] + one["bytes"] <= facts["workspace_bytes"]
-        for other in blocks[n + 1 :]:
-            is_together = one["first"] <= other["last"] and other["first"] <= one["last"]
-            is_apart = (
-                one["offset"] + one["bytes"] <= other["offset"] or other["offset"] + other["bytes"] <= one["offset"]
-            )
-            assert is_apart or not is_together, (one, other)
     assert facts["workspace_bytes"] == plan.workspace_bytes <= facts["separate_bytes"]
     assert facts["separate_bytes"] == planned(graph, target, shares=False).workspace_bytes
     assert facts["weight_bytes"] == 1234

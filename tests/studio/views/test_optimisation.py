@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from engine.artifact import Report
 from engine.errors import OssicleError
 from studio.views.choices import ChoicesCard, is_optimisation, strip_of, tokens_of
+from studio.views.curves import CurvesCard
 from studio.views.data.optimisation import (
     candidate_words,
     choice_rows,
@@ -319,3 +320,16 @@ def test_a_foreign_report_is_refused(dark: QApplication, qtbot: QtBot, make_repo
     qtbot.addWidget(card)
     card.show_artifact(make_report({"kind": "benchmark"}), Scene())
     qtbot.waitUntil(lambda: "No precisions were explored" in card.message.text())
+
+
+def test_a_running_search_is_drawn_live(dark: QApplication, qtbot: QtBot) -> None:
+    card = CurvesCard()
+    qtbot.addWidget(card)
+    card.resize(600, 360)
+    card.show()
+    rows = [{"step": float(n), "latency_us": 20.0 - n % 3, "best_us": 18.0} for n in range(1, 9)]
+    card.show_rows("optimise-1", rows)
+    assert card.heading.text() == "So far" and set(card.main.lines) == {"latency_us", "best_us"}
+    assert not card.main.plot.getAxis("right").style["showValues"], "nothing is measured on it"
+    card.show_rows("train-1", [{"step": 1.0, "loss": 1.0, "val_accuracy": 0.5}, {"step": 2.0, "loss": 0.5}])
+    assert card.heading.text() == "Training" and card.main.plot.getAxis("right").style["showValues"]
