@@ -112,10 +112,15 @@ def optimise(
 
     The folder holds C sources with a header, a Makefile and a CMakeLists.txt, the compiled library, an example, and
     what `ossicle.deploy` writes, so that `ossicle predict FOLDER AUDIO` works on it, and any C compiler builds it
-    elsewhere. Candidates (direct, Winograd, GEMM, ... in several formats) are timed inside the network; Q-learning then
-    finds the choice, as in QS-DNN, with the exact optimum as yardstick. The library is compared with onnxruntime's
-    output on real clips (with `features`), or noise; one that is off is never handed on. The report shows every layer
-    with its candidates and the reason, the memory plan, the search, and other engines on the same network.
+    elsewhere. Candidates (direct, Winograd, GEMM, 8 bits, ... in several formats) are timed inside the network;
+    Q-learning then finds the choice, as in QS-DNN (S4 6.2.4), beside random and greedy choice and the exact optimum.
+    With `precision` mixed, layers go to 8 bits as far as the validation clips of `features` allow. Other engines that
+    are installed take turns with the result; where onnxruntime is faster, the application uses that.
+
+    The library is compared with the network as written on the clips of `features` (from the waveform on with `audio`),
+    else on noise; one that is off is never handed on. Times are kept per machine in the user's cache folder: stopped or
+    killed, a search goes on where it was. The report tells every layer with its candidates, its speed beside the
+    machine's peak and the reason for the choice, the memory plan, the search, other engines, and the trade-off.
     """
     from nodes.application import ApplicationError
     from nodes.lne import LneError
