@@ -16,7 +16,7 @@ from nodes.lne.dialect import finished, load, store, vector_type
 from nodes.lne.ir import Conv, Weights
 from nodes.lne.layout import Buffer, Halo
 from nodes.lne.primitive import Place, Primitive, Task
-from nodes.lne.primitives.kernel import loops, packed
+from nodes.lne.primitives.kernel import function_name, loops, packed
 from nodes.lne.primitives.lanes import paired, widened
 from nodes.lne.primitives.tile import Block, Tile, even_tiles
 from nodes.lne.primitives.window import conv_halo
@@ -112,21 +112,30 @@ class _Strip:
         """Write the function; the line that calls it for all channels."""
         op, x, out, first = self.op, self.place.inputs[0], self.place.output, self.block.first
         start = x.origin - op.pads.top * x.row_step - op.pads.left * x.column_step
-        given = f"x0 + {start + first} + y * {op.stride[0] * x.row_step} + x * {op.stride[1] * x.column_step} + c"
+        given = f"x0 + {start + first} + y * {op.stride[0] * x.row_step} + x * {op.stride[1] * x.column_step}"
         pointers = [("x", given), ("o", f"o + {_pixel(out, first)}")]
         pointers += [("r", f"x1 + {_pixel(self.place.inputs[1], first)}")] if op.has_residual else []
         weight = op.weight[:, 0].transpose(1, 2, 0)  # (rows, columns, channels)
         arrays = (("w", weight), ("b", op.bias), ("m", op.scale), ("a", op.shift))
-        pointers += [(key, f"{self.constant(array, writer)} + c") for key, array in arrays if array is not None]
-        name = writer.unique(f"w{self.block.widths[0]}_{self.tile.rows}x{self.tile.columns}")
+        pointers += [(key, self.constant(array, writer)) for key, array in arrays if array is not None]
         parameters = ", ".join(f"{'' if key == 'o' else 'const '}float *restrict {key}" for key, _ in pointers)
-        head = f"static inline __attribute__((always_inline)) void {name}({parameters}) {{"
+        step = self.block.widths[0]
+        moves = ", ".join(f"{key} += {step}" for key, _ in pointers)
+        loop = f"  for (int c = 0; c < {self.block.channels}; c += {step}, {moves}) {{"
         if self.is_joined:
             writer.function(widened(self.width))
             writer.function(paired(self.width))
-        writer.function("\n".join((head, *self.body(), "}")))
-        call = f"{name}({', '.join(value for _, value in pointers)});"
-        return f"  for (int c = 0; c < {self.block.channels}; c += {self.block.widths[0]}) {call}"
+        body = "\n".join((f"({parameters}) {{", loop, *(f"  {line}" for line in self.body()), "  }", "}"))
+        shape = f"w{step}_{self.tile.rows}x{self.tile.columns}"
+        name, kind = function_name("", shape, body, self.work, writer)
+        writer.function(f"static {kind} void {name}{body}")
+        return f"  {name}({', '.join(value for _, value in pointers)});"
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds of a call."""
+        taps = self.op.kernel[0] * self.op.kernel[1]
+        return len(self.block.widths) * self.tile.rows * self.columns * taps
 
     def load(self, name: str, offset: int, step: int) -> str:
         """A vector of a map; `step` is from one output to the next."""
@@ -176,7 +185,7 @@ class _Strip:
 
 
 def _pixel(buffer: Buffer, first: int) -> str:
-    return f"{buffer.origin + first} + y * {buffer.row_step} + x * {buffer.column_step} + c"
+    return f"{buffer.origin + first} + y * {buffer.row_step} + x * {buffer.column_step}"
 
 
 def _readers(rows: int, columns: int, op: Conv) -> dict[tuple[int, int], list[tuple[int, int, int, int]]]:

@@ -10,17 +10,8 @@ from dataclasses import dataclass
 from nodes.lne.ir import Conv
 from nodes.lne.layout import F32_CHW, F32_HWC, Format, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
-from nodes.lne.primitives.kernel import (
-    Product,
-    conv_grid,
-    conv_walk,
-    conv_weight,
-    dot_walk,
-    emit_product,
-    has_tail,
-    packed,
-    product_cost,
-)
+from nodes.lne.primitives.kernel import Product, emit_product, has_tail, packed, product_cost
+from nodes.lne.primitives.walk import conv_grid, conv_walk, conv_weight, dot_walk
 from nodes.lne.primitives.window import conv_halo
 from nodes.lne.target import Target
 from nodes.lne.writer import Writer

@@ -16,9 +16,10 @@ from nodes.lne.dialect import finished, load, store, vector_type
 from nodes.lne.ir import Conv, Weights
 from nodes.lne.layout import F32_CHW, F32_HWC, Buffer, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
-from nodes.lne.primitives.kernel import Batch, Grid, Product, Spots, Walk, emit_product, packed
+from nodes.lne.primitives.kernel import Batch, Product, emit_product, packed
 from nodes.lne.primitives.tile import Block, blocks
 from nodes.lne.primitives.toom import POINTS, Toom, before_lines, float32_error, straight_line, toom
+from nodes.lne.primitives.walk import Grid, Spots, Walk
 from nodes.lne.primitives.window import conv_halo
 from nodes.lne.writer import Writer
 

@@ -10,19 +10,9 @@ from nodes.lne.ir import Conv
 from nodes.lne.layout import F32_CHW, F32_HWC, Buffer, Format, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
 from nodes.lne.primitives.direct import vectors_refusal
-from nodes.lne.primitives.kernel import (
-    Grid,
-    Product,
-    Spots,
-    Walk,
-    conv_walk,
-    conv_weight,
-    emit_product,
-    packed,
-    product_cost,
-    walked,
-)
+from nodes.lne.primitives.kernel import Product, emit_product, packed, product_cost, walked
 from nodes.lne.primitives.tile import Block, blocks, most_pixels
+from nodes.lne.primitives.walk import Grid, Spots, Walk, conv_walk, conv_weight
 from nodes.lne.primitives.window import conv_halo
 from nodes.lne.writer import Writer
 

@@ -8,17 +8,8 @@ from nodes.lne.ir import Conv, Pads
 from nodes.lne.layout import Buffer
 from nodes.lne.primitive import Place, Primitive, Task
 from nodes.lne.primitives.direct import vectors_refusal
-from nodes.lne.primitives.kernel import (
-    Grid,
-    Product,
-    conv_grid,
-    conv_walk,
-    conv_weight,
-    dot_walk,
-    emit_product,
-    flat_spots,
-    product_cost,
-)
+from nodes.lne.primitives.kernel import Product, emit_product, product_cost
+from nodes.lne.primitives.walk import Grid, conv_grid, conv_walk, conv_weight, dot_walk, flat_spots
 from nodes.lne.writer import Writer
 
 
