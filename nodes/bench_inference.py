@@ -219,7 +219,7 @@ def _add(
     settings = Settings(budget_s=setting.budget_s, finals=setting.finals)
     result = search(made.graph, target, made.values, ranges, settings=settings)
     start_s = time.monotonic()
-    plan = make_plan(made.graph, target, result.choices, casts(), ranges, shares=True)
+    plan = make_plan(made.graph, target, result.choices, casts(), ranges, shares=result.shares)
     told = describe(generate(plan), folder)
     made.build_s[name] = time.monotonic() - start_s
     made.searches[name] = result

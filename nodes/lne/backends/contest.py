@@ -24,7 +24,7 @@ from nodes.lne.errors import LneError
 
 WARM_UP_CALLS = 20
 ROUND_US = 3000.0
-MOST_CALLS = 200
+LEAST_CALLS, MOST_CALLS = 3, 200
 TOLERANCE, INT8_TOLERANCE = 1e-3, 0.15
 """Of the largest output, or of 1 where that is less."""
 ROOT = Path(nodes.lne.__file__).parents[2]
@@ -125,7 +125,7 @@ class Contest:
         calls: dict[str, int] = {}
         for name in names:
             first = self._time(name, 3, 1) or [0.0]
-            calls[name] = max(1, min(MOST_CALLS, int(ROUND_US / max(min(first), 0.1))))
+            calls[name] = max(LEAST_CALLS, min(MOST_CALLS, int(ROUND_US / max(min(first), 0.1))))
             self._time(name, 1, min(WARM_UP_CALLS, calls[name]))
         for _ in range(rounds):
             for name in names:

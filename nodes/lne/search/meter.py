@@ -45,9 +45,9 @@ Told = Callable[[int, int], None]
 """Networks measured, and how many there are to measure."""
 
 
-def build(space: Space, choices: Mapping[str, Primitive], folder: Path) -> Runner:
-    """Compile a choice with marks, buffers sharing memory as in what is deployed."""
-    plan = make_plan(space.graph, space.target, choices, casts(), space.ranges, shares=True)
+def build(space: Space, choices: Mapping[str, Primitive], folder: Path, shares: bool = True) -> Runner:
+    """Compile a choice with marks; `shares` as `make_plan` has it."""
+    plan = make_plan(space.graph, space.target, choices, casts(), space.ranges, shares=shares)
     program = generate(plan)
     return open_library(program, compile_program(program, folder, profile=True))
 
@@ -114,10 +114,13 @@ class Meter:
         layers.update({pair: us for pair, us in guess.layer_us.items() if pair[0] in {layer.name for layer in missing}})
         return CostTable(layers, self._casts(guess), weight_bytes={})
 
-    def profile(self, covers: Sequence[Actions]) -> list[Profile | None]:
-        """Build and measure choices, taking turns; what their layers took goes into the cache."""
+    def profile(self, covers: Sequence[Actions], shares: Sequence[bool] = ()) -> list[Profile | None]:
+        """Build and measure choices, taking turns; what their layers took goes into the cache.
+
+        Their buffers share memory, but where `shares` says otherwise.
+        """
         with tempfile.TemporaryDirectory(prefix="ossicle-lne-") as folder:
-            runners = self._built(covers, Path(folder))
+            runners = self._built(covers, Path(folder), shares or [True] * len(covers))
         able = [runner for runner in runners if runner is not None]
         with on_one_core():
             profiles = iter(measure(able, self.values, self.rounds) if able else [])
@@ -132,10 +135,10 @@ class Meter:
         for step, us in zip(runner.program.plan.steps, profile.step_us, strict=True):
             self.cache.add(computed(step.task, step.primitive), us)
 
-    def _built(self, covers: Sequence[Actions], folder: Path) -> list[Runner | None]:
+    def _built(self, covers: Sequence[Actions], folder: Path, shares: Sequence[bool]) -> list[Runner | None]:
         def one(number: int) -> Runner | None:
             try:
-                return build(self.space, self.space.choices(covers[number]), folder / str(number))
+                return build(self.space, self.space.choices(covers[number]), folder / str(number), shares[number])
             except LneError:
                 return None
 

@@ -28,6 +28,8 @@ from nodes.lne.search.weights import weight_bytes
 from nodes.lne.target import Target, can_run
 
 FINALS_END = 1.5
+APART_GAIN = 1.02
+"""Memory of its own for every buffer must be worth at least so much."""
 Q_LEARNING, CHANCE, GREEDY, OPTIMUM = "Q-learning", "random", "greedy", "optimum"
 
 
@@ -81,7 +83,8 @@ class Result:
     """What a search found.
 
     Attributes:
-        choices: the fastest, for `make_plan(..., shares=True)`.
+        choices: the fastest, for `make_plan`.
+        shares: whether buffers sharing memory are no slower (or memory is limited), for `make_plan`.
         expected_us: by the costs of single layers, after correction.
         profile: of the fastest as a whole network; none for a target this machine cannot run, where all is estimated.
         strategies: what each way to search found on the same costs.
@@ -93,6 +96,7 @@ class Result:
     space: Space
     costs: CostTable
     choices: dict[str, Primitive]
+    shares: bool
     expected_us: float
     profile: Profile | None
     strategies: Mapping[str, Found]
@@ -172,14 +176,16 @@ class _Run:
         strategies = {
             Q_LEARNING: learnt, CHANCE: drawn, GREEDY: greedy(self.space, costs), OPTIMUM: optimum(self.space, costs)
         }  # fmt: skip
-        profile, final = None, best
+        profile, final, shares = None, best, True
         if meter is not None:
             finalists = [best] if self.limits.is_any else [best, learnt]
             final, profile, costs = self._finals(meter, costs, finalists)
+            shares, profile = self._memory(meter, final, profile)
         return Result(
             self.space,
             costs,
             final.choices,
+            shares,
             final.total_us,
             profile,
             strategies,
@@ -214,6 +220,16 @@ class _Run:
             named = {name: primitive.name for name, primitive in best.choices.items()}
             self.follow(Progress("finals", turn + 1, self.settings.finals, 0.0, min(able)[0], named))
         return replace(best, total_us=costs.total_us(self.space, best.actions)), profile, costs
+
+    def _memory(self, meter: Meter, best: Found, seen: Profile | None) -> tuple[bool, Profile | None]:
+        """Whether buffers share memory: sharing clears borders in every run, but fits a nearer cache."""
+        if seen is None or self.limits.ram_bytes < float("inf"):
+            return True, seen
+        together, apart = meter.profile([best.actions] * 2, [True, False])
+        if together is None or apart is None:
+            return True, seen
+        shares = together.whole_us <= APART_GAIN * apart.whole_us
+        return shares, together if shares else apart
 
     def _watch(self, episodes: list[float]) -> Watch:
         def watch(episode: Episode) -> None:
