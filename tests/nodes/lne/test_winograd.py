@@ -14,6 +14,7 @@ from lne_sanitized import run_sanitized
 
 from nodes.lne import TARGETS, Graph, LneError, Task, casts, compile_program, generate, make_plan, open_library
 from nodes.lne.build import compiler, write_sources
+from nodes.lne.cross import can_emulate, run_abroad
 from nodes.lne.ir import Activation, Conv, Pads
 from nodes.lne.primitive import Primitive
 from nodes.lne.primitives.plain import PlainConv
@@ -270,10 +271,8 @@ def test_beside_other_primitives(tmp_path: Path) -> None:
     assert error_of(graph, choices, RUNNABLE[0], tmp_path, shares=True) < TOLERANCE
 
 
-@pytest.mark.usefixtures("any_tile")
-@pytest.mark.parametrize("target", RUNNABLE[:2], ids=lambda target: target.name)
-def test_memory_and_arithmetic_are_clean(target: object, tmp_path: Path) -> None:
-    """All shapes of loops in one network, with sanitizers, and with no warning."""
+def all_loops() -> tuple[Graph, dict[str, Primitive]]:
+    """All shapes of loops in one network."""
     build, choices = Builder(5, 37, 38), []
     build.conv(18, dilation=(16, 16))
     choices.append(Polyphase(3, 3))
@@ -285,12 +284,30 @@ def test_memory_and_arithmetic_are_clean(target: object, tmp_path: Path) -> None
     choices.append(Temporal(1, 6))
     build.conv(20, (9, 1), residual=first, scaled=True)
     choices.append(Temporal(5, 1))
-    graph = build.graph()
-    names = [op.name for op in graph.ops]
-    program = generate(make_plan(graph, target, dict(zip(names, choices, strict=True)), casts(), shares=True))
+    return build.graph(), dict(zip((op.name for op in build.ops), choices, strict=True))
+
+
+@pytest.mark.usefixtures("any_tile")
+@pytest.mark.parametrize("target", RUNNABLE[:2], ids=lambda target: target.name)
+def test_memory_and_arithmetic_are_clean(target: object, tmp_path: Path) -> None:
+    """With sanitizers, and with no warning."""
+    graph, choices = all_loops()
+    program = generate(make_plan(graph, target, choices, casts(), shares=True))
     x = np.random.default_rng(1).standard_normal(graph.source_shape).astype(np.float32)
     wanted = evaluate(graph, x)[graph.result].reshape(graph.result_shape)
     assert np.abs(run_sanitized(program, tmp_path, x) - wanted).max() < TOLERANCE * np.abs(wanted).max()
     source, _ = write_sources(program, tmp_path)
     strict = ("-fsyntax-only", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", *target.flags)
     subprocess.run([*compiler(), *strict, str(source)], check=True)
+
+
+@pytest.mark.usefixtures("any_tile")
+def test_a_foreign_machine_computes_the_same(tmp_path: Path) -> None:
+    target = TARGETS["aarch64"]
+    if not can_emulate(target):
+        pytest.skip("no compiler or no emulator for this machine")
+    graph, choices = all_loops()
+    x = np.random.default_rng(1).standard_normal(graph.source_shape).astype(np.float32)
+    wanted = evaluate(graph, x)[graph.result].reshape(graph.result_shape)
+    found = run_abroad(generate(make_plan(graph, target, choices, casts())), tmp_path, x)
+    assert np.abs(found - wanted).max() < TOLERANCE * np.abs(wanted).max()
