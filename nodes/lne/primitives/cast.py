@@ -47,6 +47,12 @@ class FloatCast(Primitive):
             f"    for (int c = 0; {channels}; c++)",
             f"      o[{_element(after)}] = x0[{_element(before)}];",
         )
+        if after.channels > after.map.c:  # shared memory may hold bytes that are no numbers, and 0 times those is none
+            writer.line(
+                f"for (int y = 0; {rows}; y++)",
+                f"  for (int x = 0; {columns}; x++)",
+                f"    for (int c = {after.map.c}; c < {after.channels}; c++) o[{_element(after)}] = 0.0f;",
+            )
 
 
 def _row(buffer: Buffer) -> str:

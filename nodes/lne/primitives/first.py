@@ -83,7 +83,7 @@ class First(Primitive):
         assert isinstance(op, Conv)
         shape = self._shape(task)
         values = shape.tiles * shape.transform.points * out.w * task.target.padded(out.c)
-        return float(values * (shape.depth + 6))
+        return float(values * (shape.depth + 5))
 
     def _shape(self, task: Task) -> _Shape:
         op, out = task.op, task.graph.maps[task.op.output]
