@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.lne.ir import Weights
+from nodes.lne.ir import Conv, Weights
 from nodes.lne.primitives.toom import Toom, toom
 from nodes.lne.primitives.winograd_tiling import Tiling, transformed
 
@@ -25,11 +26,19 @@ def noise_error(along: Size, across: Size) -> float:
     return _error(first, second, filters)
 
 
-def layer_error(weight: Weights, tiling: Tiling) -> float:
-    """Largest error of one tile of rectified noise with these weights, beside the largest result."""
-    filters = transformed(weight, tiling)
-    merged = filters.reshape(*filters.shape[:2], -1, filters.shape[-1])
-    return _error(tiling.along.transform, tiling.across.transform, merged)
+def layer_error(op: Conv, tiling: Tiling) -> float:
+    """Largest error of one tile of rectified noise with a layer's weights, beside the largest result."""
+    along, across = tiling.along.transform, tiling.across.transform
+    known = _KNOWN.setdefault(op, {})
+    key = along.outputs, across.outputs, tiling.along.is_rows
+    if key not in known:
+        filters = transformed(op.weight, tiling)
+        known[key] = _error(along, across, filters.reshape(*filters.shape[:2], -1, filters.shape[-1]))
+    return known[key]
+
+
+_KNOWN: WeakKeyDictionary[Conv, dict[tuple[int, int, bool], float]] = WeakKeyDictionary()
+"""Errors of layers in use: asking whether a primitive takes a layer must stay cheap."""
 
 
 def _error(along: Toom, across: Toom, filters: Weights) -> float:
