@@ -74,7 +74,7 @@ def chosen(
     if wish.method == "estimate" or not can_run(target):
         return _estimated(graph, target, values, choose(graph, target, ranges, limits_of(wish)), ranges or {})
     result = searched(graph, target, values, wish, watch, ranges)
-    plan = make_plan(graph, target, result.choices, casts(), ranges, shares=True)
+    plan = make_plan(graph, target, result.choices, casts(), ranges, shares=result.shares)
     facts = search_facts(result)
     return Chosen(plan, result.profile, result.space, result.costs, facts, result.failures, ranges or {})
 

@@ -311,7 +311,7 @@ def transformed(weight: Weights, tiling: Tiling) -> Weights:
     """Filters at every point: (points along, points across, terms along, terms across, inputs, outputs)."""
     turned = weight if tiling.along.is_rows else weight.swapaxes(2, 3)
     along, across = _cut(tiling.along), _cut(tiling.across)
-    return np.einsum("atk,bsl,oikl->abtsio", along, across, turned, optimize=True)
+    return np.asarray(np.einsum("atk,bsl,oikl->abtsio", along, across, turned, optimize=True))
 
 
 def _cut(axis: Axis) -> Weights:

@@ -1,4 +1,4 @@
-"""Every primitive against the float64 reference: each target this machine can run, shapes with awkward remainders."""
+"""Every family against the float64 reference: each target this machine can run, shapes with awkward remainders."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ import numpy as np
 import pytest
 from lne_graphs import Builder
 
-from nodes.lne import TARGETS, Graph, Task, candidates, casts, compile_program, generate, make_plan, open_library
+from nodes.lne import (
+    TARGETS,
+    Graph,
+    Primitive,
+    Task,
+    candidates,
+    casts,
+    compile_program,
+    generate,
+    make_plan,
+    open_library,
+)
 from nodes.lne.ir import Activation, Pads
 from nodes.lne.reference import evaluate
 from nodes.lne.target import can_run
 
 RUNNABLE = [target for target in TARGETS.values() if can_run(target)]
-TOLERANCE = 2e-5
+TOLERANCE = 5e-5
 """Of the largest output; transforms of trained-like weights stay far below it in float32."""
 
 
@@ -71,13 +82,18 @@ def network(name: str) -> Graph:
     return build.graph(name)
 
 
+def one_of_each(able: list[Primitive]) -> list[Primitive]:
+    """The best of every family: the variants have tests of their own."""
+    return list({type(one): one for one in reversed(able)}.values())
+
+
 @pytest.mark.parametrize("target", RUNNABLE, ids=lambda target: target.name)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_primitive_computes_what_the_reference_does(name: str, target: object, tmp_path: Path) -> None:
     graph = network(name)
     x = np.random.default_rng(1).standard_normal(graph.source_shape).astype(np.float32)
     wanted = evaluate(graph, x)[graph.result].reshape(graph.result_shape)
-    able = {op.name: candidates(Task(op, graph, target)) for op in graph.ops}
+    able = {op.name: one_of_each(candidates(Task(op, graph, target))) for op in graph.ops}
     for turn in range(max(map(len, able.values()))):
         choices = {op: found[turn % len(found)] for op, found in able.items()}
         plan = make_plan(graph, target, choices, casts(), shares=turn % 2 == 1)
