@@ -121,7 +121,7 @@ def for_files(paths: Sequence[Path]) -> Workflow:
     values: dict[str, JsonValue] = {"ingest-1.layout": seen.layout, "partition-1.rule": seen.rule, "data": str(first)}
     values |= {f"ingest-1.{name}": value for name, value in seen.values.items()}
     if seen.layout == "urbansound8k":
-        values["mfcc-1.clip_s"] = URBAN_CLIP_S
+        values["log-mel-1.clip_s"] = URBAN_CLIP_S
     base = PROJECTS.get(seen.layout, "keyword_spotting")
     made = with_values(load(project(f"{base}{SUFFIX}")), values)
     name = first.name.partition(".")[0]

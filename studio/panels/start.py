@@ -238,11 +238,12 @@ class StartPage(QWidget):
             self._grid.setColumnStretch(column, 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fewer examples side by side where it is narrow."""
+        """Fewer examples side by side where it is narrow, in rows as even as possible."""
         super().resizeEvent(event)
         room = min(self.width(), WIDEST) - 2 * MARGIN
-        most = max(1, min(len(self.examples), room // TILE_PX))
-        self._flow(most if most != 3 else 2 if len(self.examples) == 4 else 3)
+        count = len(self.examples)
+        rows = -(-count // max(1, min(count, room // TILE_PX)))
+        self._flow(-(-count // rows))
 
     # ---- recent files
 

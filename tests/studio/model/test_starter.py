@@ -97,7 +97,7 @@ def test_urbansound_gets_its_length(tmp_path: Path, registry: Registry) -> None:
         (tmp_path / "u" / name).touch()
     made = workflow_for([tmp_path / "u"])
     assert is_sound(made, registry)
-    assert made.nodes["mfcc-1"].params["clip_s"] == 4.0
+    assert made.nodes["log-mel-1"].params["clip_s"] == 4.0
 
 
 def test_a_workflow_file_is_opened(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_folders_and_archives_are_asked_for(
         page.archive.click()
 
 
-@pytest.mark.parametrize(("width", "columns"), [(2000, 4), (1280, 4), (904, 4), (800, 2), (420, 1)])
+@pytest.mark.parametrize(("width", "columns"), [(2000, 5), (1280, 5), (904, 3), (800, 3), (420, 1)])
 def test_examples_flow_and_nothing_is_cut_off(page: StartPage, qtbot: QtBot, width: int, columns: int) -> None:
     page.resize(width, 700)
     tiles = list(page.examples.values())
