@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
-from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 from shiboken6 import Shiboken
 
 from engine.errors import OssicleError
@@ -14,88 +17,60 @@ from engine.errors import OssicleError
 T = TypeVar("T")
 Then = Callable[[Any], None]
 Otherwise = Callable[[OssicleError], None]
+DONE: Final = 0
+FAILED: Final = 1
 
 
-class _Job(QObject):
-    """A function for a thread, and the way of its answer back.
+@dataclass(eq=False)
+class _Errand:
+    """A function for a thread, and who asked.
 
-    It lives on the window's thread and has no parent. Its signals end in slots of its own: Qt drops what is still on
-    its way to an object that is gone, but not what is on its way to a mere function.
+    The function may be the last to hold a widget that was closed meanwhile. It is let go where the answer arrives, on
+    the window's thread: if the thread dropped it, the widget would die in that thread, and the window with it.
     """
 
-    _done = Signal(object)
-    _failed = Signal(object)
-
-    def __init__(self, owner: Background, name: str, function: Callable[[], Any]) -> None:
-        super().__init__()
-        self.name = name
-        self.function: Callable[[], Any] | None = function
-        self.is_over = self.is_telling = False
-        self._owner = weakref.ref(owner)
-        self._done.connect(self._take, Qt.ConnectionType.QueuedConnection)
-        self._failed.connect(self._refuse, Qt.ConnectionType.QueuedConnection)
-
-    def do(self) -> None:
-        """Call the function, in a thread."""
-        assert self.function is not None
-        try:
-            value = self.function()
-        except OssicleError as error:
-            self._failed.emit(error)
-        except Exception as error:
-            words = f"{type(error).__name__}: {error}"
-            self._failed.emit(OssicleError(words, "no error", "Please report this with the steps"))
-        else:
-            self._done.emit(value)
-        self.is_over = True
-
-    @property
-    def owner(self) -> Background | None:
-        """Who asked, if it is still there."""
-        found = self._owner()
-        return found if found is not None and Shiboken.isValid(found) else None  # type: ignore[no-untyped-call]
-
-    @Slot(object)
-    def _take(self, value: Any) -> None:
-        self._tell(1, value)
-
-    @Slot(object)
-    def _refuse(self, error: Any) -> None:
-        self._tell(2, error)
-
-    def _tell(self, which: Literal[1, 2], value: Any) -> None:
-        self.is_telling, self.function = True, None
-        try:
-            if (owner := self.owner) is not None:
-                owner.deliver(self, which, value)
-        finally:
-            self.is_telling = False
+    owner: weakref.ref[Background]
+    name: str
+    function: Callable[[], Any] | None
 
 
-class _Task(QRunnable):
-    """A job's turn in a thread; the pool deletes it there."""
+class _Post(QObject):
+    """Carries answers to the window's thread. There is one, and it stays: no other object of Qt is met in threads.
 
-    def __init__(self, job: _Job) -> None:
-        super().__init__()
-        self._job = job
-
-    def run(self) -> None:
-        """Do the job."""
-        self._job.do()
-
-
-_jobs: set[_Job] = set()
-
-
-def _let_go() -> None:
-    """Forget what threads are done with, here on the window's thread.
-
-    A function may be the last to hold a widget that was closed meanwhile. If the thread dropped it, the widget would
-    die in that thread, and the window with it. Where nobody is left who asked, no thread is left either.
+    (An object per errand can end in a thread while its answer is being delivered here.)
     """
-    for job in [job for job in _jobs if not job.is_telling and (job.is_over or job.owner is None)]:
-        _jobs.discard(job)
-        job.function = None
+
+    arrived = Signal(object, int, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    @Slot(object, int, object)
+    def _deliver(self, errand: Any, which: int, value: Any) -> None:
+        errand.function = None
+        owner = errand.owner()
+        if owner is not None and Shiboken.isValid(owner):  # type: ignore[no-untyped-call]
+            owner.deliver(errand, which, value)
+
+
+@functools.cache
+def _post() -> _Post:
+    """The one, made on the window's thread."""
+    return _Post()
+
+
+def _do(errand: _Errand, post: _Post) -> None:
+    """Call the function, in a thread; keep no reference to it."""
+    assert errand.function is not None
+    try:
+        answer: tuple[int, Any] = DONE, errand.function()
+    except OssicleError as error:
+        answer = FAILED, error.with_traceback(None)  # its frames would hold what the function held
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        answer = FAILED, OssicleError(words, "no error", "Please report this with the steps")
+    post.arrived.emit(errand, *answer)
 
 
 class Background(QObject):
@@ -103,26 +78,26 @@ class Background(QObject):
 
     def __init__(self, parent: QObject | None = None, threads: int = 2) -> None:
         super().__init__(parent)
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(threads)
-        self._latest: dict[str, tuple[_Job, Then, Otherwise]] = {}
+        self._threads = ThreadPoolExecutor(threads, "background")
+        self._pending: set[Future[None]] = set()
+        self._latest: dict[str, tuple[_Errand, Then, Otherwise]] = {}
+        _post()
 
     def call(
         self, name: str, function: Callable[[], T], then: Callable[[T], None], otherwise: Otherwise | None = None
     ) -> None:
         """Run `function` in a thread, then `then(result)` here (or `otherwise(error)`)."""
-        _let_go()
-        job = _Job(self, name, function)
-        _jobs.add(job)
-        self._latest[name] = (job, then, otherwise or _ignore)
-        self._pool.start(_Task(job))
+        errand = _Errand(weakref.ref(self), name, function)
+        self._latest[name] = (errand, then, otherwise or _ignore)
+        self._pending = {future for future in self._pending if not future.done()}
+        self._pending.add(self._threads.submit(_do, errand, _post()))
 
-    def deliver(self, job: _Job, which: Literal[1, 2], value: Any) -> None:
+    def deliver(self, errand: _Errand, which: int, value: Any) -> None:
         """Hand an answer on, unless something else was asked meanwhile."""
-        known = self._latest.get(job.name)
-        if known is not None and known[0] is job:
-            del self._latest[job.name]
-            known[which](value)
+        known = self._latest.get(errand.name)
+        if known is not None and known[0] is errand:
+            del self._latest[errand.name]
+            (known[1], known[2])[which](value)
 
     def forget(self, name: str) -> None:
         """Do not deliver what was asked for under that name."""
@@ -131,7 +106,7 @@ class Background(QObject):
     @Slot()
     def wait(self) -> None:
         """Until all threads are done."""
-        self._pool.waitForDone()
+        wait(self._pending)
 
 
 def _ignore(_error: OssicleError) -> None:
