@@ -42,7 +42,7 @@ tests: setup-test
 	$(BIN)/pytest tests/studio
 
 # Every benchmark that ends within an hour, one JSON object each; fails if an aim is not met. DATA is the Speech Commands
-# archive to train on. The long ones: `ossicle bench accuracy` (five contests), `ossicle bench distill`, `ossicle bench nas`.
+# archive to train on. The long ones: `ossicle bench accuracy` (five contests), `inference`, `distill`, `nas`.
 DATA ?= ../shared/data/speech_commands_subset.tar.gz
 bench: setup-test
 	@failed=0; for name in start engine features ingest train editor; do $(BIN)/ossicle bench $$name --json || failed=1; done; \
