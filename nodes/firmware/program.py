@@ -10,8 +10,9 @@ from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import Kernel, Task, c_type
 from nodes.firmware.kernels import best
 from nodes.firmware.kernels.plain import hwc_places
-from nodes.firmware.writer import Writer, identifier
+from nodes.firmware.writer import Writer
 from nodes.lne.arena import arrange
+from nodes.lne.program import identifier
 from nodes.quant.integer import IntConvPool, IntegerGraph, IntRearrange
 
 ALIGN_BYTES = 4

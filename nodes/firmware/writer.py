@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nodes.lne.program import identifier
 
 PER_LINE = 16
 
@@ -59,9 +60,3 @@ class Writer:
 
 
 _C_TYPES = {"i1": "int8_t", "i2": "int16_t", "i4": "int32_t", "u1": "uint8_t", "u2": "uint16_t", "u4": "uint32_t"}
-
-
-def identifier(name: str) -> str:
-    """A C identifier for a layer's or network's name."""
-    kept = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
-    return f"n{kept}" if kept[0].isdigit() else kept
