@@ -7,13 +7,14 @@ from nodes.firmware.kernels.dsp_conv_pool import kernels as with_pool
 from nodes.firmware.kernels.dsp_dense import KERNELS as DENSE
 from nodes.firmware.kernels.dsp_depthwise import KERNELS as DEPTHWISE
 from nodes.firmware.kernels.dsp_first import KERNELS as FIRST
+from nodes.firmware.kernels.dsp_first_pool import KERNELS as FIRST_POOL
 from nodes.firmware.kernels.dsp_pointwise import KERNELS as POINTWISE
 from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
 from nodes.firmware.kernels.dsp_recurrent import KERNELS as RECURRENT
 from nodes.firmware.kernels.plain import KERNELS as PLAIN
 
 LINES: tuple[Kernel, ...] = (*CONVOLUTIONS, *DEPTHWISE, *FIRST)
-BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *LINES, *with_pool(LINES), *DENSE, *POINTWISE, *POOLS, *RECURRENT)
+BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *LINES, *with_pool(LINES), *FIRST_POOL, *DENSE, *POINTWISE, *POOLS, *RECURRENT)
 
 
 def candidates(task: Task) -> list[Kernel]:

@@ -30,11 +30,11 @@ class DspConvPool(Kernel):
     def refuse(self, task: Task) -> str:
         op = task.op
         assert isinstance(op, IntConvPool)
-        if reason := refusal(_alone(task)):
+        if reason := refusal(alone(task)):
             return reason
         if task.output.c % 4:
             return "its channels do not come in fours"
-        return self.lines.refuse(_alone(task))
+        return self.lines.refuse(alone(task))
 
     def scratch_bytes(self, task: Task) -> int:
         op = task.op
@@ -42,12 +42,12 @@ class DspConvPool(Kernel):
         return _kept_at(self.lines, task) + op.pool.kernel[0] * op.between.w * op.between.c
 
     def emit(self, task: Task, writer: Writer) -> None:
-        op, alone = task.op, _alone(task)
+        op, conv = task.op, alone(task)
         assert isinstance(op, IntConvPool)
         pool, between, out = op.pool, op.between, task.output
         row = between.w * between.c
         writer.line(
-            *self.lines.setup(alone, writer),
+            *self.lines.setup(conv, writer),
             f"int8_t *kept = (int8_t *)(s + {_kept_at(self.lines, task)});",
             "int done = 0;",
             f"for (int at_y = 0; at_y < {out.h}; at_y++) {{",
@@ -56,7 +56,7 @@ class DspConvPool(Kernel):
             "  for (; done < y1; done++) {",
             "    const int y = done;",
             f"    int8_t *line = kept + y % {pool.kernel[0]} * {row};",
-            *(f"    {text}" for text in self.lines.line(alone, writer)),
+            *(f"    {text}" for text in self.lines.line(conv, writer)),
             "  }",
             f"  int8_t *q = o + at_y * {out.w * out.c};",
             *(f"  {text}" for text in _maxima(op, task)),
@@ -92,7 +92,7 @@ def _maxima(op: IntConvPool, task: Task) -> Iterator[str]:
     yield "}"
 
 
-def _alone(task: Task) -> Task:
+def alone(task: Task) -> Task:
     """The convolution by itself."""
     op, graph = task.op, task.graph
     assert isinstance(op, IntConvPool)
@@ -103,7 +103,7 @@ def _alone(task: Task) -> Task:
 
 def _kept_at(lines: LineKernel, task: Task) -> int:
     """Where the kept lines begin in the scratch."""
-    return -(-lines.scratch_bytes(_alone(task)) // 4) * 4
+    return -(-lines.scratch_bytes(alone(task)) // 4) * 4
 
 
 def kernels(lines: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
