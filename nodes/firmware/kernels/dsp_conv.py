@@ -46,21 +46,36 @@ def ring_of(task: Task) -> Ring:
 
 
 @dataclass(frozen=True)
-class DspConv(LineKernel):
-    """Channels in fours; `pixels` at a time."""
+class RowKernel(LineKernel):
+    """Works on the ring of expanded rows, `pixels` at a time."""
 
     pixels: int
 
     ops = (IntConv,)
 
     @property
-    def name(self) -> str:
-        return f"dsp-{self.pixels}x2"
+    def rank(self) -> int:
+        """More pixels share more loads; fewer are for rows that are shorter."""
+        return 10 + self.pixels
+
+    def scratch_bytes(self, task: Task) -> int:
+        """The ring."""
+        return ring_of(task).bytes
+
+    def setup(self, task: Task, writer: Writer) -> Iterator[str]:
+        """The ring, empty."""
+        writer.function(DIALECT)
+        writer.function(EXPAND)
+        yield from rows_setup(task)
+
+
+@dataclass(frozen=True)
+class DspConv(RowKernel):
+    """Channels in fours; `pixels` at a time."""
 
     @property
-    def rank(self) -> int:
-        """Three pixels keep all sums in registers; fewer where a row is shorter."""
-        return 10 + self.pixels
+    def name(self) -> str:
+        return f"dsp-{self.pixels}x2"
 
     def refuse(self, task: Task) -> str:
         op = task.op
@@ -74,14 +89,6 @@ class DspConv(LineKernel):
         if task.output.w < self.pixels:
             return f"its rows are shorter than {self.pixels} pixels"
         return "its sums may need 64 bits" if is_wide(sum_bound(op, task)) else ""
-
-    def scratch_bytes(self, task: Task) -> int:
-        return ring_of(task).bytes
-
-    def setup(self, task: Task, writer: Writer) -> Iterator[str]:
-        writer.function(DIALECT)
-        writer.function(EXPAND)
-        yield from rows_setup(task)
 
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
         op, out = task.op, task.output

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.firmware.kernel import Kernel, LineKernel, Task
-from nodes.firmware.kernels.dsp import DIALECT, EXPAND, biases, code_of, pairs, refusal
-from nodes.firmware.kernels.dsp_conv import ring_of, rows_advance, rows_setup, steps
+from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernels.dsp import biases, code_of, pairs, refusal
+from nodes.firmware.kernels.dsp_conv import RowKernel, rows_advance, steps
 from nodes.firmware.kernels.plain import is_wide, sum_bound
 from nodes.firmware.writer import Writer
 from nodes.quant.integer import IntConv
@@ -20,20 +20,12 @@ LANES = ("SMLABB", "SMLATT")
 
 
 @dataclass(frozen=True)
-class DspDepthwise(LineKernel):
+class DspDepthwise(RowKernel):
     """Channels in fours; `pixels` at a time share the weights."""
-
-    pixels: int
-
-    ops = (IntConv,)
 
     @property
     def name(self) -> str:
         return f"dsp-depthwise-{self.pixels}"
-
-    @property
-    def rank(self) -> int:
-        return 10 + self.pixels
 
     def refuse(self, task: Task) -> str:
         op = task.op
@@ -47,14 +39,6 @@ class DspDepthwise(LineKernel):
         if task.output.w < self.pixels:
             return "its rows are too short"
         return "its sums may need 64 bits" if is_wide(sum_bound(op, task)) else ""
-
-    def scratch_bytes(self, task: Task) -> int:
-        return ring_of(task).bytes
-
-    def setup(self, task: Task, writer: Writer) -> Iterator[str]:
-        writer.function(DIALECT)
-        writer.function(EXPAND)
-        yield from rows_setup(task)
 
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
         op, out = task.op, task.output

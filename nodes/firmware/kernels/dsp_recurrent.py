@@ -10,7 +10,7 @@ import numpy as np
 from nodes.firmware.kernel import Kernel, Task
 from nodes.firmware.kernels.dsp import DIALECT, biases, code_of, refusal
 from nodes.firmware.kernels.dsp_dense import words_of
-from nodes.firmware.kernels.plain import is_wide, stored
+from nodes.firmware.kernels.plain import is_wide, recurrent_bound, stored
 from nodes.firmware.writer import Writer
 from nodes.quant.integer import IntRecurrent
 
@@ -38,7 +38,7 @@ class DspRecurrent(Kernel):
             return reason
         if op.weight.shape[0] % ROWS or op.weight.shape[1] % 4:
             return "its units or features do not come in fours"
-        return "its sums may need 64 bits" if is_wide(_bound(op)) else ""
+        return "its sums may need 64 bits" if is_wide(recurrent_bound(op, task)) else ""
 
     def scratch_bytes(self, task: Task) -> int:
         """Two states in turn."""
@@ -87,12 +87,6 @@ def _sums(op: IntRecurrent, given: str, writer: Writer, table: str) -> Iterator[
     for i in sums:
         total = f"(a{i} + r{i} * (1 << {op.recurrence_shift}))"
         yield f"after[k + {i}] = (int8_t){table}[{code_of(op.requantise, total, writer)} - ({op.requantise.low})];"
-
-
-def _bound(op: IntRecurrent) -> int:
-    """Largest magnitude of a sum, whatever the input."""
-    kept = np.abs(op.recurrence).sum(1) * 128 << op.recurrence_shift
-    return int((np.abs(op.weight).sum(1) * 128 + kept + np.abs(op.bias)).max()) + (1 << op.requantise.right)
 
 
 KERNELS: tuple[Kernel, ...] = (DspRecurrent(),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,17 @@ from nodes.firmware.kernels.requantise import code_of, with_half
 from nodes.firmware.writer import Writer
 from nodes.lne.ir import Map
 from nodes.quant.fixed import Codes
-from nodes.quant.integer import IntAdd, IntConcat, IntConv, IntPool, IntRearrange, IntRecurrent, IntTable
+from nodes.quant.integer import (
+    IntAdd,
+    IntConcat,
+    IntConv,
+    IntPool,
+    IntRearrange,
+    IntRecurrent,
+    IntTable,
+    Requantise,
+    Shift,
+)
 
 
 @dataclass(frozen=True)
@@ -32,9 +43,22 @@ def stored(values: Codes) -> NDArray[np.generic]:
     return values.astype(kind)
 
 
-def is_wide(largest: int) -> bool:
-    """Whether sums up to this magnitude need 64 bits."""
-    return largest >= 1 << 31
+def is_wide(largest: int, rule: Requantise | None = None) -> bool:
+    """Whether sums up to this magnitude need 64 bits, or do so when a rule shifts them left."""
+    return largest << max(0, -rule.right if isinstance(rule, Shift) else 0) >= 1 << 31
+
+
+def word(largest: int) -> type[np.signedinteger[Any]]:
+    """The type of biases that begin such sums."""
+    return np.int64 if is_wide(largest) else np.int32
+
+
+def recurrent_bound(op: IntRecurrent, task: Task) -> int:
+    """Largest magnitude a recurrent layer's sum can have, whatever the input."""
+    given, state = (-form.low for form in task.forms)
+    kept = np.abs(op.recurrence).sum(1) * state << op.recurrence_shift
+    bias = np.abs(with_half(op.bias, op.requantise))
+    return int((np.abs(op.weight).sum(1) * given + kept + bias).max())
 
 
 def sum_bound(op: IntConv, task: Task) -> int:
@@ -60,9 +84,10 @@ class PlainConv(_Plain):
         assert isinstance(op, IntConv)
         rows, columns = op.kernel
         inputs, per_group = op.weight.shape[1], len(op.weight) // op.groups
-        wide = is_wide(sum_bound(op, task))
+        bound = sum_bound(op, task)
+        wide = is_wide(bound, op.requantise)
         weight = writer.constant("weight", stored(op.weight.transpose(0, 2, 3, 1)))
-        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(np.int32))
+        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(word(bound)))
         total = "int64_t" if wide else "int32_t"
         residual = (
             f" + (({total})x1[(y * {out.w} + x) * {out.c} + k] * (1 << {op.residual_shift}))"
@@ -140,8 +165,11 @@ class PlainAdd(_Plain):
         op, (first, second), out = task.op, task.inputs, task.output
         assert isinstance(op, IntAdd)
         place = "i" if second.size == first.size else f"i % {out.c}"
-        total = f"((int32_t)x0[i] * (1 << {op.left[0]}) + (int32_t)x1[{place}] * (1 << {op.left[1]}))"
-        code = code_of(op.requantise, total, f"i % {out.c}", writer, wide=False, folded=False)
+        bound = sum(-form.low << left for form, left in zip(task.forms, op.left, strict=False))
+        wide = is_wide(bound, op.requantise)
+        kind = "int64_t" if wide else "int32_t"
+        total = f"(({kind})x0[i] * (({kind})1 << {op.left[0]}) + ({kind})x1[{place}] * (({kind})1 << {op.left[1]}))"
+        code = code_of(op.requantise, total, f"i % {out.c}", writer, wide=wide, folded=False)
         writer.line(f"for (int i = 0; i < {out.size}; i++) o[i] = {code};")
 
 
@@ -202,8 +230,10 @@ class PlainConcat(_Plain):
         for index, (given, rule) in enumerate(zip(task.inputs, op.requantise, strict=True)):
             place = {"c": "(y * {w} + x) * {c} + c + {at}", "h": "((y + {at}) * {w} + x) * {c} + c",
                      "w": "(y * {w} + x + {at}) * {c} + c"}[op.axis].format(w=out.w, c=out.c, at=start)  # fmt: skip
-            value = f"(int32_t)x{index}[(y * {given.w} + x) * {given.c} + c]"
-            code = code_of(rule, value, "c", writer, wide=False, folded=False)
+            wide = is_wide(-task.forms[index].low, rule)
+            kind = "int64_t" if wide else "int32_t"
+            value = f"({kind})x{index}[(y * {given.w} + x) * {given.c} + c]"
+            code = code_of(rule, value, "c", writer, wide=wide, folded=False)
             writer.line(
                 f"for (int y = 0; y < {given.h}; y++)",
                 f"  for (int x = 0; x < {given.w}; x++)",
@@ -234,18 +264,21 @@ class PlainRecurrent(_Plain):
         units = len(op.weight)
         weight = writer.constant("weight", stored(op.weight))
         kept = writer.constant("recurrence", stored(op.recurrence))
-        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(np.int32))
+        bound = recurrent_bound(op, task)
+        wide = is_wide(bound, op.requantise)
+        kind = "int64_t" if wide else "int32_t"
+        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(word(bound)))
         table = writer.constant("table", stored(op.table))
-        code = code_of(op.requantise, "sum", "k", writer, wide=False)
+        code = code_of(op.requantise, "sum", "k", writer, wide=wide)
         writer.line(
             f"int16_t *before = (int16_t *)s, *after = before + {units};",
             f"memset(before, 0, {2 * units});",
             f"for (int t = 0; t < {x.w}; t++) {{",
             f"  for (int k = 0; k < {units}; k++) {{",
-            "    int32_t kept = 0;",
-            f"    for (int j = 0; j < {units}; j++) kept += before[j] * {kept}[k * {units} + j];",
-            f"    int32_t sum = {bias}[k] + kept * (1 << {op.recurrence_shift});",
-            f"    for (int c = 0; c < {x.c}; c++) sum += x0[t * {x.c} + c] * {weight}[k * {x.c} + c];",
+            f"    {kind} kept = 0;",
+            f"    for (int j = 0; j < {units}; j++) kept += ({kind})before[j] * {kept}[k * {units} + j];",
+            f"    {kind} sum = {bias}[k] + kept * (1 << {op.recurrence_shift});",
+            f"    for (int c = 0; c < {x.c}; c++) sum += ({kind})x0[t * {x.c} + c] * {weight}[k * {x.c} + c];",
             f"    after[k] = {table}[{code} - ({op.requantise.low})];",
             "  }",
             *([f"  for (int k = 0; k < {units}; k++) o[t * {units} + k] = after[k];"] if op.whole else []),

@@ -17,9 +17,9 @@ from nodes.firmware.program import generate
 from nodes.firmware.project import departures, emulate, make, write
 from nodes.firmware.toolchain import find_toolchain
 from nodes.lne.ir import Activation, Pads, Pool, Recurrent
-from nodes.quant.convert import convert, watch
+from nodes.quant.convert import Settings, convert, watch
 from nodes.quant.fixed import codes
-from nodes.quant.integer import IntConvPool, IntegerGraph, IntPool, evaluate
+from nodes.quant.integer import IntConv, IntConvPool, IntegerGraph, evaluate
 
 M4 = CPUS["cortex-m4"]
 
@@ -67,24 +67,22 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], Callable[[Builder], None]]] = {
 }
 
 
-def integers(name: str) -> tuple[IntegerGraph, list[np.ndarray]]:
+def integers(name: str, bits: int = 8) -> tuple[IntegerGraph, list[np.ndarray]]:
     shape, fill = NETWORKS[name]
     build = Builder(*shape)
     fill(build)
     graph = build.graph(name)
     clips = list(np.random.default_rng(2).normal(0.0, 1.0, (4, *graph.source_shape)))
-    made = convert(graph, watch(graph, clips, 8))
+    made = convert(graph, watch(graph, clips, bits), Settings(bits=bits))
     return made, [codes(clip[0], made.forms[made.source]) for clip in clips[:2]]
 
 
-@pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "fused"), [*((name, False) for name in NETWORKS), ("plane", True), ("first", True)])
 def test_every_kernel_computes_what_the_reference_does(name: str, fused: bool, tmp_path: Path) -> None:
     made, clips = integers(name)
     if fused:
-        if not any(isinstance(op, IntPool) for op in made.ops):
-            return  # nothing to join
         made = fuse(made)
+        assert any(isinstance(op, IntConvPool) for op in made.ops)
     able = {op.name: candidates(Task(op, made, M4)) for op in made.ops}
     for turn in range(max(map(len, able.values()))):
         choices = {op: found[turn % len(found)] for op, found in able.items()}
@@ -144,3 +142,17 @@ def test_a_map_that_others_read_is_kept() -> None:
     graph = build.graph()
     made = convert(graph, watch(graph, [np.ones(graph.source_shape)], 8))
     assert not any(isinstance(op, IntConvPool) for op in fuse(made).ops)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_sums_of_sixteen_bits_do_not_overflow(name: str, tmp_path: Path) -> None:
+    """Codes at the ends of their range, so that 32 bits would not hold the sums."""
+    made, clips = integers(name, 16)
+    loud = [np.where(clip < 0, -(1 << 15), (1 << 15) - 1) for clip in clips]
+    largest = max(
+        int(np.abs(op.weight).reshape(len(op.weight), -1).sum(1).max()) for op in made.ops if isinstance(op, IntConv)
+    )
+    assert largest << 15 >= 1 << 31
+    program = generate(made, M4)
+    elf = make(find_toolchain(), program, tmp_path, write(program, tmp_path, loud))
+    assert departures(program, emulate(elf, len(program.layers)), loud) == []
