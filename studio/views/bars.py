@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
 from studio.look import theme
+from studio.views.walk import WalkedRows
 
 TALLEST, SHORTEST = 24.0, 16.0
 MOST_LABEL: Final = 130.0
@@ -29,23 +30,15 @@ class BarRow:
     """Colour of the value's bar; the chart's own if empty."""
 
 
-class Bars(QWidget):
+class Bars(WalkedRows):
     """The rows, as tall as they may be. `chosen(str)` tells the row that was clicked or walked to."""
-
-    chosen = Signal(str)
 
     def __init__(
         self, name: str, token: str = "rose", peer_token: str = "faint", parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
-        self.setAccessibleName(name)
+        super().__init__(name, parent)
         self.token, self.peer_token = token, peer_token
         self.rows: tuple[BarRow, ...] = ()
-        self._at = -1
-        self._picked = -1
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.MinimumExpanding)
 
     def show_rows(self, rows: Sequence[BarRow]) -> None:
         """Show other rows."""
@@ -58,6 +51,11 @@ class Bars(QWidget):
     def sizeHint(self) -> QSize:
         """As tall as the rows like."""
         return QSize(240, round(TALLEST * max(len(self.rows), 1)))
+
+    @property
+    def entries(self) -> tuple[BarRow, ...]:
+        """The rows."""
+        return self.rows
 
     @property
     def step(self) -> float:
@@ -116,53 +114,6 @@ class Bars(QWidget):
         label = max((names.horizontalAdvance(row.name) for row in self.rows), default=20.0) + 10
         end = max((ends.horizontalAdvance(row.end) for row in self.rows), default=0.0)
         return min(label, MOST_LABEL, 0.42 * width), end
-
-    # ---- hands
-
-    def row_at(self, place: QPoint) -> int:
-        """Row under a point, or -1."""
-        index = int(place.y() // self.step) if self.rows else -1
-        return index if 0 <= index < len(self.rows) else -1
-
-    def event(self, event: QEvent) -> bool:
-        """Tell about the row under the pointer."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            index = self.row_at(event.pos())
-            QToolTip.showText(event.globalPos(), self.rows[index].note if index >= 0 else "", self)
-            return True
-        return super().event(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Light up the row under the pointer."""
-        self._light(self.row_at(event.position().toPoint()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        """No row is under the pointer."""
-        self._light(-1)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Choose a row."""
-        self._pick(self.row_at(event.position().toPoint()))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Up and down walk through the rows."""
-        steps = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
-        if event.key() in steps and self.rows:
-            self._pick(max(0, min(len(self.rows) - 1, self._picked + steps[Qt.Key(event.key())])))
-            return
-        super().keyPressEvent(event)
-
-    def _light(self, index: int) -> None:
-        if index != self._at:
-            self._at = index
-            self.update()
-
-    def _pick(self, index: int) -> None:
-        self._picked = index
-        self.update()
-        if index >= 0:
-            self.setAccessibleDescription(self.rows[index].note)
-            self.chosen.emit(self.rows[index].name)
 
 
 def scrolled(widget: QWidget) -> QScrollArea:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
 
 from studio.look import theme
+from studio.views.walk import WalkedRows
 
 TALLEST, SHORTEST, AXIS = 30.0, 20.0, 20.0
 MOST_LABEL: Final = 120.0
@@ -51,21 +52,14 @@ class Strip:
     """Shown instead of the name, quietly: for a row that only serves the others."""
 
 
-class Strips(QWidget):
+class Strips(WalkedRows):
     """The rows over an axis. `chosen(str)` tells the row that was clicked or walked to."""
 
-    chosen = Signal(str)
-
     def __init__(self, name: str, unit: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAccessibleName(name)
+        super().__init__(name, parent)
         self.unit = unit
         self.strips: tuple[Strip, ...] = ()
         self.span = (1.0, 10.0)
-        self._at = self._picked = -1
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.MinimumExpanding)
 
     def show_strips(self, strips: Sequence[Strip], picked: str = "") -> None:
         """Show other rows; `picked` is the name of the one that is lit."""
@@ -80,6 +74,11 @@ class Strips(QWidget):
     def sizeHint(self) -> QSize:
         """As tall as the rows like."""
         return QSize(320, round(TALLEST * max(len(self.strips), 1) + AXIS))
+
+    @property
+    def entries(self) -> tuple[Strip, ...]:
+        """The rows."""
+        return self.strips
 
     @property
     def step(self) -> float:
@@ -180,11 +179,6 @@ class Strips(QWidget):
 
     # ---- hands
 
-    def row_at(self, place: QPoint) -> int:
-        """Row under a point, or -1."""
-        index = int(place.y() // self.step) if self.strips else -1
-        return index if 0 <= index < len(self.strips) else -1
-
     def note_at(self, place: QPoint) -> str:
         """What is told about a point of the widget: the nearest spot of the row, else the row."""
         index = self.row_at(place)
@@ -194,46 +188,6 @@ class Strips(QWidget):
         by_distance = sorted(strip.spots, key=lambda spot: abs(self._x(spot.value, field) - place.x()))
         is_near = bool(by_distance) and abs(self._x(by_distance[0].value, field) - place.x()) <= NEAR_PX
         return by_distance[0].note if is_near else strip.note
-
-    def event(self, event: QEvent) -> bool:
-        """Tell about what is under the pointer."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.note_at(event.pos()), self)
-            return True
-        return super().event(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Light up the row under the pointer."""
-        self._light(self.row_at(event.position().toPoint()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        """No row is under the pointer."""
-        self._light(-1)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Choose a row."""
-        self.pick(self.row_at(event.position().toPoint()))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Up and down walk through the rows."""
-        steps = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
-        if event.key() in steps and self.strips:
-            self.pick(max(0, min(len(self.strips) - 1, self._picked + steps[Qt.Key(event.key())])))
-            return
-        super().keyPressEvent(event)
-
-    def _light(self, index: int) -> None:
-        if index != self._at:
-            self._at = index
-            self.update()
-
-    def pick(self, index: int) -> None:
-        """Choose a row by its number (-1 for none) and tell."""
-        self._picked = index
-        self.update()
-        if index >= 0:
-            self.setAccessibleDescription(self.strips[index].note)
-            self.chosen.emit(self.strips[index].name)
 
 
 def _draw_spot(painter: QPainter, spot: Spot, at: QPointF) -> None:
