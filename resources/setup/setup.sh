@@ -40,6 +40,7 @@ needed() {
     command -v openssl >/dev/null || echo openssl
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
+    command -v qemu-system-arm >/dev/null || echo qemu-system-arm
 }
 
 missing=$(needed | tr '\n' ' ')
