@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from nodes.firmware.emulator import Outcome
 from nodes.firmware.errors import FirmwareError
-from nodes.firmware.kernel import c_type
+from nodes.firmware.golden import Run as Run
+from nodes.firmware.golden import departures as departures
+from nodes.firmware.golden import golden_header
 from nodes.firmware.program import Program
 from nodes.firmware.toolchain import Toolchain, build
 from nodes.quant.fixed import Codes
-from nodes.quant.integer import IntegerGraph, Maps, evaluate
 
 TEMPLATES = Path(__file__).parent / "templates"
 RUN_LIMIT_S = 120.0
@@ -35,23 +34,6 @@ class Memory:
     stack_bytes: int = 1024
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run of the test in emulation.
-
-    Attributes:
-        instructions: executed, by layer, of the first clip.
-        checksums: of every layer's output, in order, clip by clip.
-        wrong: clips whose answer is not the golden one.
-    """
-
-    instructions: tuple[int, ...]
-    checksums: tuple[tuple[int, ...], ...]
-    stack_bytes: int
-    wrong: int
-    seconds: float
-
-
 def write(program: Program, folder: Path, inputs: Sequence[Codes], memory: Memory | None = None) -> tuple[str, ...]:
     """Write the project; `inputs` are codes (channels, rows, columns) of golden clips. Names of the C sources."""
     memory = memory or Memory()
@@ -59,7 +41,7 @@ def write(program: Program, folder: Path, inputs: Sequence[Codes], memory: Memor
     names = {"@NAME@": program.name, "@OUTPUT_SIZE@": str(program.graph.maps[program.graph.result].size)}
     (folder / f"{program.name}.c").write_text(program.source)
     (folder / f"{program.name}.h").write_text(program.header)
-    (folder / "golden.h").write_text(_golden(program, inputs))
+    (folder / "golden.h").write_text(golden_header(program, inputs))
     (folder / "link.ld").write_text(_filled("link.ld", _linker(memory)))
     for name in ("startup.c", "memory.c", "test.c"):
         (folder / name).write_text(_filled(name, names))
@@ -81,53 +63,6 @@ def _linker(memory: Memory) -> dict[str, str]:
         "@RAM_BYTES@": str(memory.ram_bytes),
         "@STACK_BYTES@": str(memory.stack_bytes),
     }
-
-
-def _golden(program: Program, inputs: Sequence[Codes]) -> str:
-    graph = program.graph
-    kinds = [c_type(graph.forms[name]) for name in (graph.source, graph.result)]
-    answers = [evaluate(graph, clip)[graph.result] for clip in inputs]
-    return "\n".join(
-        (
-            "/* Golden clips: inputs, and the answers of the integer reference. */",
-            "#include <stdint.h>\n",
-            f"#define GOLDEN_CLIPS {len(inputs)}",
-            f"typedef {kinds[1]} golden_output_t;",
-            _arrays("golden_inputs", kinds[0], [in_memory(clip, graph, graph.source) for clip in inputs]),
-            _arrays("golden_outputs", kinds[1], [in_memory(answer, graph, graph.result) for answer in answers]),
-        )
-    )
-
-
-def _arrays(name: str, kind: str, clips: Sequence[Codes]) -> str:
-    rows = ",\n  ".join("{" + ", ".join(map(str, clip.tolist())) + "}" for clip in clips)
-    return f"static const {kind} {name}[{len(clips)}][{len(clips[0])}] __attribute__((aligned(4))) = {{\n  {rows}}};"
-
-
-def in_memory(values: Codes, graph: IntegerGraph, name: str) -> Codes:
-    """Codes of a map in the order of the firmware: rows, columns, channels."""
-    return values.reshape(graph.maps[name].shape).transpose(1, 2, 0).ravel()
-
-
-def checksum(values: Codes, graph: IntegerGraph, name: str) -> int:
-    """FNV-1a (32 bits) of a map as it lies in the firmware's memory."""
-    kind = np.int8 if graph.forms[name].bits <= 8 else np.dtype("<i2")
-    total = 2166136261
-    for byte in in_memory(values, graph, name).astype(kind).tobytes():
-        total = ((total ^ byte) * 16777619) & 0xFFFF_FFFF
-    return total
-
-
-def departures(program: Program, found: Run, inputs: Sequence[Codes]) -> list[str]:
-    """Layers whose output is not the reference's, the first of each clip; empty if all are equal to the bit."""
-    told = []
-    for index, (clip, sums) in enumerate(zip(inputs, found.checksums, strict=True)):
-        maps: Maps = evaluate(program.graph, clip)
-        for layer, seen in zip(program.layers, sums, strict=True):
-            if checksum(maps[layer.output], program.graph, layer.output) != seen:
-                told.append(f"clip {index}: {layer.name}")
-                break
-    return told
 
 
 def make(toolchain: Toolchain, program: Program, folder: Path, sources: Sequence[str]) -> Path:

@@ -3,6 +3,7 @@
 
 extern uint32_t _data_from, _data_start, _data_end, _bss_start, _bss_end, _stack_low, _stack_top;
 int main(void);
+int ossicle_semihost(int operation, const void *argument);
 void Reset_Handler(void);
 void ossicle_write(const char *text);
 void ossicle_exit(int code);
@@ -18,19 +19,19 @@ __attribute__((section(".vectors"), used)) static const vector_t vectors[16] = {
     {.handler = Fault_Handler},  {.handler = Fault_Handler}, {.handler = Fault_Handler}, {0}, {0}, {0}, {0},
     {.handler = Fault_Handler},  {.handler = Fault_Handler}, {0}, {.handler = Fault_Handler}, {.handler = Fault_Handler}};
 
-static int semihost(int operation, const void *argument) {
+int ossicle_semihost(int operation, const void *argument) {
   register int r0 __asm("r0") = operation;
   register const void *r1 __asm("r1") = argument;
   __asm volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
   return r0;
 }
 
-void ossicle_write(const char *text) { semihost(4, text); }
+void ossicle_write(const char *text) { ossicle_semihost(4, text); }
 
 void ossicle_exit(int code) {
   uint32_t why[2] = {0x20026, (uint32_t)code};
-  semihost(0x20, why);
-  semihost(0x18, (const void *)0x20026);
+  ossicle_semihost(0x20, why);
+  ossicle_semihost(0x18, (const void *)0x20026);
   for (;;) {
   }
 }
