@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from nodes.lne import reference
-from nodes.lne.ir import Graph, Pool, Rearrange, Softmax
+from nodes.lne.ir import Graph, Op, Pool, Rearrange, Softmax
 from nodes.quant.errors import QuantError
 from nodes.quant.fixed import Fixed, Statistics, Values
 from nodes.quant.integer import IntegerGraph
@@ -14,7 +14,7 @@ from nodes.quant.layers import MAKERS, refusal
 from nodes.quant.maker import Maker
 from nodes.quant.settings import Rule, Settings, Tensors
 
-__all__ = ["Rule", "Settings", "Tensors", "convert", "watch"]
+__all__ = ["Rule", "Settings", "Tensors", "check_operations", "convert", "settled", "watch", "weights_of"]
 
 
 def watch(graph: Graph, clips: Iterable[Values], bits: int) -> Tensors:
@@ -34,35 +34,66 @@ def watch(graph: Graph, clips: Iterable[Values], bits: int) -> Tensors:
     return Tensors(maps, dict(_weights(graph, bits)))
 
 
-def _weights(graph: Graph, bits: int) -> Iterator[tuple[str, Statistics]]:
+def weights_of(graph: Graph) -> Iterator[tuple[str, Values]]:
+    """Every weight that gets a format, by the name it has in `Settings.formats`."""
     for op in graph.ops:
-        parts = {"weight": getattr(op, "weight", None), "recurrence": getattr(op, "recurrence", None)}
-        for part, values in parts.items():
+        for part in ("weight", "recurrence"):
+            values = getattr(op, part, None)
             if values is not None:
-                found = Statistics(bits)
-                found.add(values)
-                yield f"{op.name} {part}", found
+                yield f"{op.name} {part}", values
 
 
-def convert(graph: Graph, tensors: Tensors, settings: Settings | None = None) -> IntegerGraph:
-    """The network in integers.
+def _weights(graph: Graph, bits: int, known: Collection[str] = ()) -> Iterator[tuple[str, Statistics]]:
+    for name, values in weights_of(graph):
+        if name not in known:
+            found = Statistics(bits)
+            found.add(values)
+            yield name, found
+
+
+def convert(graph: Graph, tensors: Tensors | None, settings: Settings | None = None) -> IntegerGraph:
+    """The network in integers; without statistics where the settings name the format of every map.
 
     Raises:
-        QuantError: operations without an integer form; all are listed.
+        QuantError: operations without an integer form, all are listed; or a map has neither format nor statistics.
     """
     settings = settings or Settings()
     graph = _without_softmax(graph)
-    refused = [f"{op.name} ({reason})" for op in graph.ops if (reason := refusal(op))]
-    if refused:
-        raise QuantError(
-            f"There is no integer form of {', '.join(refused)}.",
-            "convolutions, pools, sums, concatenations and vanilla recurrent layers",
-            "Choose another network, or leave these layers out.",
-        )
+    check_operations(graph)
+    tensors = _with_weights(graph, tensors or Tensors({}, {}), settings)
     forms = _forms(graph, tensors, settings)
     maker = Maker(graph, forms, tensors, settings, dict(graph.maps), dict(forms))
     ops = tuple(made for op in graph.ops for made in MAKERS[type(op)](maker, op))
     return IntegerGraph(graph.name, graph.source, graph.result, maker.maps, maker.forms, ops)
+
+
+def settled(graph: Graph, tensors: Tensors, settings: Settings) -> Settings:
+    """The settings with the format of every map and weight in them, with which `convert` needs no statistics."""
+    graph = _without_softmax(graph)
+    weights = _with_weights(graph, tensors, settings).weights
+    chosen = {name: settings.rule(found) for name, found in weights.items()}
+    return replace(settings, formats={**chosen, **settings.formats, **_forms(graph, tensors, settings)})
+
+
+def check_operations(graph: Graph) -> None:
+    """Make sure that every operation has an integer form.
+
+    Raises:
+        QuantError: some have none; all are listed.
+    """
+    refused = [f"{op.name} ({reason})" for op in graph.ops if (reason := refusal(op))]
+    if refused:
+        raise QuantError(
+            f"There is no integer form of {', '.join(refused)}.",
+            "convolutions, pools, sums, concatenations and recurrent layers",
+            "Choose another network, or leave these layers out.",
+        )
+
+
+def _with_weights(graph: Graph, tensors: Tensors, settings: Settings) -> Tensors:
+    """Statistics also of the weights that have neither these nor a format; weights need no clips."""
+    known = {*tensors.weights, *settings.formats}
+    return replace(tensors, weights={**tensors.weights, **dict(_weights(graph, settings.bits, known))})
 
 
 def _without_softmax(graph: Graph) -> Graph:
@@ -74,12 +105,26 @@ def _without_softmax(graph: Graph) -> Graph:
 
 
 def _forms(graph: Graph, tensors: Tensors, settings: Settings) -> dict[str, Fixed]:
-    """Format of every map; a maximum, a rearrangement keeps the format of what it reads."""
-    forms: dict[str, Fixed] = {}
-    for name in graph.maps:
-        if name in tensors.maps:
-            forms[name] = settings.formats.get(name) or settings.rule(tensors.maps[name])
-    for op in graph.ops:
-        if isinstance(op, Rearrange) or (isinstance(op, Pool) and op.kind == "max"):
-            forms[op.output] = forms[op.inputs[0]]
-    return forms
+    """Format of every map; a maximum, a rearrangement keeps the format of what it reads.
+
+    Raises:
+        QuantError: maps have neither format nor statistics; the first are named.
+    """
+    follows = {op.output: op.inputs[0] for op in graph.ops if _keeps_format(op)}
+    used = {graph.source, *(op.output for op in graph.ops)}
+    missing = [name for name in graph.maps if name in used - {*follows, *settings.formats, *tensors.maps}]
+    if missing:
+        listed = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise QuantError(
+            f"There is no format of {listed}.",
+            "one for every map of the network",
+            "Calibrate on clips of this network.",
+        )
+    forms = {name: settings.formats.get(name) or settings.rule(tensors.maps[name]) for name in used - {*follows}}
+    for name, given in follows.items():
+        forms[name] = forms[given]
+    return {name: forms[name] for name in graph.maps if name in used}
+
+
+def _keeps_format(op: Op) -> bool:
+    return isinstance(op, Rearrange) or (isinstance(op, Pool) and op.kind == "max")
