@@ -10,12 +10,19 @@ from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import Kernel, Task, c_type
 from nodes.firmware.kernels import best
 from nodes.firmware.kernels.plain import hwc_places
-from nodes.firmware.writer import Writer
+from nodes.firmware.writer import LONGEST, Writer, comment
 from nodes.lne.arena import arrange
 from nodes.lne.program import identifier
 from nodes.quant.integer import IntConvPool, IntegerGraph, IntRearrange
 
 ALIGN_BYTES = 4
+RESERVED = frozenset((
+    "startup", "memory", "test", "golden", "main", "arduino", "features", "demo", "link", "firmware", "arm_acle",
+    "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits", "locale", "math", "setjmp",
+    "signal", "stdalign", "stdarg", "stdatomic", "stdbool", "stddef", "stdint", "stdio", "stdlib", "stdnoreturn",
+    "string", "tgmath", "threads", "time", "uchar", "wchar", "wctype",
+))  # fmt: skip
+"""Names of a project's own files and of headers, which a network's files would hide."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def generate(
     Raises:
         FirmwareError: a layer has no kernel, or the maps need more memory than there is.
     """
-    prefix, same = identifier(graph.name), aliases(graph)
+    prefix, same = prefix_of(graph.name), aliases(graph)
     steps = [_step(Task(op, graph, cpu), choices or {}) for op in graph.ops if op.output not in same]
     sizes, alive = _buffers(graph, steps, same)
     offsets, arena_bytes = arrange(sizes, alive)
@@ -79,6 +86,16 @@ def generate(
         layers.append(_layer(step, sizes, symbols))
     source = _source(prefix, graph, writer, functions, list(_calls(graph, steps, offsets, same, prefix)), arena_bytes)
     return Program(prefix, cpu, graph, source, _header(prefix, graph, arena_bytes), arena_bytes, tuple(layers))
+
+
+def prefix_of(name: str) -> str:
+    """Of every file and symbol: an identifier that no file of a project, header of C or keyword has.
+
+    >>> prefix_of("3x3 net"), prefix_of("string"), prefix_of("*/ evil")
+    ('n3x3_net', 'net_string', 'evil')
+    """
+    found = identifier(name)[:LONGEST].rstrip("_")
+    return f"net_{found}" if found in RESERVED or found.startswith("ossicle") else found
 
 
 def aliases(graph: IntegerGraph) -> dict[str, str]:
@@ -178,7 +195,7 @@ def _function(writer: Writer, prefix: str, index: int, step: _Step) -> str:
     step.kernel.emit(task, writer)
     inputs = ", ".join(f"const {c_type(form)} *x{i}" for i, form in enumerate(task.forms[:-1]))
     body = "\n".join(f"  {line}" for line in writer.end())
-    title = f"{task.op.name} · {step.kernel.name}".replace("*/", "* /")
+    title = comment(f"{task.op.name} · {step.kernel.name}")
     return (
         f"/* {title} */\nstatic __attribute__((noinline)) void {prefix}_layer_{index}({inputs}, "
         f"{c_type(task.forms[-1])} *o, unsigned char *s) {{\n  (void)s;\n{body}\n}}\n"
@@ -243,11 +260,16 @@ def _header(prefix: str, graph: IntegerGraph, arena_bytes: int) -> str:
     given, result = graph.maps[graph.source], graph.maps[graph.result]
     forms = graph.forms[graph.source], graph.forms[graph.result]
     guard = f"{prefix.upper()}_H"
-    return f"""/* {graph.name}: codes in, codes out; value = code * 2^-fraction; order: rows, columns, channels. */
+    return f"""/* {comment(graph.name)}
+ * Codes in, codes out: value = code * 2^-fraction; order: rows, columns, channels. */
 #ifndef {guard}
 #define {guard}
 
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
 
 #define {prefix.upper()}_INPUT_SIZE {given.size}
 #define {prefix.upper()}_INPUT_FRACTION {forms[0].fraction}
@@ -256,6 +278,10 @@ def _header(prefix: str, graph: IntegerGraph, arena_bytes: int) -> str:
 #define {prefix.upper()}_ARENA_BYTES {arena_bytes}
 
 void {prefix}_run(const {c_type(forms[0])} *input, {c_type(forms[1])} *output);
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from nodes.lne.program import identifier
 
 PER_LINE = 16
+LONGEST = 60
+"""Characters of a layer's identifier: some compilers tell names apart by the first 63 only."""
 
 
 class Writer:
@@ -21,10 +23,12 @@ class Writer:
         self._functions: dict[str, None] = {}
         self._lines: list[str] = []
         self._layer = ""
+        self._begun: set[str] = set()
 
     def begin(self, layer: str) -> None:
-        """Start the body of a layer."""
-        self._layer, self._lines = identifier(layer), []
+        """Start the body of a layer. Layers whose names give the same identifier are numbered."""
+        self._layer, self._lines = _free(identifier(layer)[:LONGEST], self._begun), []
+        self._begun.add(self._layer)
 
     def end(self) -> tuple[str, ...]:
         """The body written since `begin`."""
@@ -36,13 +40,11 @@ class Writer:
 
     def constant(self, name: str, values: NDArray[np.generic], *, align: int = 4) -> str:
         """A read-only array of the layer, of the numpy type; its symbol."""
-        symbol = self.unique(name)
-        kind, flat = _C_TYPES[values.dtype.str[1:]], values.ravel().tolist()
-        rows = (", ".join(map(str, flat[at : at + PER_LINE])) for at in range(0, len(flat), PER_LINE))
-        body = ",\n  ".join(rows)
-        self.constants[symbol] = (
-            f"static const {kind} {symbol}[{len(flat)}] __attribute__((aligned({align}))) = {{\n  {body}}};"
-        )
+        symbol, kind, flat = self.unique(name), _C_TYPES[values.dtype.str[1:]], values.ravel().tolist()
+        rest = f"[{len(flat)}] __attribute__((aligned({align}))) = {{\n  {_rows(flat)}}};"
+        if self.constants.get(symbol, "").partition("[")[2] not in ("", rest[1:]):
+            symbol = _free(symbol, self.constants)
+        self.constants[symbol] = f"static const {kind} {symbol}{rest}"
         return symbol
 
     def function(self, text: str) -> None:
@@ -57,6 +59,20 @@ class Writer:
     def functions(self) -> Iterable[str]:
         """In the order they were first written."""
         return self._functions
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """The name, or the first of name_2, name_3, ... that is free."""
+    return next(one for n in range(1, 1 << 20) if (one := name if n == 1 else f"{name}_{n}") not in taken)
+
+
+def _rows(flat: Sequence[object]) -> str:
+    return ",\n  ".join(", ".join(map(str, flat[at : at + PER_LINE])) for at in range(0, len(flat), PER_LINE))
+
+
+def comment(text: str) -> str:
+    """Text that stays inside a C comment."""
+    return " ".join(text.replace("*/", "* /").replace("/*", "/ *").split())
 
 
 _C_TYPES = {
