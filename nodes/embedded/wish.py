@@ -1,0 +1,94 @@
+"""What firmware is made of, and how: plain values that the node and the command share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.firmware.toolchain import Name
+
+if TYPE_CHECKING:
+    from nodes.dsp.parameters import FrontEnd
+
+Floats = NDArray[np.float32]
+RuleName = Literal["sqnr", "overload"]
+CpuName = Literal["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"]
+NOISE_CLIPS: Final = 32
+"""Inputs for a network nobody gave any."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Inputs (clips, *one input's shape) and, where known, the number of each one's class.
+
+    Attributes:
+        is_real: whether they come from recordings, or are noise.
+        waveforms: int16 samples of the same clips, (clips, samples), where the audio is at hand.
+    """
+
+    values: Floats = field(repr=False)
+    truth: NDArray[np.int64] | None = field(default=None, repr=False)
+    is_real: bool = True
+    waveforms: NDArray[np.int16] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network and the clips that formats are chosen on and that firmware is compared on.
+
+    Attributes:
+        name: for people; names of files and functions are made from it.
+        onnx: bytes of the float model.
+        calibration: for choosing formats; none is needed where `formats` are given.
+        judged: what the firmware is compared on; none of them calibrated it.
+        formats: a fixed.json, the formats that a quantizing node chose and fine-tuned for.
+    """
+
+    name: str
+    onnx: bytes = field(repr=False)
+    judged: Clips
+    calibration: Clips | None = None
+    formats: Path | None = None
+    front_end: FrontEnd | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What firmware is wanted.
+
+    Attributes:
+        toolchain: the best there is if None.
+        clock_hz: for the estimated milliseconds.
+        bits, bias_bits, rule: of the integers, where the model brings no formats of its own.
+        golden_clips: inputs compiled into the test that travels with the project.
+        ram_bytes, flash_bytes: limits; 0 for none.
+        device: the board's name, for people.
+    """
+
+    cpu: str = "cortex-m4"
+    toolchain: Name | None = None
+    clock_hz: float = 80e6
+    bits: int = 8
+    bias_bits: int = 32
+    rule: RuleName = "sqnr"
+    golden_clips: int = 2
+    ram_bytes: int = 0
+    flash_bytes: int = 0
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who follows: `progress` gets the fraction done (0 to 1) and words, and may raise to stop; `log` one line."""
+
+    progress: Callable[[float, str], None] = lambda fraction, text: None
+    log: Callable[[str], None] = lambda text: None
