@@ -1,6 +1,7 @@
 """Block strings: an architecture as a readable list, in the manner of timm.
 
-A block string is a kind followed by options, joined by ``_``; every option is one letter and a value.
+A block string is a kind followed by options, joined by ``_``; every option is one letter and a value. Blocks with
+channels inside (res, pair, tcs, bneck, ir, fire) also take ``i``: how many, instead of what follows from the rest.
 
 ====== ============================================= ===========================================
 kind   what it stands for                            options (default)
@@ -94,6 +95,8 @@ class Block:
     """Channels inside the block over channels outside; 0 leaves squeeze-and-excitation out."""
     colours: Colours = "viridis"
     pixels: int = 0
+    inner: int = 0
+    """Channels inside the block; 0 follows from the other options."""
 
 
 def decode(text: str) -> Block:
@@ -183,6 +186,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "q": ("share", _share),
     "v": ("colours", _one_of(get_args(Colours))),
     "o": ("pixels", _count),
+    "i": ("inner", _count),
 }
 _LETTER: Final = {name: letter for letter, (name, _) in _OPTIONS.items()}
 _SIZED: Final = ("kernel", "channels")

@@ -10,13 +10,13 @@ from nodes.zoo.layer import Layer, Place, by, convolve, spread
 
 def temporal(place: Place, block: Block) -> Iterator[Layer]:
     """S1 figure 2: conv, norm, ReLU; conv, norm; plus the shortcut; ReLU."""
-    first = convolve(place, f"{place.name}.conv1", block)
+    first = convolve(place, f"{place.name}.conv1", replace(block, channels=block.inner or block.channels))
     straight = replace(block, stride=(1,), activation="none")
     second = convolve(place.after(first), f"{place.name}.conv2", straight)
     yield first
     yield second
     other = place.source
-    if first.out_shape != place.shape:  # S1 figure 2(c): the shortcut of a strided block is conv 1x1, norm, ReLU
+    if second.out_shape != place.shape:  # S1 figure 2(c): the shortcut of a strided block is conv 1x1, norm, ReLU
         short = convolve(place, f"{place.name}.short", replace(block, kernel=(1,)))
         other = short.name
         yield short
@@ -29,9 +29,10 @@ def pair(place: Place, block: Block) -> Iterator[Layer]:
     Raises:
         ZooError: the block changes the shape, which leaves nothing to add.
     """
-    first = convolve(place, f"{place.name}.conv1", replace(block, first="act"))
-    inner = replace(block, norm="none", dilation=block.dilation_second)
-    second = convolve(place.after(first), f"{place.name}.conv2", inner)
+    inner = block.inner or block.channels
+    first = convolve(place, f"{place.name}.conv1", replace(block, channels=inner, first="act"))
+    plain = replace(block, norm="none", dilation=block.dilation_second)
+    second = convolve(place.after(first), f"{place.name}.conv2", plain)
     if second.out_shape != place.shape:
         raise ZooError(
             f"'{place.name}' turns {by(place.shape)} into {by(second.out_shape)}.",
@@ -53,7 +54,8 @@ def time_channel(place: Place, block: Block) -> Iterator[Layer]:
     here = place
     for index in range(1, block.repeats + 1):
         is_last = index == block.repeats
-        step = replace(block, activation="none") if is_last else block
+        inside = replace(block, channels=block.inner or block.channels)
+        step = replace(block, activation="none") if is_last else inside
         for layer in _separable(here, f"{place.name}.{index}", step):
             yield layer
             here = here.after(layer)

@@ -13,7 +13,7 @@ from nodes.zoo.layer import Layer, Op, Place, by, convolve, geometry
 
 def bottleneck(place: Place, block: Block) -> Iterator[Layer]:
     """ResNet (He et al. 2016, figure 5), the stride in the k x k convolution as torchvision has it."""
-    inner = replace(block, channels=max(1, int(block.share * block.channels)))
+    inner = replace(block, channels=block.inner or max(1, int(block.share * block.channels)))
     first = convolve(place, f"{place.name}.conv1", _point(inner))
     second = convolve(place.after(first), f"{place.name}.conv2", inner)
     third = convolve(place.after(second), f"{place.name}.conv3", _point(block, activation="none"))
@@ -29,8 +29,9 @@ def bottleneck(place: Place, block: Block) -> Iterator[Layer]:
 def inverted(place: Place, block: Block) -> Iterator[Layer]:
     """MobileNetV2 (Sandler et al. 2018, figure 3d); with `share`, squeeze-and-excitation as in EfficientNet."""
     here = place
-    if block.expansion != 1:
-        expand = convolve(place, f"{place.name}.expand", _point(block, channels=block.expansion * place.shape[0]))
+    if block.expansion != 1 or block.inner:
+        inner = block.inner or block.expansion * place.shape[0]
+        expand = convolve(place, f"{place.name}.expand", _point(block, channels=inner))
         here = place.after(expand)
         yield expand
     channels = here.shape[0]
@@ -63,7 +64,7 @@ def _excited(place: Place, depthwise: Layer, block: Block) -> Iterator[Layer]:
 
 def fire(place: Place, block: Block) -> Iterator[Layer]:
     """SqueezeNet (Iandola et al. 2016, figure 1)."""
-    squeeze = _point(block, channels=max(1, int(block.share * block.channels)))
+    squeeze = _point(block, channels=block.inner or max(1, int(block.share * block.channels)))
     first = convolve(place, f"{place.name}.squeeze", squeeze)
     half, here = block.channels // 2, place.after(first)
     narrow = convolve(here, f"{place.name}.expand1", _point(block, channels=half))

@@ -23,6 +23,7 @@ CONVOLUTIONS = st.builds(
     repeats=st.integers(1, 9),
     first=st.sampled_from(["norm", "act"]),
     rate=st.sampled_from([0.0, 0.1, 0.25]),
+    inner=st.integers(0, 512),
 )
 
 
@@ -54,6 +55,7 @@ def test_any_convolution_survives_a_round_trip(block: Block) -> None:
         "bc_s2x1_d1x4_c12",
         "pair_k3_d4_e8_c45",
         "tcs_k13_c64_m2",
+        "res_k9_s2_c24_i10",
         "conv_k3_d16_c45_nstats_fact",
     ],
 )
