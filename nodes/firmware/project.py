@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.firmware.emulator import Outcome
+from nodes.emulator import Outcome
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.golden import Run as Run
 from nodes.firmware.golden import departures as departures
@@ -76,7 +76,7 @@ def emulate(elf: Path, layers: int, limit_s: float = RUN_LIMIT_S) -> Run:
     Raises:
         FirmwareError: it hangs, faults or says what a test does not say; with the layer it was in and the registers.
     """
-    command = (sys.executable, "-m", "nodes.firmware.emulator", str(elf), str(limit_s))
+    command = (sys.executable, "-m", "nodes.emulator", str(elf), str(limit_s))
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s + SPARE_S, check=False)
     except subprocess.TimeoutExpired as error:
