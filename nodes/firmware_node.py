@@ -1,0 +1,203 @@
+"""Node `ossicle.firmware`: from a trained network to a Cortex-M project that was built, run and compared."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from engine import (
+    AudioSet,
+    Context,
+    FeatureSet,
+    Hertz,
+    Model,
+    OssicleError,
+    Params,
+    Report,
+    ReportMeta,
+    node,
+)
+from engine.artifact import Firmware, FirmwareMeta
+from engine.audio import BACKGROUND, read_features, table_of
+from nodes.evaluate import check_fit, empty_subset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nodes.embedded.session import Made
+    from nodes.embedded.wish import Clips, Network, Wish
+
+NETWORK_FILE, FORMATS_FILE = "model.onnx", "fixed.json"
+FIRMWARE_FILE, REPORT_FILE = "firmware.json", "report.json"
+CpuName = Literal["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"]
+
+
+class FirmwareParams(Params):
+    """What the firmware is for, how a float model is rounded, and what the result is compared on."""
+
+    cpu: CpuName = "cortex-m4"
+    """Processor the code is for; m4, m7 and m33 get kernels with their 16-bit multiply-accumulate instructions."""
+    toolchain: Literal["best", "gcc", "zig"] = "best"
+    """Compiler: GCC for Arm, Zig's clang, or the best that is installed."""
+    clock_hz: Annotated[Hertz, Field(gt=0, le=2e9)] = 80e6
+    """Clock for the estimated milliseconds."""
+    bits: Annotated[int, Field(ge=2, le=16)] = 8
+    """Bits of weights and maps; a model from the quantize node in fixed point brings its own."""
+    bias_bits: Annotated[int, Field(ge=2, le=32)] = 32
+    """Bits of stored biases: 8 as in S3, 32 to keep them exact."""
+    rule: Literal["sqnr", "overload"] = "sqnr"
+    """How the point of a tensor is placed: most signal to noise, or least overload (S3 section V)."""
+    calibration_clips: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Clips of the training subset on which a float model's formats are chosen."""
+    subset: Literal["validation", "testing"] = "testing"
+    """Clips the firmware is compared on."""
+    parity_clips: Annotated[int, Field(ge=1, le=100_000)] = 32
+    """How many of them run on the emulated processor, spread evenly."""
+    ram_limit_bytes: Annotated[int, Field(ge=0)] = 0
+    """Bytes of RAM the maps may take; 0 for any."""
+    flash_limit_bytes: Annotated[int, Field(ge=0)] = 0
+    """Bytes of flash; 0 for any."""
+
+    def wish(self) -> Wish:
+        """The same for the library."""
+        from nodes.embedded.wish import Wish
+
+        return Wish(
+            self.cpu, None if self.toolchain == "best" else self.toolchain, self.clock_hz, self.bits, self.bias_bits,
+            self.rule, ram_bytes=self.ram_limit_bytes, flash_bytes=self.flash_limit_bytes,
+        )  # fmt: skip
+
+
+class Found(NamedTuple):
+    """What the node gives."""
+
+    firmware: Firmware
+    report: Report
+
+
+def _compilers(params: FirmwareParams, _base: Path) -> Any:
+    """Another compiler gives another image."""
+    from nodes.firmware.toolchain import toolchains
+
+    return [one.name for one in toolchains() if params.toolchain in ("best", one.name)][:1]
+
+
+@node(
+    "ossicle.firmware",
+    version=1,
+    category="Deployment",
+    needs=("compiler",),
+    isolation="process",
+    fingerprint=_compilers,
+)
+def firmware(
+    model: Model, features: FeatureSet | None, audio: AudioSet | None, params: FirmwareParams, ctx: Context
+) -> Found:
+    """Turn a network into C for a microcontroller, build it, run it in emulation and prove it equal to the bit.
+
+    The folder holds a project of plain C that builds with a compiler alone, the image, its memory map, and what every
+    layer costs: instructions executed (exact), milliseconds (estimated, as a range), flash and RAM. A float model is
+    rounded to fixed point on training clips of `features`; one from the quantize node in fixed point keeps its formats.
+    The firmware runs real clips on the emulated processor, and every layer must equal the integer reference. M20k
+    stands beside table VI of S3.
+    """
+    from nodes.firmware.errors import FirmwareError
+    from nodes.lne import LneError
+    from nodes.quant.errors import QuantError
+
+    try:
+        return _firmware(model, features, audio, params, ctx)
+    except (FirmwareError, QuantError, LneError) as error:
+        raise OssicleError(error.what.rstrip("."), error.expected, error.remedy.rstrip(".")) from error
+
+
+def _firmware(
+    model: Model, features: FeatureSet | None, _audio: AudioSet | None, params: FirmwareParams, ctx: Context
+) -> Found:
+    from nodes.embedded.session import build
+
+    network = _network(model, features, params)
+    made = build(network, params.wish(), ctx.folder("firmware"), _watch(ctx))
+    return Found(_artifact(made), _report(made, ctx))
+
+
+def _network(model: Model, features: FeatureSet | None, params: FirmwareParams) -> Network:
+    from nodes.embedded.session import noise
+    from nodes.embedded.wish import Network
+    from nodes.lne.reading import read_onnx
+
+    onnx, formats = model.file(NETWORK_FILE).read_bytes(), model.path / FORMATS_FILE
+    known = formats if formats.is_file() else None
+    if features is not None:
+        check_fit(model, features)
+    elif known is None:
+        raise OssicleError(
+            "formats are chosen on clips, and there are none",
+            "features",
+            "Wire the features the model was trained on, or a model from the quantize node in fixed point",
+        )
+    if model.meta.precision == "int8":
+        raise OssicleError(
+            "the model is in affine int8 for onnxruntime",
+            "a float32 model, or one in fixed point",
+            "Wire the trained model itself, or set the quantize node's method to sqnr or overload",
+        )
+    calibration = None if features is None or known else _clips(model, features, "training", params.calibration_clips)
+    judged = (
+        noise(read_onnx(onnx).graph)
+        if features is None
+        else _clips(model, features, params.subset, params.parity_clips)
+    )
+    return Network(model.meta.architecture, onnx, judged, calibration, known, labels=model.meta.classes)
+
+
+def _clips(model: Model, features: FeatureSet, subset: str, most: int) -> Clips:
+    """Clips of a subset, spread evenly (tables lie sorted by class).
+
+    Raises:
+        OssicleError: the subset has none.
+    """
+    import numpy as np
+
+    from nodes.embedded.wish import Clips
+
+    table = table_of(features)
+    rows = np.flatnonzero((table.subset == subset) & (table.subset != BACKGROUND))
+    if not len(rows):
+        raise empty_subset(subset, table)
+    mask = np.zeros(len(table), bool)
+    mask[rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]] = True
+    number = {label: index for index, label in enumerate(model.meta.classes)}
+    truth = np.array([number.get(label, -1) for label in table.label[mask].tolist()], np.int64)
+    return Clips(read_features(features, mask), truth)
+
+
+def _watch(ctx: Context) -> Any:
+    from nodes.embedded.wish import Watch
+
+    return Watch(ctx.progress, ctx.log)
+
+
+def _artifact(made: Made) -> Firmware:
+    from nodes.embedded.report import about, metrics, told
+
+    _write(made.folder / FIRMWARE_FILE, told(made))
+    meta = FirmwareMeta(
+        about=about(made), target=made.wish.device or made.wish.cpu, flash_bytes=0, ram_bytes=0, metrics=metrics(made)
+    )
+    return Firmware(made.folder, meta)
+
+
+def _report(made: Made, ctx: Context) -> Report:
+    from nodes.embedded.report import about, metrics, told
+
+    folder = ctx.folder("report")
+    _write(folder / REPORT_FILE, told(made))
+    meta = ReportMeta(about=about(made), title=f"Firmware of {made.network.name}", metrics=metrics(made))
+    return Report(folder, meta)
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
