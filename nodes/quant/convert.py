@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from typing import Final
 
-from nodes.lne import reference
+import numpy as np
+
 from nodes.lne.ir import Graph, Op, Pool, Rearrange, Softmax
+from nodes.quant.batched import float_maps
 from nodes.quant.errors import QuantError
 from nodes.quant.fixed import Fixed, Statistics, Values
 from nodes.quant.integer import IntegerGraph
@@ -15,6 +19,8 @@ from nodes.quant.maker import Maker
 from nodes.quant.settings import Rule, Settings, Tensors
 
 __all__ = ["Rule", "Settings", "Tensors", "check_operations", "convert", "settled", "watch", "weights_of"]
+
+CLIPS_AT_ONCE: Final = 16
 
 
 def watch(graph: Graph, clips: Iterable[Values], bits: int) -> Tensors:
@@ -25,13 +31,19 @@ def watch(graph: Graph, clips: Iterable[Values], bits: int) -> Tensors:
     """
     maps = {name: Statistics(bits) for name in graph.maps}
     seen = False
-    for clip in clips:
+    for block in _blocks(clips):
         seen = True
-        for name, values in reference.evaluate(graph, clip).items():
+        for name, values in float_maps(graph, block).items():
             maps[name].add(values)
     if not seen:
         raise QuantError("There are no clips to calibrate on.", "at least one clip", "Check the calibration subset.")
     return Tensors(maps, dict(_weights(graph, bits)))
+
+
+def _blocks(clips: Iterable[Values]) -> Iterator[Values]:
+    rest = iter(clips)
+    while block := list(itertools.islice(rest, CLIPS_AT_ONCE)):
+        yield np.stack([np.asarray(clip, np.float64) for clip in block])
 
 
 def weights_of(graph: Graph) -> Iterator[tuple[str, Values]]:

@@ -21,6 +21,8 @@ Codes = NDArray[np.int64]
 P_OVERLOAD = 1e-4
 """Share of values that may lie outside the range, rule B's threshold in the paper."""
 LEAST_FRACTION, MOST_FRACTION = -16, 31
+IN_CACHE = 8192
+"""Values that are worked on at once."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,17 @@ def reals(stored: Codes, form: Fixed) -> Values:
     return np.asarray(stored, np.float64) * form.step
 
 
+def _lost(values: Values, form: Fixed, room: Values) -> float:
+    """Sum of the squared errors of `reals(codes(values))`, in steps of work that stay in the given room."""
+    np.multiply(values, 2.0**form.fraction, out=room)
+    np.add(room, 0.5, out=room)
+    np.floor(room, out=room)
+    np.clip(room, form.low, form.high, out=room)
+    np.multiply(room, form.step, out=room)
+    np.subtract(values, room, out=room)
+    return float(room @ room)
+
+
 @dataclass
 class Statistics:
     """What both rules need of a tensor, gathered block by block: any number of clips in constant memory.
@@ -101,10 +114,12 @@ class Statistics:
             exponents, numbers = np.unique(np.frexp(magnitudes)[1], return_counts=True)
             for exponent, number in zip(exponents.tolist(), numbers.tolist(), strict=True):
                 self.counts[exponent] = self.counts.get(exponent, 0) + number
-        for fraction in self.candidates():
-            form = Fixed(self.bits, fraction)
-            lost = float(np.square(flat - reals(codes(flat, form), form)).sum())
-            self.error[fraction] = self.error.get(fraction, 0.0) + lost
+        room = np.empty(min(flat.size, IN_CACHE))
+        for first in range(0, flat.size, IN_CACHE):
+            part = flat[first : first + IN_CACHE]
+            for fraction in self.candidates():
+                lost = _lost(part, Fixed(self.bits, fraction), room[: part.size])
+                self.error[fraction] = self.error.get(fraction, 0.0) + lost
 
     def candidates(self) -> range:
         """Fractions worth trying, from a range far above one to a step far below; always the same, so blocks add."""

@@ -1,0 +1,208 @@
+"""A network in integers over many clips at once, equal to `nodes.quant.integer.evaluate` to the bit.
+
+Sums are made in float32 where no sum can reach 2^24 and in float64 where none can reach 2^53, so each is exact; what
+could be larger, and operations without a rule here, are computed clip by clip by the reference itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.lne.ir import Map
+from nodes.quant.batched import (
+    Array,
+    channels_first,
+    channels_last,
+    concatenated,
+    each,
+    greatest,
+    products,
+    rearranged,
+    summed,
+)
+from nodes.quant.fixed import Codes, Fixed, codes, reals
+from nodes.quant.integer import (
+    RULES,
+    IntAdd,
+    IntConcat,
+    IntConv,
+    IntConvPool,
+    IntegerGraph,
+    IntOp,
+    IntPool,
+    IntRearrange,
+    IntTable,
+    Scale,
+    Shift,
+)
+
+CLIPS_AT_ONCE: Final = 64
+_EXACT: Final = ((2.0**24, np.float32), (2.0**53, np.float64))
+"""Below what the sums of a type are exact."""
+
+
+def answers(graph: IntegerGraph, blocks: Iterable[NDArray[np.floating[Any]]]) -> Iterator[NDArray[np.float64]]:
+    """What the network gives for blocks of float features (clips, *shape): reals (clips, size), block by block."""
+    form = graph.forms[graph.source]
+    for block in blocks:
+        given = codes(np.asarray(block, np.float64), form)
+        yield reals(simulate(graph, given).reshape(len(block), -1), graph.forms[graph.result])
+
+
+def simulate(graph: IntegerGraph, values: Codes) -> Codes:
+    """Codes (clips, channels, rows, columns) of the result, for codes (clips, *shape) of the input."""
+    parts = [
+        channels_first(_run(graph, values[first : first + CLIPS_AT_ONCE], _last_uses(graph))[graph.result])
+        for first in range(0, len(values), CLIPS_AT_ONCE)
+    ]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def simulated_maps(graph: IntegerGraph, values: Codes) -> dict[str, Array]:
+    """Codes of every map (clips, rows, columns, channels) as floats."""
+    return _run(graph, values, {})
+
+
+def _run(graph: IntegerGraph, values: Codes, last_uses: Mapping[str, int]) -> dict[str, Array]:
+    """Maps; those that are read for the last time are dropped."""
+    source = np.asarray(values, np.float32).reshape(len(values), *graph.maps[graph.source].shape)
+    found = {graph.source: channels_last(source)}
+    for place, op in enumerate(graph.ops):
+        inputs = [found[name] for name in op.inputs]
+        rule = _RULES.get(type(op))
+        made = rule(op, inputs, graph) if rule else None
+        found[op.output] = _one_by_one(op, inputs, graph) if made is None else made
+        for name in {*op.inputs}:
+            if last_uses.get(name) == place:
+                del found[name]
+    return found
+
+
+def _last_uses(graph: IntegerGraph) -> dict[str, int]:
+    uses = {name: place for place, op in enumerate(graph.ops) for name in op.inputs}
+    uses.pop(graph.result, None)
+    return uses
+
+
+def _one_by_one(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:
+    """By the reference."""
+    out = graph.maps[op.output]
+    made = each(lambda maps: RULES[type(op)](op, maps, out).reshape(out.shape), [x.astype(np.int64) for x in inputs])
+    return np.asarray(made, np.float32)
+
+
+def _type(most: float) -> Any:
+    """The smallest type in which sums up to `most` are exact; none if there is none."""
+    return next((kind for limit, kind in _EXACT if most < limit), None)
+
+
+def _shifted(total: Array, rule: Shift) -> Array:
+    half = 2.0 ** (rule.right - 1) if rule.right > 0 else 0.0
+    moved = np.floor((total + total.dtype.type(half)) * total.dtype.type(2.0**-rule.right))
+    return np.asarray(np.clip(moved, rule.low, rule.high), np.float32)
+
+
+def _requantised(total: Array, rule: Shift | Scale) -> Array:
+    """Codes of exact sums; a multiplier makes 62-bit numbers, so these are whole numbers for a moment."""
+    if isinstance(rule, Shift):
+        return _shifted(total, rule)
+    whole = total.astype(np.int64)
+    moved = (whole * rule.multiplier + (1 << (rule.right - 1))) >> rule.right
+    return np.asarray(np.clip(moved + rule.zero, rule.low, rule.high), np.float32)
+
+
+def _growth(rule: Shift | Scale | None) -> float:
+    """How much the rule itself may enlarge a sum, its rounding included."""
+    if not isinstance(rule, Shift):
+        return 1.0
+    return 2.0 ** max(0, -rule.right)
+
+
+def _half(rule: Shift | Scale | None) -> float:
+    return 2.0 ** max(0, rule.right - 1) if isinstance(rule, Shift) else 0.0
+
+
+def _largest(form: Fixed) -> float:
+    return float(-form.low)
+
+
+def _conv(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array | None:
+    assert isinstance(op, IntConv)
+    return _convolved(op, inputs, graph, graph.maps[op.output])
+
+
+def _convolved(op: IntConv, inputs: list[Array], graph: IntegerGraph, out: Map) -> Array | None:
+    largest = [_largest(graph.forms[name]) for name in op.inputs]
+    most = float(np.abs(op.weight).reshape(len(op.weight), -1).sum(1).max()) * largest[0]
+    most += float(np.abs(op.bias).max()) + sum(largest[1:]) * 2.0**op.residual_shift
+    kind = _type((most + _half(op.requantise)) * _growth(op.requantise))
+    if kind is None:
+        return None
+    total = products(inputs[0].astype(kind), op.weight, op, out) + op.bias.astype(kind)
+    if len(inputs) > 1:
+        total = total + inputs[1].astype(kind) * kind(2.0**op.residual_shift)
+    return _requantised(total, op.requantise)
+
+
+def _pool(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array | None:
+    assert isinstance(op, IntPool)
+    return _pooled(op, inputs[0], graph.maps[op.output])
+
+
+def _pooled(op: IntPool, x: Array, out: Map) -> Array:
+    if op.kind == "max":
+        found = greatest(x, op, out)
+        return found if op.requantise is None else _requantised(found, op.requantise)
+    total = summed(x.astype(np.float64), op, out)
+    return total.astype(np.float32) if op.requantise is None else _requantised(total, op.requantise)
+
+
+def _conv_pool(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array | None:
+    assert isinstance(op, IntConvPool)
+    between = _convolved(op.conv, inputs, graph, op.between)
+    return None if between is None else _pooled(op.pool, between, graph.maps[op.output])
+
+
+def _add(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array | None:
+    assert isinstance(op, IntAdd)
+    most = sum(_largest(graph.forms[name]) * 2.0**left for name, left in zip(op.inputs, op.left, strict=True))
+    kind = _type((most + _half(op.requantise)) * _growth(op.requantise))
+    if kind is None:
+        return None
+    first, second = (x.astype(kind) * kind(2.0**left) for x, left in zip(inputs, op.left, strict=True))
+    return _requantised(first + second, op.requantise)
+
+
+def _table(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:
+    assert isinstance(op, IntTable)
+    return op.table.astype(np.float32)[inputs[0].astype(np.int64) - op.lowest]
+
+
+def _rearrange(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:
+    assert isinstance(op, IntRearrange)
+    return rearranged(inputs[0], op.table, graph.maps[op.output])
+
+
+def _concat(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:
+    assert isinstance(op, IntConcat)
+    parts = [_shifted(x.astype(np.float64), rule) for x, rule in zip(inputs, op.requantise, strict=True)]
+    return concatenated(parts, op.axis, graph.maps[op.output])
+
+
+_RULES: Mapping[type[IntOp], Callable[[IntOp, list[Array], IntegerGraph], Array | None]] = MappingProxyType(
+    {
+        IntConv: _conv,
+        IntPool: _pool,
+        IntConvPool: _conv_pool,
+        IntAdd: _add,
+        IntTable: _table,
+        IntRearrange: _rearrange,
+        IntConcat: _concat,
+    }
+)
+"""A rule gives None where its sums would not be exact."""
