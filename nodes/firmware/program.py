@@ -45,6 +45,18 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Block:
+    """A map or a layer's scratch in the block of memory: alive from layer `first` to layer `last`, both included."""
+
+    name: str
+    offset: int
+    size_bytes: int
+    first: int
+    last: int
+    is_scratch: bool = False
+
+
+@dataclass(frozen=True)
 class Program:
     """Generated code: `source` and `header` hold everything; nothing else is needed but a C compiler."""
 
@@ -55,6 +67,7 @@ class Program:
     header: str
     arena_bytes: int
     layers: tuple[Layer, ...]
+    blocks: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,15 @@ def generate(
         symbols = tuple(symbol for symbol in writer.constants if symbol not in known)
         layers.append(_layer(step, sizes, symbols))
     source = _source(prefix, graph, writer, functions, list(_calls(graph, steps, offsets, same, prefix)), arena_bytes)
-    return Program(prefix, cpu, graph, source, _header(prefix, graph, arena_bytes), arena_bytes, tuple(layers))
+    blocks = _blocks(sizes, alive, offsets, steps)
+    return Program(prefix, cpu, graph, source, _header(prefix, graph, arena_bytes), arena_bytes, tuple(layers), blocks)
+
+
+def _blocks(
+    sizes: Mapping[str, int], alive: Mapping[str, tuple[int, int]], offsets: Mapping[str, int], steps: Sequence[_Step]
+) -> tuple[Block, ...]:
+    scratch = {_scratch(step.task.op.name) for step in steps}
+    return tuple(Block(name, offsets[name], size, *alive[name], name in scratch) for name, size in sizes.items())
 
 
 def prefix_of(name: str) -> str:
