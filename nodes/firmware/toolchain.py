@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from nodes.firmware.cpu import Cpu
@@ -18,9 +20,11 @@ GCC = "arm-none-eabi-gcc"
 LONGEST_S = 300
 Name = Literal["gcc", "zig"]
 COMMON = (
-    "-std=gnu11", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra",
-    "-nostartfiles", "-Wl,--gc-sections",
+    "-std=gnu11", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections", "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables", "-g0", "-Wall", "-Wextra", "-Wl,--gc-sections", "-Wl,-e,Reset_Handler",
 )  # fmt: skip
+GCC_ENDS = ("-nostartfiles", "-nostdlib", "-lgcc")  # Zig adds its own helpers, but for -nostdlib
+TRACE = "-DOSSICLE_TRACE"
 
 
 @dataclass(frozen=True)
@@ -35,32 +39,38 @@ class Toolchain:
     command: tuple[str, ...]
     flags: tuple[str, ...]
 
-    def line(self, cpu: Cpu, script: str, sources: Sequence[str], output: str) -> tuple[str, ...]:
-        """The whole command that builds an ELF from sources in its folder."""
-        own = cpu.gcc_flags if self.name == "gcc" else cpu.zig_flags
-        ends = ("-nostdlib", "-lgcc") if self.name == "gcc" else ()  # Zig adds its own helpers, but for -nostdlib
-        return (
-            *self.command,
-            *own,
-            *self.flags,
-            *COMMON,
-            "-DOSSICLE_TRACE",
-            "-T",
-            script,
-            *sources,
-            *ends,
-            "-o",
-            output,
-        )
+    def line(
+        self, cpu: Cpu, script: str, sources: Sequence[str], output: str, *, trace: bool = True
+    ) -> tuple[str, ...]:
+        """The whole command that builds an ELF from sources in its folder; with `trace` a test sees every layer."""
+        traced, ends = (TRACE,) if trace else (), GCC_ENDS if self.name == "gcc" else ()
+        return (*self.command, *self.compiling(cpu), *traced, "-T", script, *sources, *ends, "-o", output)
+
+    def compiling(self, cpu: Cpu) -> tuple[str, ...]:
+        """Flags for any source."""
+        return (*(cpu.gcc_flags if self.name == "gcc" else cpu.zig_flags), *self.flags, *COMMON)
+
+    def version(self) -> str:
+        """What the compiler says it is, in one line; empty if it says nothing."""
+        command = (self.command[0], "--version") if self.name == "gcc" else (*self.command[:-1], "version")
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        said = done.stdout.strip().partition("\n")[0]
+        return said if self.name == "gcc" else f"zig {said}"
+
+
+FLAGS: Mapping[Name, tuple[str, ...]] = MappingProxyType({"gcc": ("-O3", "-fno-schedule-insns"), "zig": ("-O2",)})
 
 
 def toolchains() -> tuple[Toolchain, ...]:
     """Those installed here, the best first."""
     found = []
     if path := shutil.which(GCC):
-        found.append(Toolchain("gcc", (path,), ("-O3", "-fno-schedule-insns")))
+        found.append(Toolchain("gcc", (path,), FLAGS["gcc"]))
     if importlib.util.find_spec("ziglang") is not None:
-        found.append(Toolchain("zig", (sys.executable, "-m", "ziglang", "cc"), ("-O2",)))
+        found.append(Toolchain("zig", (sys.executable, "-m", "ziglang", "cc"), FLAGS["zig"]))
     return tuple(found)
 
 
@@ -80,30 +90,80 @@ def find_toolchain(name: Name | None = None) -> Toolchain:
     return found[0]
 
 
-def build(toolchain: Toolchain, cpu: Cpu, folder: Path, sources: Sequence[str], output: str = "firmware.elf") -> Path:
+@dataclass
+class TooLarge(FirmwareError):
+    """A program that the linker cannot place.
+
+    Attributes:
+        region: FLASH or RAM.
+        section: the first that did not fit; empty if the linker did not say.
+        over_bytes: by how much the region is too small.
+    """
+
+    region: str = ""
+    section: str = ""
+    over_bytes: int = 0
+
+
+def build(
+    toolchain: Toolchain,
+    cpu: Cpu,
+    folder: Path,
+    sources: Sequence[str],
+    output: str = "firmware.elf",
+    *,
+    script: str = "link.ld",
+    trace: bool = True,
+) -> Path:
     """Compile and link the sources of a folder.
 
     Raises:
-        FirmwareError: the compiler fails; its first complaint is in the message.
+        TooLarge: the program does not fit the memory of the linker script.
+        FirmwareError: the compiler cannot be run, fails, or writes no ELF; its first complaint is in the message.
     """
-    command = toolchain.line(cpu, "link.ld", sources, output)
+    command, made = toolchain.line(cpu, script, sources, output, trace=trace), folder / output
+    made.unlink(missing_ok=True)
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FirmwareError(
-            f"{toolchain.command[0]} could not be run: {error}.", "a working compiler", "Install it again."
-        ) from error
+        raise _unusable(toolchain, f"could not be run: {error}") from error
     if done.returncode:
-        said = next(
-            (line for line in done.stderr.splitlines() if "error" in line or "overflow" in line), done.stderr[:200]
-        )
-        raise FirmwareError(
-            f"{toolchain.name} failed: {said.strip()}.", "sources that fit the processor and its memory", _remedy(said)
-        )
-    return folder / output
+        raise _complaint(toolchain, done.returncode, done.stderr)
+    if not made.is_file() or made.open("rb").read(4) != b"\x7fELF":
+        raise _unusable(toolchain, "ended well but wrote no ELF")
+    return made
 
 
-def _remedy(said: str) -> str:
-    if "overflow" in said or "region" in said:
-        return "Choose a device with more memory, or a smaller network."
-    return "Look at the first error; `make` in the folder repeats it."
+def _unusable(toolchain: Toolchain, why: str) -> FirmwareError:
+    name = Path(toolchain.command[0]).name
+    return FirmwareError(f"The compiler {name} {why}.", "a working compiler", "Install it again.")
+
+
+def _complaint(toolchain: Toolchain, code: int, said: str) -> FirmwareError:
+    """The error of a compiler that failed."""
+    if over := re.search(r"region [`'](\w+)'?:? overflowed by (\d+)", said):
+        section = re.search(r"section [`']([^`']+)' will not fit", said)
+        region, size = over[1], int(over[2])
+        return TooLarge(
+            f"The firmware is {size:,} bytes too large for {region}.",
+            "sections that fit",
+            "Choose a device with more memory, or a smaller network.",
+            region,
+            section[1] if section else "",
+            size,
+        )
+    if "No space left" in said:
+        return FirmwareError("The disk is full.", "some megabytes for compiled files", "Free some space and try again.")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = next((line for line in lines if "error" in line or "undefined" in line), lines[0] if lines else "")
+    if not told or "internal compiler error" in told or code < 0:
+        return _unusable(toolchain, f"broke off with {_ending(code)}{f': {told}' * bool(told)}")
+    return FirmwareError(
+        f"{toolchain.name} failed: {told}.",
+        "sources that the compiler takes",
+        "Look at the first error; `make` in the folder repeats it.",
+    )
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
