@@ -91,7 +91,7 @@ def find_toolchain(name: Name | None = None) -> Toolchain:
 
 
 @dataclass
-class TooLarge(FirmwareError):
+class TooLargeError(FirmwareError):
     """A program that the linker cannot place.
 
     Attributes:
@@ -118,7 +118,7 @@ def build(
     """Compile and link the sources of a folder.
 
     Raises:
-        TooLarge: the program does not fit the memory of the linker script.
+        TooLargeError: the program does not fit the memory of the linker script.
         FirmwareError: the compiler cannot be run, fails, or writes no ELF; its first complaint is in the message.
     """
     command, made = toolchain.line(cpu, script, sources, output, trace=trace), folder / output
@@ -144,7 +144,7 @@ def _complaint(toolchain: Toolchain, code: int, said: str) -> FirmwareError:
     if over := re.search(r"region [`'](\w+)'?:? overflowed by (\d+)", said):
         section = re.search(r"section [`']([^`']+)' will not fit", said)
         region, size = over[1], int(over[2])
-        return TooLarge(
+        return TooLargeError(
             f"The firmware is {size:,} bytes too large for {region}.",
             "sections that fit",
             "Choose a device with more memory, or a smaller network.",
