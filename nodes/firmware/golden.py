@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import c_type
 from nodes.firmware.program import Program
 from nodes.quant.fixed import Codes
@@ -31,24 +32,40 @@ class Run:
 
 
 def golden_header(program: Program, inputs: Sequence[Codes]) -> str:
-    """`golden.h`: the inputs and the answers."""
+    """`golden.h`: inputs, answers, and a checksum of every layer's output.
+
+    Raises:
+        FirmwareError: there is no clip.
+    """
+    if not inputs:
+        raise FirmwareError("There are no golden clips.", "at least one", "Give the firmware a clip to be tested on.")
     graph = program.graph
-    kinds = [c_type(graph.forms[name]) for name in (graph.source, graph.result)]
-    answers = [evaluate(graph, clip)[graph.result] for clip in inputs]
+    given, result = (c_type(graph.forms[name]) for name in (graph.source, graph.result))
+    known = [evaluate(graph, clip) for clip in inputs]
+    sums = [[checksum(maps[layer.output], graph, layer.output) for layer in program.layers] for maps in known]
     return "\n".join(
         (
-            "/* Golden clips: inputs, and the answers of the integer reference. */",
+            "/* Golden clips: inputs; the integer reference's answers; checksums (FNV-1a) of every layer's output. */",
             "#include <stdint.h>\n",
             f"#define GOLDEN_CLIPS {len(inputs)}",
-            f"typedef {kinds[1]} golden_output_t;",
-            _arrays("golden_inputs", kinds[0], [in_memory(clip, graph, graph.source) for clip in inputs]),
-            _arrays("golden_outputs", kinds[1], [in_memory(answer, graph, graph.result) for answer in answers]),
+            f"#define GOLDEN_INPUT_SIZE {graph.maps[graph.source].size}",
+            f"#define GOLDEN_OUTPUT_SIZE {graph.maps[graph.result].size}",
+            f"typedef {given} golden_input_t;",
+            f"typedef {result} golden_output_t;",
+            _arrays("golden_inputs", given, [in_memory(clip, graph, graph.source).tolist() for clip in inputs]),
+            _arrays(
+                "golden_outputs",
+                result,
+                [in_memory(maps[graph.result], graph, graph.result).tolist() for maps in known],
+            ),
+            _arrays("golden_sums", "uint32_t", sums),
+            "",
         )
     )
 
 
-def _arrays(name: str, kind: str, clips: Sequence[Codes]) -> str:
-    rows = ",\n  ".join("{" + ", ".join(map(str, clip.tolist())) + "}" for clip in clips)
+def _arrays(name: str, kind: str, clips: Sequence[Sequence[int]]) -> str:
+    rows = ",\n  ".join("{" + ", ".join(map(str, clip)) + "}" for clip in clips)
     return f"static const {kind} {name}[{len(clips)}][{len(clips[0])}] __attribute__((aligned(4))) = {{\n  {rows}}};"
 
 

@@ -1,4 +1,6 @@
-/* Runs golden inputs and tells a checksum of every layer's output, the answers and the stack used. */
+/* Runs the network on clips: on those of a file of the host where a debugger or an emulator offers one (each is a record
+   of codes; every layer's output goes to a second file), else on the golden clips in flash, telling a checksum of every
+   layer's output, which of them is not the golden one, and the stack used. */
 #include <stdint.h>
 
 #include "@NAME@.h"
@@ -7,6 +9,35 @@
 void ossicle_write(const char *text);
 void ossicle_mark(void);
 unsigned ossicle_stack_bytes(void);
+int ossicle_semihost(int operation, const void *argument);
+
+enum { FILE_OPEN = 1, FILE_CLOSE = 2, FILE_WRITE = 5, FILE_READ = 6, MODE_READ = 1, MODE_WRITE = 5 };
+enum { OUTPUT_RECORD = 0x7fffffff, TRACE_FAILED = 3 };
+
+static int trace = -1, lost, golden;
+
+static int open_file(const char *name, int mode) {
+  uintptr_t length = 0;
+  while (name[length]) length++;
+  const uintptr_t block[3] = {(uintptr_t)name, (uintptr_t)mode, length};
+  return ossicle_semihost(FILE_OPEN, block);
+}
+
+/* 0 if all bytes were read or written */
+static int transfer(int operation, int file, const void *bytes, unsigned count) {
+  const uintptr_t block[3] = {(uintptr_t)file, (uintptr_t)bytes, count};
+  return ossicle_semihost(operation, block);
+}
+
+static void close_file(int file) {
+  const uintptr_t block[1] = {(uintptr_t)file};
+  ossicle_semihost(FILE_CLOSE, block);
+}
+
+static void record(int stage, const void *codes, unsigned bytes) {
+  const uint32_t head[2] = {(uint32_t)stage, bytes};
+  lost |= transfer(FILE_WRITE, trace, head, sizeof head) | transfer(FILE_WRITE, trace, codes, bytes);
+}
 
 static void write_number(uint32_t value, uint32_t base) {
   char text[12], *at = text + 11;
@@ -33,24 +64,55 @@ void ossicle_before(int layer) {
 }
 
 /* FNV-1a, 32 bits */
-void ossicle_after(int layer, const void *codes, unsigned bytes) {
-  ossicle_mark();
-  const uint8_t *byte = codes;
+static uint32_t checksum(const uint8_t *byte, unsigned bytes) {
   uint32_t sum = 2166136261u;
   for (unsigned i = 0; i < bytes; i++) sum = (sum ^ byte[i]) * 16777619u;
-  write_line("layer", (uint32_t)layer, sum, 16);
+  return sum;
 }
 
-int main(void) {
-  static golden_output_t output[@OUTPUT_SIZE@];
+void ossicle_after(int layer, const void *codes, unsigned bytes) {
+  ossicle_mark();
+  if (trace >= 0) {
+    record(layer, codes, bytes);
+    return;
+  }
+  uint32_t sum = checksum(codes, bytes);
+  write_line("layer", (uint32_t)layer, sum, 16);
+  if (sum != golden_sums[golden][layer]) write_line("differs", (uint32_t)layer, golden_sums[golden][layer], 16);
+}
+
+static int run_file(int clips) {
+  static golden_input_t input[GOLDEN_INPUT_SIZE];
+  static golden_output_t output[GOLDEN_OUTPUT_SIZE];
+  uint32_t count = 0;
+  for (; !lost && transfer(FILE_READ, clips, input, sizeof input) == 0; count++) {
+    @NAME@_run(input, output);
+    record(OUTPUT_RECORD, output, sizeof output);
+  }
+  close_file(clips);
+  close_file(trace);
+  write_line("clips", count, (uint32_t)lost, 10);
+  write_line("stack", ossicle_stack_bytes(), 0, 10);
+  return lost ? TRACE_FAILED : 0;
+}
+
+static int run_golden(void) {
+  static golden_output_t output[GOLDEN_OUTPUT_SIZE];
   int wrong = 0;
-  for (int clip = 0; clip < GOLDEN_CLIPS; clip++) {
-    @NAME@_run(golden_inputs[clip], output);
+  for (golden = 0; golden < GOLDEN_CLIPS; golden++) {
+    @NAME@_run(golden_inputs[golden], output);
     int differs = 0;
-    for (int i = 0; i < @OUTPUT_SIZE@; i++) differs |= output[i] != golden_outputs[clip][i];
+    for (int i = 0; i < GOLDEN_OUTPUT_SIZE; i++) differs |= output[i] != golden_outputs[golden][i];
     wrong += differs;
-    write_line("clip", (uint32_t)clip, (uint32_t)differs, 10);
+    write_line("clip", (uint32_t)golden, (uint32_t)differs, 10);
   }
   write_line("stack", ossicle_stack_bytes(), (uint32_t)wrong, 10);
   return wrong ? 1 : 0;
+}
+
+int main(void) {
+  int clips = open_file("ossicle_clips.bin", MODE_READ);
+  if (clips < 0) return run_golden();
+  trace = open_file("ossicle_trace.bin", MODE_WRITE);
+  return trace < 0 ? TRACE_FAILED : run_file(clips);
 }
