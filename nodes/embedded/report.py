@@ -63,6 +63,25 @@ def estimate(made: Made) -> Json:
     }
 
 
+def memory(made: Made) -> Json:
+    """Where every map lies and how long: steps are layers."""
+    return {
+        "arena_bytes": made.program.arena_bytes,
+        "steps": [layer.name for layer in made.program.layers],
+        "blocks": [
+            {
+                "name": block.name,
+                "offset": block.offset,
+                "bytes": block.size_bytes,
+                "first": block.first,
+                "last": block.last,
+                "scratch": block.is_scratch,
+            }
+            for block in made.program.blocks
+        ],
+    }
+
+
 def published(made: Made) -> Json | None:
     """The paper's table VI beside ours, where the network has its layers."""
     layers = zip(made.program.layers, made.run.instructions, strict=True)
@@ -113,5 +132,6 @@ def _parts(made: Made) -> Iterator[tuple[str, Any]]:
     yield "layers", layer_rows(made)
     yield "totals", totals(made)
     yield "estimate", estimate(made)
+    yield "memory", memory(made)
     if (paper := published(made)) is not None:
         yield "published", paper

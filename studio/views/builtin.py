@@ -9,6 +9,9 @@ import studio.views.engines
 import studio.views.episodes
 import studio.views.features
 import studio.views.firmware
+import studio.views.firmware_beside
+import studio.views.firmware_layers
+import studio.views.firmware_plan
 import studio.views.latency
 import studio.views.lineage
 import studio.views.memory_plan

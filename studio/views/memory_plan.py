@@ -19,11 +19,12 @@ from studio.views.legend import Entry, Legend
 from studio.views.parts import LoadedCard
 from studio.views.viewer import Scene, viewer
 
-TOKENS: Final = {"f32_hwc": "rose", "f32_chw": "blue", "u8_hwc": "violet", "scratch": "gold"}
+TOKENS: Final = {"f32_hwc": "rose", "f32_chw": "blue", "u8_hwc": "violet", "codes": "teal", "scratch": "gold"}
 NAMES: Final = {
     "f32_hwc": "float, channels last",
     "f32_chw": "float, channels first",
     "u8_hwc": "8 bits",
+    "codes": "integers",
     "scratch": "scratch",
 }
 LEFT, BOTTOM, TOP = 56.0, 34.0, 8.0
