@@ -71,7 +71,7 @@ def choose(kernels: Mapping[str, Tensor], share: float, scope: Scope) -> dict[st
     if scope == "layer":
         return {name: _kept(score, share) for name, score in scores.items()}
     everything = _kept(torch.cat([score.flatten() for score in scores.values()]), share)
-    parts = torch.split(everything, [score.numel() for score in scores.values()])  # type: ignore[no-untyped-call]
+    parts = torch.split(everything, [score.numel() for score in scores.values()])
     return {name: part.view_as(scores[name]) for (name, _), part in zip(scores.items(), parts, strict=True)}
 
 
