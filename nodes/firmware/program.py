@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodes.firmware.cpu import Cpu
 from nodes.firmware.errors import FirmwareError
@@ -33,6 +33,7 @@ class Layer:
         output: the map it writes.
         ram_bytes: of its inputs, output and scratch, all alive together.
         symbols: names of its constants.
+        function: the C function that computes it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Layer:
     macs: int
     ram_bytes: int
     symbols: tuple[str, ...]
+    function: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Program:
     arena_bytes: int
     layers: tuple[Layer, ...]
     blocks: tuple[Block, ...] = ()
+    state_bytes: int = 0
+    """Kept from call to call, beside the arena."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,11 @@ def generate(
         known = set(writer.constants)
         functions.append(_function(writer, prefix, index, step))
         symbols = tuple(symbol for symbol in writer.constants if symbol not in known)
-        layers.append(_layer(step, sizes, symbols))
+        layers.append(replace(_layer(step, sizes, symbols), function=function_name(prefix, index)))
     source = _source(prefix, graph, writer, functions, list(_calls(graph, steps, offsets, same, prefix)), arena_bytes)
     blocks = _blocks(sizes, alive, offsets, steps)
-    return Program(prefix, cpu, graph, source, _header(prefix, graph, arena_bytes), arena_bytes, tuple(layers), blocks)
+    header = _header(prefix, graph, arena_bytes, has_state=bool(writer.states))
+    return Program(prefix, cpu, graph, source, header, arena_bytes, tuple(layers), blocks, sum(writer.states.values()))
 
 
 def _blocks(
@@ -117,6 +122,11 @@ def prefix_of(name: str) -> str:
     """
     found = identifier(name)[:LONGEST].rstrip("_")
     return f"net_{found}" if found in RESERVED or found.startswith("ossicle") else found
+
+
+def function_name(prefix: str, index: int) -> str:
+    """Of a layer, in C."""
+    return f"{prefix}_layer_{index}"
 
 
 def aliases(graph: IntegerGraph) -> dict[str, str]:
@@ -218,7 +228,7 @@ def _function(writer: Writer, prefix: str, index: int, step: _Step) -> str:
     body = "\n".join(f"  {line}" for line in writer.end())
     title = comment(f"{task.op.name} · {step.kernel.name}")
     return (
-        f"/* {title} */\nstatic __attribute__((noinline)) void {prefix}_layer_{index}({inputs}, "
+        f"/* {title} */\nstatic __attribute__((noinline)) void {function_name(prefix, index)}({inputs}, "
         f"{c_type(task.forms[-1])} *o, unsigned char *s) {{\n  (void)s;\n{body}\n}}\n"
     )
 
@@ -230,14 +240,14 @@ def _calls(
         name = same.get(name, name)
         if name in (graph.source, graph.result):
             return "input" if name == graph.source else "output"
-        return f"({c_type(graph.forms[name])} *)(arena + {offsets[name]})"
+        return f"({c_type(graph.forms[name])} *)({prefix}_arena + {offsets[name]})"
 
     for index, step in enumerate(steps):
         op = step.task.op
         given = ", ".join(address(name) for name in op.inputs)
-        scratch = f"arena + {offsets.get(_scratch(op.name), 0)}"
+        scratch = f"{prefix}_arena + {offsets.get(_scratch(op.name), 0)}"
         yield f"OSSICLE_BEFORE({index});"
-        yield f"{prefix}_layer_{index}({given}, {address(op.output)}, {scratch});"
+        yield f"{function_name(prefix, index)}({given}, {address(op.output)}, {scratch});"
         form, size = graph.forms[op.output], graph.maps[op.output].size
         yield f"OSSICLE_AFTER({index}, {address(op.output)}, {size * (1 if form.bits <= 8 else 2)});"
 
@@ -252,17 +262,37 @@ def _source(
             f'#include "{prefix}.h"\n',
             "void *memcpy(void *to, const void *from, __SIZE_TYPE__ bytes);",
             "void *memset(void *to, int value, __SIZE_TYPE__ bytes);\n",
+            _NEEDS,
             _HOOKS,
-            f"static unsigned char arena[{max(arena_bytes, ALIGN_BYTES)}] __attribute__((aligned(8)));\n",
+            f"static unsigned char {prefix}_arena[{max(arena_bytes, ALIGN_BYTES)}] __attribute__((aligned(8)));\n",
+            *_states(writer),
             *writer.constants.values(),
             "",
             *writer.functions,
             "",
             *functions,
             f"void {prefix}_run(const {given} *input, {result} *output) {{\n{body}\n}}\n",
+            *_reset(prefix, writer),
         )
     )
 
+
+def _states(writer: Writer) -> Iterator[str]:
+    for symbol, size_bytes in writer.states.items():
+        yield f"static unsigned char {symbol}[{size_bytes}] __attribute__((aligned(8)));\n"
+
+
+def _reset(prefix: str, writer: Writer) -> Iterator[str]:
+    if writer.states:
+        body = "\n".join(f"  memset({symbol}, 0, {size_bytes});" for symbol, size_bytes in writer.states.items())
+        yield f"void {prefix}_reset(void) {{\n{body}\n}}\n"
+
+
+_NEEDS = """_Static_assert(sizeof(int) >= 4, "int has 32 bits at least");
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "codes lie in memory with their low byte first"
+#endif
+"""
 
 _HOOKS = """/* A test sees every layer by these two; without OSSICLE_TRACE they are nothing. */
 #ifdef OSSICLE_TRACE
@@ -277,10 +307,15 @@ void ossicle_after(int layer, const void *codes, unsigned bytes);
 """
 
 
-def _header(prefix: str, graph: IntegerGraph, arena_bytes: int) -> str:
+def _header(prefix: str, graph: IntegerGraph, arena_bytes: int, *, has_state: bool) -> str:
     given, result = graph.maps[graph.source], graph.maps[graph.result]
     forms = graph.forms[graph.source], graph.forms[graph.result]
     guard = f"{prefix.upper()}_H"
+    reset = (
+        f"/* Forgets what recurrent layers keep from call to call. */\nvoid {prefix}_reset(void);\n"
+        if has_state
+        else ""
+    )
     return f"""/* {comment(graph.name)}
  * Codes in, codes out: value = code * 2^-fraction; order: rows, columns, channels. */
 #ifndef {guard}
@@ -298,8 +333,11 @@ extern "C" {{
 #define {prefix.upper()}_OUTPUT_FRACTION {forms[1].fraction}
 #define {prefix.upper()}_ARENA_BYTES {arena_bytes}
 
-void {prefix}_run(const {c_type(forms[0])} *input, {c_type(forms[1])} *output);
+typedef {c_type(forms[0])} {prefix}_input_t;
+typedef {c_type(forms[1])} {prefix}_output_t;
 
+void {prefix}_run(const {prefix}_input_t *input, {prefix}_output_t *output);
+{reset}
 #ifdef __cplusplus
 }}
 #endif

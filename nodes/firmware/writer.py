@@ -20,6 +20,7 @@ class Writer:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.constants: dict[str, str] = {}
+        self.states: dict[str, int] = {}
         self._functions: dict[str, None] = {}
         self._lines: list[str] = []
         self._layer = ""
@@ -45,6 +46,12 @@ class Writer:
         if self.constants.get(symbol, "").partition("[")[2] not in ("", rest[1:]):
             symbol = _free(symbol, self.constants)
         self.constants[symbol] = f"static const {kind} {symbol}{rest}"
+        return symbol
+
+    def state(self, name: str, size_bytes: int) -> str:
+        """Memory of the layer that keeps its bytes from call to call, aligned to 8; its symbol."""
+        symbol = self.unique(name)
+        self.states[symbol] = size_bytes
         return symbol
 
     def function(self, text: str) -> None:

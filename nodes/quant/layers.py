@@ -13,7 +13,7 @@ from nodes.quant.errors import QuantError
 from nodes.quant.fixed import Fixed
 from nodes.quant.integer import IntAdd, IntConcat, IntConv, IntOp, IntPool, IntRearrange, IntTable, Requantise, Shift
 from nodes.quant.maker import RELU, TABLES, Maker, before_table, scaled, tabled
-from nodes.quant.recurrent import make_recurrent
+from nodes.quant.recurrent import make_recurrent, refused_recurrent
 
 
 def refusal(op: Op) -> str:
@@ -27,8 +27,8 @@ def refusal(op: Op) -> str:
     activation = getattr(op, "activation", Activation.NONE)
     if activation not in RELU and (activation not in TABLES or (isinstance(op, Conv) and op.has_residual)):
         return f"activation {activation}"
-    if isinstance(op, Recurrent) and (op.kind != "rnn" or op.reverse):
-        return f"{op.kind}{' backwards' if op.reverse else ''}"
+    if isinstance(op, Recurrent):
+        return refused_recurrent(op)
     return "" if not isinstance(op, Binary) or op.kind == "add" else op.kind
 
 
@@ -60,9 +60,7 @@ def _conv(make: Maker, op: Op) -> Iterator[IntOp]:
         residual_shift=residual,
     )
     if table is not None:
-        yield IntTable(
-            f"{op.name} {op.activation}", (output,), op.output, table=tabled(table, target, out), lowest=target.low
-        )
+        yield IntTable(f"{op.name} {op.activation}", (output,), op.output, table=tabled(table, target, out))
 
 
 def _clamped(rule: Shift, activation: Activation, form: Fixed) -> Shift:

@@ -11,12 +11,14 @@ import numpy as np
 
 from nodes.lne.ir import Activation, Graph, Map, Op
 from nodes.quant.fixed import Codes, Fixed, Statistics, Values, codes
-from nodes.quant.integer import Scale, Shift
+from nodes.quant.integer import Scale, Shift, Table
 from nodes.quant.settings import Settings, Tensors
 
 BEFORE_TABLE_INTEGER = 3
 """Integer bits in front of a sigmoid or tanh: beyond 8 both are flat."""
 MULTIPLIER_BITS = 30
+MOST_ENTRIES_BITS = 10
+"""A function of more codes than 2^this is a table with straight lines between its entries."""
 RELU: Mapping[Activation, int | None] = MappingProxyType(
     {Activation.NONE: None, Activation.RELU: 0, Activation.RELU6: 0}
 )
@@ -72,10 +74,13 @@ def before_table(make: Maker, op: Op) -> tuple[Fixed, str]:
     return form, name
 
 
-def tabled(function: Callable[[Values], Values], given: Fixed, result: Fixed) -> Codes:
-    """A function of every code of `given`, the lowest first, in codes of `result`."""
-    everything = np.arange(given.low, given.high + 1)
-    return codes(function(np.asarray(everything * given.step, np.float64)), result)
+def tabled(
+    function: Callable[[Values], Values], given: Fixed, result: Fixed, entries_bits: int = MOST_ENTRIES_BITS
+) -> Table:
+    """A function of every code of `given` in codes of `result`; with fewer entries than codes, straight lines."""
+    spacing = max(0, given.bits - entries_bits)
+    points = np.arange(given.low, given.high + (2 if spacing else 1), 1 << spacing)
+    return Table(codes(function(np.asarray(points * given.step, np.float64)), result), given.low, spacing)
 
 
 def scaled(factor: float, channels: int, form: Fixed) -> Scale:

@@ -180,7 +180,7 @@ def _add(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array | None:
 
 def _table(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:
     assert isinstance(op, IntTable)
-    return op.table.astype(np.float32)[inputs[0].astype(np.int64) - op.lowest]
+    return op.table(inputs[0].astype(np.int64)).astype(np.float32)
 
 
 def _rearrange(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:

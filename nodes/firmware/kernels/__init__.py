@@ -12,9 +12,20 @@ from nodes.firmware.kernels.dsp_pointwise import KERNELS as POINTWISE
 from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
 from nodes.firmware.kernels.dsp_recurrent import KERNELS as RECURRENT
 from nodes.firmware.kernels.plain import KERNELS as PLAIN
+from nodes.firmware.kernels.plain_recurrent import KERNELS as PLAIN_RECURRENT
 
 LINES: tuple[Kernel, ...] = (*CONVOLUTIONS, *DEPTHWISE, *FIRST)
-BUILT_IN: tuple[Kernel, ...] = (*PLAIN, *LINES, *with_pool(LINES), *FIRST_POOL, *DENSE, *POINTWISE, *POOLS, *RECURRENT)
+BUILT_IN: tuple[Kernel, ...] = (
+    *PLAIN,
+    *LINES,
+    *with_pool(LINES),
+    *FIRST_POOL,
+    *DENSE,
+    *POINTWISE,
+    *POOLS,
+    *PLAIN_RECURRENT,
+    *RECURRENT,
+)
 
 
 def candidates(task: Task) -> list[Kernel]:

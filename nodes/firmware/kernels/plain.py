@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernels.curve import looked_up, stored
 from nodes.firmware.kernels.requantise import code_of, with_half
 from nodes.firmware.writer import Writer
 from nodes.lne.ir import Map
@@ -19,7 +19,6 @@ from nodes.quant.integer import (
     IntConv,
     IntPool,
     IntRearrange,
-    IntRecurrent,
     IntTable,
     Requantise,
     Shift,
@@ -34,15 +33,6 @@ class _Plain(Kernel):
         return ""
 
 
-def stored(values: Codes) -> NDArray[np.generic]:
-    """In the smallest type that holds them."""
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    kind = next(
-        kind for kind in (np.int8, np.int16, np.int32) if low >= np.iinfo(kind).min and high <= np.iinfo(kind).max
-    )
-    return values.astype(kind)
-
-
 def is_wide(largest: int, rule: Requantise | None = None) -> bool:
     """Whether sums up to this magnitude need 64 bits, or do so when a rule shifts them left."""
     return largest << max(0, -rule.right if isinstance(rule, Shift) else 0) >= 1 << 31
@@ -51,14 +41,6 @@ def is_wide(largest: int, rule: Requantise | None = None) -> bool:
 def word(largest: int) -> type[np.signedinteger[Any]]:
     """The type of biases that begin such sums."""
     return np.int64 if is_wide(largest) else np.int32
-
-
-def recurrent_bound(op: IntRecurrent, task: Task) -> int:
-    """Largest magnitude a recurrent layer's sum can have, whatever the input."""
-    given, state = (-form.low for form in task.forms)
-    kept = np.abs(op.recurrence).sum(1) * state << op.recurrence_shift
-    bias = np.abs(with_half(op.bias, op.requantise))
-    return int((np.abs(op.weight).sum(1) * given + kept + bias).max())
 
 
 def sum_bound(op: IntConv, task: Task) -> int:
@@ -186,8 +168,9 @@ class PlainTable(_Plain):
     def emit(self, task: Task, writer: Writer) -> None:
         op = task.op
         assert isinstance(op, IntTable)
-        table = writer.constant("table", stored(op.table))
-        writer.line(f"for (int i = 0; i < {task.output.size}; i++) o[i] = {table}[x0[i] - ({op.lowest})];")
+        writer.line(
+            f"for (int i = 0; i < {task.output.size}; i++) o[i] = {looked_up(op.table, 'x0[i]', 'table', writer)};"
+        )
 
 
 @dataclass(frozen=True)
@@ -242,52 +225,6 @@ class PlainConcat(_Plain):
             start += {"c": given.c, "h": given.h, "w": given.w}[op.axis]
 
 
-@dataclass(frozen=True)
-class PlainRecurrent(_Plain):
-    """A vanilla recurrent layer, from a zero state."""
-
-    ops = (IntRecurrent,)
-
-    @property
-    def name(self) -> str:
-        return "plain-recurrent"
-
-    def scratch_bytes(self, task: Task) -> int:
-        """Two states in turn."""
-        op = task.op
-        assert isinstance(op, IntRecurrent)
-        return 2 * 2 * len(op.weight)
-
-    def emit(self, task: Task, writer: Writer) -> None:
-        op, x = task.op, task.inputs[0]
-        assert isinstance(op, IntRecurrent)
-        units = len(op.weight)
-        weight = writer.constant("weight", stored(op.weight))
-        kept = writer.constant("recurrence", stored(op.recurrence))
-        bound = recurrent_bound(op, task)
-        wide = is_wide(bound, op.requantise)
-        kind = "int64_t" if wide else "int32_t"
-        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(word(bound)))
-        table = writer.constant("table", stored(op.table))
-        code = code_of(op.requantise, "sum", "k", writer, wide=wide)
-        writer.line(
-            f"int16_t *before = (int16_t *)s, *after = before + {units};",
-            f"memset(before, 0, {2 * units});",
-            f"for (int t = 0; t < {x.w}; t++) {{",
-            f"  for (int k = 0; k < {units}; k++) {{",
-            f"    {kind} kept = 0;",
-            f"    for (int j = 0; j < {units}; j++) kept += ({kind})before[j] * {kept}[k * {units} + j];",
-            f"    {kind} sum = {bias}[k] + kept * (1 << {op.recurrence_shift});",
-            f"    for (int c = 0; c < {x.c}; c++) sum += ({kind})x0[t * {x.c} + c] * {weight}[k * {x.c} + c];",
-            f"    after[k] = {table}[{code} - ({op.requantise.low})];",
-            "  }",
-            *([f"  for (int k = 0; k < {units}; k++) o[t * {units} + k] = after[k];"] if op.whole else []),
-            "  int16_t *other = before; before = after; after = other;",
-            "}",
-            *([] if op.whole else [f"for (int k = 0; k < {units}; k++) o[k] = before[k];"]),
-        )
-
-
 KERNELS: tuple[Kernel, ...] = (
     PlainConv(),
     PlainPool(),
@@ -295,5 +232,4 @@ KERNELS: tuple[Kernel, ...] = (
     PlainTable(),
     PlainRearrange(),
     PlainConcat(),
-    PlainRecurrent(),
 )
