@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nodes.hub import Endpoint, Item, Message
-    from nodes.hub.mqtt import Access, Patience
+    from nodes.hub.access import Access
+    from nodes.hub.mqtt import Patience
 
 JOURNAL_FILE, RECEIPT_FILE = "messages.jsonl", "receipt.json"
 TICK_S = 0.1
@@ -98,7 +99,7 @@ def _deliver(messages: tuple[Message, ...], endpoint: Endpoint, params: PushPara
 
 
 def _access(params: PushParams, ctx: Context) -> Access:
-    from nodes.hub.mqtt import Access
+    from nodes.hub.access import Access
 
     return Access(
         user=params.user,

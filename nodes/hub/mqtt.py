@@ -1,42 +1,26 @@
 """Delivery to an MQTT broker at QoS 1: every message is answered by a PUBACK, or an error says why not."""
 
 import random
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from nodes.hub.access import Access, make_client
+from nodes.hub.complaints import cut_off, refused, silent, topic_refused, unreachable
 from nodes.hub.endpoint import Broker
 from nodes.hub.errors import HubError
 from nodes.hub.message import Message
 
-Version = Literal["5", "3.1.1"]
 Pause = Callable[[float], None]
 
-_VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 _TICK_S: Final = 0.05
-_LOGIN_REFUSED: Final = ("Bad user name or password", "Not authorized", "Bad authentication method", "Banned")
-_PASSING: Final = ("Server unavailable", "Server busy", "Quota exceeded", "Connection rate exceeded")
-
-
-@dataclass(frozen=True)
-class Access:
-    """How to log in. Without a CA file the system's certificate authorities count."""
-
-    user: str = ""
-    password: str = field(default="", repr=False)
-    ca_file: Path | None = None
-    client_id: str = "ossicle"
-    version: Version = "5"
 
 
 @dataclass(frozen=True)
@@ -125,10 +109,10 @@ class _Session:
         try:
             self.client.connect(self.broker.host, self.broker.port)
         except (OSError, ValueError) as error:
-            raise _unreachable(error, self.broker, self.access) from error
+            raise unreachable(error, self.broker, self.access) from error
         self._await(lambda: self.connack is not None, "answered the login")
         if self.connack is not None and self.connack.is_failure:
-            raise _refused(self.connack, self.broker, self.access)
+            raise refused(self.connack, self.broker, self.access)
 
     def publish(self, messages: Sequence[Message]) -> Iterator[str]:
         """Send messages and yield the id of each as its PUBACK comes.
@@ -142,7 +126,7 @@ class _Session:
             for mid in [mid for mid in waiting if mid in self.pubacks]:
                 message = waiting.pop(mid)
                 if self.pubacks[mid].is_failure:
-                    raise _topic_refused(self.pubacks[mid], message, self.broker, self.access)
+                    raise topic_refused(self.pubacks[mid], message, self.broker, self.access)
                 yield message.id
 
     def _send(self, message: Message) -> int:
@@ -157,22 +141,16 @@ class _Session:
             if is_done():
                 return
             if state is not MQTTErrorCode.MQTT_ERR_SUCCESS or self.farewell is not None:
-                raise _cut_off(self.broker, wanted, self.farewell)
+                raise cut_off(self.broker, wanted, self.farewell)
             if time.monotonic() >= end:
-                raise _silent(self.broker, wanted, self.patience.answer_s)
+                raise silent(self.broker, wanted, self.patience.answer_s)
 
 
 @contextmanager
 def _connection(
     broker: Broker, access: Access, patience: Patience, deadline: float, pause: Pause
 ) -> Iterator[_Session]:
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2, access.client_id, protocol=_VERSIONS[access.version], reconnect_on_failure=False
-    )
-    if access.user or access.password:
-        client.username_pw_set(access.user, access.password or None)
-    if broker.tls:
-        client.tls_set_context(_tls_context(access.ca_file))
+    client = make_client(broker, access)
     session = _Session(client, broker, access, patience, deadline, pause)
     try:
         session.open()
@@ -187,106 +165,3 @@ def _close(client: paho.Client) -> None:
     stream = client.socket()
     if stream is not None:
         stream.close()
-
-
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise HubError(
-            f"the CA file {ca_file} cannot be used ({error})",
-            "a file with PEM certificates",
-            "Correct ca_file, or leave it empty to trust the system's authorities",
-        ) from error
-
-
-# ---- what went wrong, in three parts
-
-
-def _unreachable(error: OSError | ValueError, broker: Broker, access: Access) -> HubError:
-    match error:
-        case ssl.SSLCertVerificationError():
-            trusted = f"signed by {access.ca_file}" if access.ca_file else "signed by an authority of this system"
-            return HubError(
-                f"the certificate of {broker} is not trusted ({error.verify_message})",
-                f"a valid certificate for {broker.host}, {trusted}",
-                "Set ca_file to the CA of this broker, or use the host name its certificate carries",
-            )
-        case ssl.SSLError():
-            return HubError(
-                f"{broker} does not speak TLS on this port ({error.reason or error})",
-                "a TLS listener (usually port 8883)",
-                "Correct the port, or write mqtt:// to send without encryption",
-            )
-        case ConnectionResetError():
-            return _cut_off(broker, "took the connection", None)
-        case socket.gaierror():
-            return HubError(
-                f"the host {broker.host} is not known ({error.strerror})",
-                "a host name or address on your network",
-                "Correct the address, or check the network",
-                is_final=False,
-            )
-        case TimeoutError():
-            return HubError(
-                f"{broker} did not answer in time",
-                "a broker that accepts connections",
-                "Check host, port and firewall, or raise timeout_s",
-                is_final=False,
-            )
-    return HubError(
-        f"{broker} refused the connection ({error})",
-        "a running MQTT broker at this address",
-        "Start the broker or correct the address; an empty address writes to a local file instead",
-        is_final=False,
-    )
-
-
-def _refused(reason: ReasonCode, broker: Broker, access: Access) -> HubError:
-    name = reason.getName()
-    if name in _LOGIN_REFUSED:
-        who = f"user {access.user}" if access.user else "a client without a user"
-        return HubError(
-            f"{broker} refused {who} ({name})",
-            "a user and password that the broker knows",
-            "Correct user, and the secret that password names",
-        )
-    if name == "Unsupported protocol version":
-        return HubError(
-            f"{broker} does not speak MQTT {access.version}", "a broker of that version", "Set mqtt_version to 3.1.1"
-        )
-    return HubError(
-        f"{broker} refused the connection ({name})",
-        "an accepted connection",
-        "Look at the broker's log",
-        is_final=name not in _PASSING,
-    )
-
-
-def _topic_refused(reason: ReasonCode, message: Message, broker: Broker, access: Access) -> HubError:
-    name = reason.getName()
-    return HubError(
-        f"{broker} refused a message on {message.topic} ({name})",
-        f"the right of user {access.user or '(none)'} to write to that topic",
-        "Allow it in the broker's access list, or change topic_prefix or device",
-        is_final=name not in _PASSING,
-    )
-
-
-def _cut_off(broker: Broker, wanted: str, farewell: ReasonCode | None) -> HubError:
-    hint = f"write {'mqtt://' if broker.tls else 'mqtts://'} if this port speaks {'no ' if broker.tls else ''}TLS"
-    return HubError(
-        f"{broker} closed the connection before it {wanted} ({farewell.getName() if farewell else 'no reason given'})",
-        "an MQTT broker that answers",
-        f"Look at the broker's log; {hint}",
-        is_final=False,
-    )
-
-
-def _silent(broker: Broker, wanted: str, answer_s: float) -> HubError:
-    return HubError(
-        f"{broker} has not {wanted} within {answer_s:g} s",
-        "an MQTT broker that answers",
-        "Check the address and the broker, or raise timeout_s",
-        is_final=False,
-    )

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from nodes.hub import Broker, HubError, Item, Message, make_messages
-from nodes.hub.mqtt import Access, Patience, Version, deliver
+from nodes.hub.access import Access, Version
+from nodes.hub.mqtt import Patience, deliver
 
 QUICK = Patience(attempts=2, timeout_s=10.0, answer_s=0.3, pause_s=0.01)
 STEADY = Patience(attempts=5, timeout_s=20.0, pause_s=0.01)
