@@ -81,7 +81,7 @@ def _compilers(params: FirmwareParams, _base: Path) -> Any:
     """Another compiler gives another image."""
     from nodes.firmware.toolchain import toolchains
 
-    return [one.name for one in toolchains() if params.toolchain in ("best", one.name)][:1]
+    return next((one.version() for one in toolchains() if params.toolchain in ("best", one.name)), "")
 
 
 @node(
@@ -183,7 +183,7 @@ def _watch(ctx: Context) -> Any:
 def _artifact(made: Made) -> Firmware:
     from nodes.embedded.report import about, metrics, told
 
-    _write(made.folder / FIRMWARE_FILE, told(made))
+    write_json(made.folder / FIRMWARE_FILE, told(made))
     meta = FirmwareMeta(
         about=about(made), target=made.wish.device or made.wish.cpu, flash_bytes=0, ram_bytes=0, metrics=metrics(made)
     )
@@ -194,10 +194,11 @@ def _report(made: Made, ctx: Context) -> Report:
     from nodes.embedded.report import about, metrics, told
 
     folder = ctx.folder("report")
-    _write(folder / REPORT_FILE, told(made))
+    write_json(folder / REPORT_FILE, told(made))
     meta = ReportMeta(about=about(made), title=f"Firmware of {made.network.name}", metrics=metrics(made))
     return Report(folder, meta)
 
 
-def _write(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Write a document the way every reader expects it."""
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

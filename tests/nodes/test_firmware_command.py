@@ -1,0 +1,75 @@
+"""`ossicle firmware` through the real command line, on networks nobody here made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from engine.cli import call
+
+SHAPE = (1, 2, 9, 8)
+
+
+def stranger(path: Path, *, operator: str = "Relu") -> Path:
+    """A network by plain onnx: convolution, an activation, pooling, a dense layer."""
+    rng = np.random.default_rng(1)
+    weights = {"w": rng.normal(0, 0.3, (12, 2, 3, 3)), "b": rng.normal(0, 0.1, 12), "d": rng.normal(0, 0.3, (12, 5))}
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], name="first"),
+        helper.make_node(operator, ["c"], ["a"], name="act"),
+        helper.make_node("GlobalAveragePool", ["a"], ["p"], name="pool"),
+        helper.make_node("Flatten", ["p"], ["f"], name="flat"),
+        helper.make_node("MatMul", ["f", "d"], ["y"], name="dense"),
+    ]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", SHAPE), ("y", (1, 5)))]
+    held = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
+    graph = helper.make_graph(nodes, "stranger", ends[:1], ends[1:], held)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), str(path))
+    return path
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = call(["firmware", *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_a_strangers_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model, out = stranger(tmp_path / "a b.onnx"), tmp_path / "board"
+    np.save(tmp_path / "x.npy", np.random.default_rng(2).normal(size=(6, *SHAPE[1:])).astype(np.float32))
+    code, said, _ = told(capsys, model, "-o", out, "--inputs", tmp_path / "x.npy", "--json")
+    report = json.loads(said)
+    assert code == 0 and report["folder"] == str(out) and report["kind"] == "firmware"
+    assert {key: value for key, value in report.items() if key != "folder"} == json.loads(
+        (out / "firmware.json").read_text()
+    )
+    assert str(tmp_path) not in (out / "firmware.json").read_text()
+    code, _, complaint = told(capsys, model, "-o", out)
+    assert code != 0 and "is not empty" in complaint
+
+
+def test_people_get_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, said, _ = told(capsys, stranger(tmp_path / "net.onnx"), "-o", tmp_path / "board", "--cpu", "cortex-m3")
+    assert code == 0 and "instructions on a cortex-m3, estimated" in said and "written to" in said
+    lines = said.splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("layer"))
+    assert any(line.startswith("first") for line in lines[head + 1 :])
+
+
+@pytest.mark.parametrize("operator", ["Erf"])
+def test_operators_without_an_integer_form_are_told(
+    operator: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, complaint = told(capsys, stranger(tmp_path / "net.onnx", operator=operator), "-o", tmp_path / "board")
+    assert code != 0 and "act" in complaint and "Traceback" not in complaint
+
+
+def test_a_file_that_is_no_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"no network")
+    code, _, complaint = told(capsys, tmp_path / "net.onnx", "-o", tmp_path / "board")
+    assert code != 0 and "Traceback" not in complaint
