@@ -35,6 +35,11 @@ _COST: Final[Mapping[Saved, Callable[[Architecture], int]]] = MappingProxyType(
 )
 
 
+def cost_of(architecture: Architecture, saved: Saved) -> int:
+    """Operations of one clip (2 x multiply-adds) or parameters of a network."""
+    return _COST[saved](architecture)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a layer keeps at least.
