@@ -101,7 +101,8 @@ def generate(
         functions.append(_function(writer, prefix, index, step))
         symbols = tuple(symbol for symbol in writer.constants if symbol not in known)
         layers.append(replace(_layer(step, sizes, symbols), function=function_name(prefix, index)))
-    source = _source(prefix, graph, writer, functions, list(_calls(graph, steps, offsets, same, prefix)), arena_bytes)
+    calls = list(_calls(graph, steps, offsets, same, prefix))
+    source = _source(prefix, graph, writer, functions, calls, arena_bytes, offsets.get(graph.source, 0))
     blocks = _blocks(sizes, alive, offsets, steps)
     header = _header(prefix, graph, arena_bytes, has_state=bool(writer.states))
     return Program(prefix, cpu, graph, source, header, arena_bytes, tuple(layers), blocks, sum(writer.states.values()))
@@ -165,14 +166,17 @@ def _bytes(graph: IntegerGraph, name: str) -> int:
 def _buffers(
     graph: IntegerGraph, steps: Sequence[_Step], same: Mapping[str, str]
 ) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
-    """Bytes and life of every map but the caller's two, and of each layer's scratch."""
+    """Bytes and life of every map but the result, and of each layer's scratch.
+
+    The input has a place too, from the start to its last reader, so that a caller needs no memory for it.
+    """
     sizes: dict[str, int] = {}
     alive: dict[str, tuple[int, int]] = {}
     for index, step in enumerate(steps):
         for name in (same.get(name, name) for name in (*step.task.op.inputs, step.task.op.output)):
-            if name not in (graph.source, graph.result):
+            if name != graph.result:
                 sizes[name] = _bytes(graph, name)
-                alive[name] = (alive.get(name, (index, index))[0], index)
+                alive[name] = (0 if name == graph.source else alive.get(name, (index, index))[0], index)
         if scratch := step.kernel.scratch_bytes(step.task):
             own = _scratch(step.task.op.name)
             sizes[own], alive[own] = -(-scratch // ALIGN_BYTES) * ALIGN_BYTES, (index, index)
@@ -253,7 +257,13 @@ def _calls(
 
 
 def _source(
-    prefix: str, graph: IntegerGraph, writer: Writer, functions: Sequence[str], calls: Sequence[str], arena_bytes: int
+    prefix: str,
+    graph: IntegerGraph,
+    writer: Writer,
+    functions: Sequence[str],
+    calls: Sequence[str],
+    arena_bytes: int,
+    input_offset: int,
 ) -> str:
     given, result = (c_type(graph.forms[name]) for name in (graph.source, graph.result))
     body = "\n".join(f"  {line}" for line in calls)
@@ -272,6 +282,7 @@ def _source(
             "",
             *functions,
             f"void {prefix}_run(const {given} *input, {result} *output) {{\n{body}\n}}\n",
+            f"{given} *{prefix}_input(void) {{\n  return ({given} *)({prefix}_arena + {input_offset});\n}}\n",
             *_reset(prefix, writer),
         )
     )
@@ -337,6 +348,8 @@ typedef {c_type(forms[0])} {prefix}_input_t;
 typedef {c_type(forms[1])} {prefix}_output_t;
 
 void {prefix}_run(const {prefix}_input_t *input, {prefix}_output_t *output);
+/* A place for the input that costs no memory of its own; a run writes over it. */
+{prefix}_input_t *{prefix}_input(void);
 {reset}
 #ifdef __cplusplus
 }}
