@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from io import RawIOBase
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, Final
+from typing import Any, Final
 
 OPEN, CLOSE, WRITE, READ, LENGTH = 0x01, 0x02, 0x05, 0x06, 0x0C
 _MODES: Final = ("rb", "rb", "rb+", "rb+", "wb", "wb", "wb+", "wb+", "ab", "ab", "ab+", "ab+")
@@ -18,7 +19,7 @@ class Files:
     """What a program opens, reads and writes. Every operation takes the address of its argument block."""
 
     def __init__(self, given: Mapping[str, Path]) -> None:
-        self._given, self._open = given, dict[int, IO[bytes]]()
+        self._given, self._open = given, dict[int, RawIOBase]()
         self.operations: Mapping[int, Callable[[Any, int], int]] = MappingProxyType(
             {OPEN: self._start, CLOSE: self._end, WRITE: self._write, READ: self._read, LENGTH: self._length}
         )
@@ -37,7 +38,7 @@ class Files:
         if path is None:
             return FAILED
         try:
-            file = path.open(_MODES[mode])
+            file = path.open(_MODES[mode], buffering=0)  # so that a full disk is met where it is written
         except OSError:
             return FAILED
         handle = len(self._open) + 1
@@ -55,7 +56,7 @@ class Files:
         """Bytes that could not be written."""
         handle, address, length = _words(uc, block, 3)
         try:
-            return length - self._open[handle].write(uc.mem_read(address, length))
+            return length - (self._open[handle].write(uc.mem_read(address, length)) or 0)
         except (OSError, ValueError, KeyError):
             return length
 
@@ -63,7 +64,7 @@ class Files:
         """Bytes that could not be read."""
         handle, address, length = _words(uc, block, 3)
         try:
-            data = self._open[handle].read(length)
+            data = self._open[handle].read(length) or b""
         except (OSError, ValueError, KeyError):
             return length
         uc.mem_write(address, data)

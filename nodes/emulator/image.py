@@ -41,6 +41,7 @@ def read_image(path: Path) -> Image:
         ImageError: it is no ELF of a 32-bit microcontroller, or damaged.
     """
     from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
     from elftools.elf.elffile import ELFFile
 
     try:
@@ -48,7 +49,7 @@ def read_image(path: Path) -> Image:
             return _image(ELFFile(file))
     except ImageError:
         raise
-    except (ELFError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (ELFError, ConstructError, OSError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise ImageError(f"the ELF cannot be read: {error}") from error
 
 

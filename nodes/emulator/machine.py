@@ -8,6 +8,7 @@ instruction is counted, exactly and repeatably. Without counting a run is about 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -36,7 +37,9 @@ class Machine:
         self._files = Files(options.files)
         self._blocks: Counter[tuple[int, int, int]] = Counter()
         self._lengths: dict[tuple[int, int], int] = {}
-        self._region = 0
+        self._region, self._is_still = 0, False
+        self._end = -1
+        self._jumps: Counter[tuple[int, int, int]] = Counter()
         self._console = bytearray()
         self._uc: Any = Uc(self._core.arch, self._core.mode)
         if options.cpu:
@@ -67,20 +70,33 @@ class Machine:
         from unicorn import UcError
 
         start = self._core.reset(self._uc, self._image)
-        begun = time.monotonic()
+        begun, ended = time.monotonic(), threading.Event()
+        if self.options.still_s:
+            threading.Thread(target=self._watch, args=(ended,), daemon=True).start()
         try:
             self._uc.emu_start(start, 0xFFFF_FFFE, timeout=int(self.options.limit_s * 1e6))
         except UcError as error:
             self._stop(f"{error}")
+        ended.set()
         out = self.outcome
         out.seconds = time.monotonic() - begun
         if out.code is None and not out.fault:
-            self._stop(f"no end within {self.options.limit_s:g} s")
+            self._stop(f"no end within {self.options.still_s if self._is_still else self.options.limit_s:g} s")
         out.console = self._console.decode("ascii", "replace")
         out.regions = self._counts()
         out.instructions = sum(out.regions)
         self._files.close()
         return out
+
+    def _watch(self, ended: threading.Event) -> None:
+        """Stop a program that gets nowhere."""
+        region = self._region
+        while not ended.wait(self.options.still_s):
+            if self._region == region:
+                self._is_still = True
+                self._uc.emu_stop()
+                return
+            region = self._region
 
     def _stop(self, why: str) -> None:
         self.outcome.fault = self.outcome.fault or why
@@ -90,7 +106,11 @@ class Machine:
     def _block(self, _uc: Any, address: int, size: int, _data: Any) -> None:
         if address == self._mark:
             self._region += 1
-        self._blocks[(self._region, address, size)] += 1
+        key = (self._region, address, size)
+        self._blocks[key] += 1
+        if address != self._end:
+            self._jumps[key] += 1
+        self._end = address + size
 
     def _marked(self, _uc: Any, _address: int, _size: int, _data: Any) -> None:
         self._region += 1
@@ -131,7 +151,8 @@ class Machine:
             length = self._length(address, size)
             counts[region] += times * length
             if self.options.keeps_blocks:
-                self.outcome.blocks.append((region, address, size, length, times))
+                jumps = self._jumps[(region, address, size)]
+                self.outcome.blocks.append((region, address, size, length, times, jumps))
         return counts
 
     def _length(self, address: int, size: int) -> int:

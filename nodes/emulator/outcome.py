@@ -15,7 +15,7 @@ class Outcome:
         code: the program's exit code; None if it did not end.
         fault: why it was stopped; empty if it ended. `registers` are of that moment.
         regions: executed instructions between marks, in order; where nothing was counted, a zero for each.
-        blocks: (region, address, bytes, instructions, times) of every basic block, if asked for.
+        blocks: (region, address, bytes, instructions, times, times jumped to) of every basic block, if asked for.
     """
 
     code: int | None = None
@@ -25,7 +25,7 @@ class Outcome:
     regions: list[int] = field(default_factory=list)
     seconds: float = 0.0
     registers: dict[str, int] = field(default_factory=dict)
-    blocks: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    blocks: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Options:
     """How a program is run.
 
     Attributes:
+        limit_s: longest time of the whole run.
+        still_s: longest time between two marks; 0 for any.
         cpu: the model to be; empty for the emulator's own choice.
         counts: whether instructions are counted.
         keeps_blocks: whether the counts of single blocks are told as well.
@@ -40,6 +42,7 @@ class Options:
     """
 
     limit_s: float = 60.0
+    still_s: float = 0.0
     cpu: str = ""
     counts: bool = True
     keeps_blocks: bool = False

@@ -50,6 +50,7 @@ def golden_header(program: Program, inputs: Sequence[Codes]) -> str:
             f"#define GOLDEN_CLIPS {len(inputs)}",
             f"#define GOLDEN_INPUT_SIZE {graph.maps[graph.source].size}",
             f"#define GOLDEN_OUTPUT_SIZE {graph.maps[graph.result].size}",
+            f"#define GOLDEN_RESET() {_reset(program)}",
             f"typedef {given} golden_input_t;",
             f"typedef {result} golden_output_t;",
             _arrays("golden_inputs", given, [in_memory(clip, graph, graph.source).tolist() for clip in inputs]),
@@ -62,6 +63,12 @@ def golden_header(program: Program, inputs: Sequence[Codes]) -> str:
             "",
         )
     )
+
+
+def _reset(program: Program) -> str:
+    """Every clip starts from nothing, as the reference does."""
+    keeps = any(getattr(op, "keeps_state", False) for op in program.graph.ops)
+    return f"{program.name}_reset()" if keeps else "(void)0"
 
 
 def _arrays(name: str, kind: str, clips: Sequence[Sequence[int]]) -> str:

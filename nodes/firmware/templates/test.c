@@ -86,6 +86,7 @@ static int run_file(int clips) {
   static golden_output_t output[GOLDEN_OUTPUT_SIZE];
   uint32_t count = 0;
   for (; !lost && transfer(FILE_READ, clips, input, sizeof input) == 0; count++) {
+    GOLDEN_RESET();
     @NAME@_run(input, output);
     record(OUTPUT_RECORD, output, sizeof output);
   }
@@ -100,6 +101,7 @@ static int run_golden(void) {
   static golden_output_t output[GOLDEN_OUTPUT_SIZE];
   int wrong = 0;
   for (golden = 0; golden < GOLDEN_CLIPS; golden++) {
+    GOLDEN_RESET();
     @NAME@_run(golden_inputs[golden], output);
     int differs = 0;
     for (int i = 0; i < GOLDEN_OUTPUT_SIZE; i++) differs |= output[i] != golden_outputs[golden][i];
