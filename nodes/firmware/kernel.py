@@ -90,7 +90,7 @@ class LineKernel(Kernel):
 
     @abstractmethod
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
-        """Compute line `y` into `line`, an `int8_t *`; called once, in a loop over y from 0."""
+        """Compute line `y` into `line`, a pointer to codes; called once, in a loop over y from 0."""
 
     def emit(self, task: Task, writer: Writer) -> None:
         """All lines into the output."""
@@ -98,7 +98,7 @@ class LineKernel(Kernel):
         writer.line(
             *self.setup(task, writer),
             f"for (int y = 0; y < {out.h}; y++) {{",
-            f"  int8_t *line = o + y * {out.w * out.c};",
+            f"  {c_type(task.forms[-1])} *line = o + y * {out.w * out.c};",
             *(f"  {text}" for text in self.line(task, writer)),
             "}",
         )

@@ -1,4 +1,4 @@
-"""1x1 convolution: a few pixels are sign-extended at a time, whatever row they lie in, and meet two channels."""
+"""1x1 convolution: two pixels are expanded at a time, whatever row they lie in, word beside word."""
 
 from __future__ import annotations
 
@@ -6,34 +6,46 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nodes.firmware.kernel import Kernel, Task
-from nodes.firmware.kernels.dsp import DIALECT, EXPAND, refusal
-from nodes.firmware.kernels.dsp_conv import BLOCK, codes_out, packed, products, start_sums
-from nodes.firmware.kernels.plain import is_wide, sum_bound
+from nodes.firmware.kernels.dsp import DIALECT, general_refusal
+from nodes.firmware.kernels.dsp_block import TOGETHER, Block, split
+from nodes.firmware.kernels.dsp_rows import expansion, words
+from nodes.firmware.kernels.dsp_sums import Sums
 from nodes.firmware.writer import Writer
 from nodes.lne.ir import Pads
 from nodes.quant.integer import IntConv
 
+EXPAND_TWO = """static inline __attribute__((always_inline, unused)) void
+expand_two(const int8_t *first, const int8_t *second, uint32_t *to, int codes) {
+  for (int i = 0; i < codes; i += 4, to += 4) {
+    uint32_t a = LOAD4(first + i), b = LOAD4(second + i);
+    to[0] = SXTB16(a), to[1] = SXTB16(b), to[2] = SXTB16_ODD(a), to[3] = SXTB16_ODD(b);
+  }
+}"""
+PIXELS = (2, 1)
+COPY_TWO = """static inline __attribute__((always_inline, unused)) void
+copy_two(const int16_t *first, const int16_t *second, uint32_t *to, int codes) {
+  for (int i = 0; i < codes; i += 2, to += 2) to[0] = LOAD4(first + i), to[1] = LOAD4(second + i);
+}"""
+
 
 @dataclass(frozen=True)
 class DspPointwise(Kernel):
-    """Channels in fours, `pixels` at a time; a stride over the columns skips pixels."""
-
-    pixels: int
+    """Channels that fill whole words; a stride over the columns skips pixels."""
 
     ops = (IntConv,)
 
     @property
     def name(self) -> str:
-        return f"dsp-pointwise-{self.pixels}x2"
+        return "dsp-pointwise-2x4"
 
     @property
     def rank(self) -> int:
-        return 15 + self.pixels
+        return 15
 
     def refuse(self, task: Task) -> str:
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConv)
-        if reason := refusal(task):
+        if reason := general_refusal(task):
             return reason
         if op.kernel != (1, 1) or op.groups != 1 or op.pads != Pads():
             return "it is not 1x1"
@@ -41,44 +53,45 @@ class DspPointwise(Kernel):
             return "it skips rows"
         if op.stride[1] != 1 and x.h > 1 and out.w * op.stride[1] != x.w:
             return "its stride does not divide the row"
-        if x.c % 4 or out.c % BLOCK:
-            return "its channels do not come in fours"
-        if out.h * out.w < self.pixels:
-            return "there are too few pixels"
-        return "its sums may need 64 bits" if is_wide(sum_bound(op, task)) else ""
+        return "its channels do not fill words" if x.c % (4 if task.is_byte else 2) else ""
 
     def scratch_bytes(self, task: Task) -> int:
-        return 2 * self.pixels * task.inputs[0].c
+        return 2 * max(PIXELS) * task.inputs[0].c
 
     def emit(self, task: Task, writer: Writer) -> None:
-        op = task.op
-        assert isinstance(op, IntConv)
         writer.function(DIALECT)
-        writer.function(EXPAND)
-        writer.line(*self._loops(task, writer.constant("weight", packed(op)), writer))
+        op, sums = task.op, Sums(task)
+        assert isinstance(op, IntConv)
+        weight = writer.constant("weight", sums.packed(words(op.weight[:, :, 0, 0], task)))
+        writer.line("uint32_t *pixels = (uint32_t *)s;", *self._loops(task, sums, weight, writer))
 
-    def _loops(self, task: Task, weight: str, writer: Writer) -> Iterator[str]:
+    def _loops(self, task: Task, sums: Sums, weight: str, writer: Writer) -> Iterator[str]:
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConv)
-        count, step = out.h * out.w, x.c * op.stride[1]
-        last = count - self.pixels
-        yield "uint32_t *row = (uint32_t *)s;"
-        yield f"for (int at = 0; at < {count}; at += {self.pixels}) {{"
-        yield f"  int i = {f'at > {last} ? {last} : at' if count % self.pixels else 'at'};"
-        if op.stride[1] == 1:
-            yield f"  expand(x0 + i * {x.c}, row, {self.pixels * x.c // 4});"
-        else:
-            for p in range(self.pixels):
-                yield f"  expand(x0 + (i + {p}) * {step}, row + {p * x.c // 2}, {x.c // 4});"
-        yield f"  const uint32_t *w = {weight};"
-        yield f"  int8_t *q = o + i * {out.c};"
-        yield f"  for (int k = 0; k < {out.c}; k += {BLOCK}, q += {BLOCK}) {{"
-        yield f"    {start_sums(self.pixels)}"
-        yield from (f"    {line}" for line in products(self.pixels, x.c // 2, x.c // 2))
-        yield f"    w += {x.c};"
-        yield from (f"    {line}" for line in codes_out(task, self.pixels, "i", writer))
-        yield "  }"
-        yield "}"
+        step, steps = x.c * op.stride[1], x.c // 2
+
+        def products(block: Block) -> Iterator[str]:
+            yield "const uint32_t *row = pixels;"
+            yield from block.run(writer, steps, starts=True)
+
+        for first, end, pixels in split(out.h * out.w, PIXELS):
+            yield f"for (int i = {first}; i < {end}; i += {pixels}) {{"
+            yield f"  {_expansion(task, f'x0 + i * {step}', f'x0 + (i + 1) * {step}', pixels, writer)}"
+            yield f"  const uint32_t *w = {weight};"
+            yield f"  {'int8_t' if task.is_byte else 'int16_t'} *q = o + i * {out.c};"
+            yield from (
+                f"  {line}"
+                for line in sums.loop(Block(pixels, max(sums.parts), TOGETHER, sums.is_wide), products, "i", writer)
+            )
+            yield "}"
 
 
-KERNELS: tuple[Kernel, ...] = (DspPointwise(1), DspPointwise(2), DspPointwise(3))
+def _expansion(task: Task, first: str, second: str, pixels: int, writer: Writer) -> str:
+    c = task.inputs[0].c
+    if pixels == 1:
+        return expansion(task, first, "pixels", 1, writer)
+    writer.function(EXPAND_TWO if task.is_byte else COPY_TWO)
+    return f"{'expand' if task.is_byte else 'copy'}_two({first}, {second}, pixels, {c});"
+
+
+KERNELS: tuple[Kernel, ...] = (DspPointwise(),)

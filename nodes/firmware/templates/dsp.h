@@ -1,5 +1,6 @@
 /* 16-bit SIMD of Cortex-M4 and above, and twins of it in plain C that give the same codes on any machine. */
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define OSSICLE_SIMD 1
 #include <arm_acle.h>
 #define SXTB16(x) ((uint32_t)__sxtb16(x))
 static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_t x) {
@@ -14,12 +15,21 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_
 #define SMLATT(x, y, sum) __smlatt((int32_t)(x), (int32_t)(y), sum)
 #define USAT7(x, right) ({ int32_t code; __asm("usat %0, #7, %1, asr %2" : "=r"(code) : "r"(x), "I"(right) : "cc"); code; })
 #define SSAT8(x, right) ({ int32_t code; __asm("ssat %0, #8, %1, asr %2" : "=r"(code) : "r"(x), "I"(right) : "cc"); code; })
+#define USAT15(x) ({ int32_t code; __asm("usat %0, #15, %1" : "=r"(code) : "r"(x) : "cc"); code; })
+#define SSAT16(x) ({ int32_t code; __asm("ssat %0, #16, %1" : "=r"(code) : "r"(x) : "cc"); code; })
+#define SMMLA(x, y, high) ({ int32_t sum; __asm("smmla %0, %1, %2, %3" : "=r"(sum) : "r"(x), "r"(y), "r"(high)); sum; })
 static inline __attribute__((always_inline, unused)) uint32_t MAX4(uint32_t x, uint32_t y) {
   uint32_t kept;
   __asm volatile("ssub8 %0, %1, %2\n sel %0, %1, %2" : "=&r"(kept) : "r"(x), "r"(y) : "cc");
   return kept;
 }
+static inline __attribute__((always_inline, unused)) uint32_t MAX2(uint32_t x, uint32_t y) {
+  uint32_t kept;
+  __asm volatile("ssub16 %0, %1, %2\n sel %0, %1, %2" : "=&r"(kept) : "r"(x), "r"(y) : "cc");
+  return kept;
+}
 #else
+#define OSSICLE_SIMD 0
 static inline __attribute__((always_inline, unused)) int32_t half(uint32_t x, int high) { return (int16_t)(x >> (16 * high)); }
 static inline __attribute__((always_inline, unused)) uint32_t SXTB16(uint32_t x) {
   return (uint32_t)(uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
@@ -32,6 +42,13 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16(uint32_t x)
 #define SMLATT(x, y, sum) ((sum) + half(x, 1) * half(y, 1))
 #define USAT7(x, right) (((x) >> (right)) < 0 ? 0 : ((x) >> (right)) > 127 ? 127 : ((x) >> (right)))
 #define SSAT8(x, right) (((x) >> (right)) < -128 ? -128 : ((x) >> (right)) > 127 ? 127 : ((x) >> (right)))
+#define USAT15(x) ((x) < 0 ? 0 : (x) > 32767 ? 32767 : (x))
+#define SSAT16(x) ((x) < -32768 ? -32768 : (x) > 32767 ? 32767 : (x))
+#define SMMLA(x, y, high) ((int32_t)(((int64_t)(x) * (y) >> 32) + (high)))
+static inline __attribute__((always_inline, unused)) uint32_t MAX2(uint32_t x, uint32_t y) {
+  int32_t low = half(x, 0) > half(y, 0) ? half(x, 0) : half(y, 0), high = half(x, 1) > half(y, 1) ? half(x, 1) : half(y, 1);
+  return (uint32_t)(uint16_t)low | (uint32_t)(uint16_t)high << 16;
+}
 static inline __attribute__((always_inline, unused)) uint32_t MAX4(uint32_t x, uint32_t y) {
   uint32_t kept = 0;
   for (int at = 0; at < 32; at += 8) {
