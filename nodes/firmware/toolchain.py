@@ -61,7 +61,7 @@ class Toolchain:
         return said if self.name == "gcc" else f"zig {said}"
 
 
-FLAGS: Mapping[Name, tuple[str, ...]] = MappingProxyType({"gcc": ("-O3", "-fno-schedule-insns"), "zig": ("-O2",)})
+FLAGS: Mapping[Name, tuple[str, ...]] = MappingProxyType({"gcc": ("-O3", "-fno-schedule-insns"), "zig": ("-O2", "-fomit-frame-pointer")})
 
 
 def toolchains() -> tuple[Toolchain, ...]:

@@ -81,7 +81,7 @@ class Block:
             (
                 "static inline __attribute__((always_inline, unused)) void",
                 f"{name}({self.sum_type} *sum, const uint32_t **row, const uint32_t **w) {{",
-                "#if OSSICLE_SIMD",
+                "#if OSSICLE_BLOCKS",
                 *self._assembler(steps, starts),
                 "#else",
                 *self._twin(steps, starts),

@@ -43,7 +43,7 @@ class ByteBlock:
             (
                 "static inline __attribute__((always_inline, unused)) void",
                 f"bytes_{self.rows}x{words}(int32_t *sum, const uint32_t **row, const uint32_t **w) {{",
-                "#if OSSICLE_SIMD",
+                "#if OSSICLE_BLOCKS",
                 "  int32_t " + ", ".join(f"s{i} = sum[{i}]" for i in rows) + ";",
                 "  const uint32_t *x = *row, *v = *w;",
                 "  uint32_t z0, z1, u0, u1, t;",

@@ -70,7 +70,7 @@ class Lanes:
             (
                 "static inline __attribute__((always_inline, unused)) void",
                 f"{self.name}({kind} *sum, const uint32_t *x, const uint32_t **w) {{",
-                "#if OSSICLE_SIMD",
+                "#if OSSICLE_BLOCKS",
                 *self._assembler(),
                 "#else",
                 f"  for (int t = 0; t < {self.taps}; t++, *w += 1)",

@@ -1,6 +1,9 @@
 /* 16-bit SIMD of Cortex-M4 and above, and twins of it in plain C that give the same codes on any machine. */
+static inline __attribute__((always_inline, unused)) int32_t half(uint32_t x, int high) { return (int16_t)(x >> (16 * high)); }
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-#define OSSICLE_SIMD 1
+#ifdef __OPTIMIZE__ /* without it registers do not suffice for blocks in assembler */
+#define OSSICLE_BLOCKS 1
+#endif
 #include <arm_acle.h>
 #define SXTB16(x) ((uint32_t)__sxtb16(x))
 static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_t x) {
@@ -29,8 +32,6 @@ static inline __attribute__((always_inline, unused)) uint32_t MAX2(uint32_t x, u
   return kept;
 }
 #else
-#define OSSICLE_SIMD 0
-static inline __attribute__((always_inline, unused)) int32_t half(uint32_t x, int high) { return (int16_t)(x >> (16 * high)); }
 static inline __attribute__((always_inline, unused)) uint32_t SXTB16(uint32_t x) {
   return (uint32_t)(uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
 }
