@@ -2,7 +2,8 @@
 
 A front end writes a frame when it is ready: memory holds frame after frame, each with its coefficients. A network that
 reads the features as an image starts with a rearrangement. Where that only turns them into this order, it is taken off
-the network, and the caller gives them as they come. A network over several patches (S3) is given one patch a time.
+the network, and the caller gives them as they come; where it wants another order, it does the turning itself. A network
+over several patches (S3) is given one patch a time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.lne.ir import Concat, Conv, Graph, Op, Rearrange, Recurrent, Weights
+from nodes.lne.ir import Concat, Conv, Graph, Map, Op, Rearrange, Recurrent, Weights
 
 Floats = NDArray[np.float32]
 
@@ -50,25 +51,42 @@ def feed(graph: Graph) -> Feed:
 
 
 def _turned(graph: Graph) -> Feed:
+    """The network that reads frame after frame: without a rearrangement that only undoes this, or with one."""
+    features, given = graph.source_shape[-2:], graph.maps[graph.source]
+    if len(features) != 2 or given.size != features[0] * features[1]:
+        return Feed(graph)
     readers = list(graph.consumers(graph.source))
     first = readers[0]
-    if len(readers) != 1 or not isinstance(first, Rearrange) or graph.result == first.output:
+    if len(readers) == 1 and isinstance(first, Rearrange) and graph.result != first.output:
+        table, shape = first.table.astype(np.int64), graph.maps[first.output].shape
+        if _is_frame_after_frame(table, shape, features):
+            return Feed(_without(graph, first), table)
+    places = np.arange(given.size)
+    if _is_frame_after_frame(places, given.shape, features):
         return Feed(graph)
-    table, shape = first.table.astype(np.int64), graph.maps[first.output].shape
-    if not _is_frame_after_frame(table, shape, graph.source_shape[-2:]):
-        return Feed(graph)
+    return Feed(_with_frames(graph, features), places)
+
+
+def _without(graph: Graph, first: Op) -> Graph:
     maps = {name: made for name, made in graph.maps.items() if name != graph.source}
     ops = tuple(op for op in graph.ops if op is not first)
-    return Feed(replace(graph, source=first.output, maps=maps, ops=ops, source_shape=(1, *shape)), table)
+    return replace(graph, source=first.output, maps=maps, ops=ops, source_shape=(1, *graph.maps[first.output].shape))
+
+
+def _with_frames(graph: Graph, features: tuple[int, ...]) -> Graph:
+    """Reads (coefficients, 1, frames), which lies in memory frame after frame, and turns it round."""
+    name = f"{graph.source} by frames"
+    given = Map(name, features[0], 1, features[1])
+    turn = Rearrange(name, (name,), graph.source, table=np.arange(given.size, dtype=np.int32))
+    maps = {name: given, **graph.maps}
+    return replace(graph, source=name, maps=maps, ops=(turn, *graph.ops), source_shape=(1, *given.shape))
 
 
 def _is_frame_after_frame(table: NDArray[np.int64], shape: tuple[int, ...], features: tuple[int, ...]) -> bool:
     """Whether a map (channels, rows, columns) in memory, channels last, is (coefficients, frames) turned round."""
-    if len(features) != 2 or table.size != features[0] * features[1]:
-        return False
     in_memory = table.reshape(shape).transpose(1, 2, 0).ravel()
     wanted = np.arange(table.size).reshape(features).T.ravel()
-    return bool((in_memory == wanted).all())
+    return table.size == wanted.size and bool((in_memory == wanted).all())
 
 
 def _branches(graph: Graph) -> list[list[Op]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,11 +22,11 @@ from nodes.firmware.project import emulate, make, write
 from nodes.firmware.toolchain import Toolchain, find_toolchain
 from nodes.lne.ir import Graph
 from nodes.lne.reading import read_onnx
-from nodes.quant.convert import convert
+from nodes.quant.convert import convert, settled
 from nodes.quant.convert import watch as gather
 from nodes.quant.fixed import Fixed, Values, codes
 from nodes.quant.formats import read_formats, rule_of
-from nodes.quant.integer import IntegerGraph
+from nodes.quant.integer import IntegerGraph, IntSequence
 from nodes.quant.settings import Settings
 
 PROJECT_FOLDER: Final = "project"
@@ -81,9 +81,10 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
     """
     clock = _Clock(watch or Watch())
     with clock.stage("read", "reading the network"):
-        fed = feed(replace(read_onnx(network.onnx).graph, name=network.name))
+        whole = replace(read_onnx(network.onnx).graph, name=network.name)
+        fed = feed(whole)
     with clock.stage("round", "choosing formats"):
-        graph = fuse(rounded(network, fed, wish, clock.watch))
+        graph = fuse(rounded(whole, network, fed, wish, clock.watch))
     inputs = [codes(clip, graph.forms[graph.source]) for clip in spread(network.judged, fed, wish.golden_clips)]
     toolchain = find_toolchain(wish.toolchain)
     with clock.stage("generate", "generating C"):
@@ -100,25 +101,43 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
     return Made(folder, network, wish, fed, program, toolchain, elf, run, departed, clock.seconds)
 
 
-def rounded(network: Network, fed: Feed, wish: Wish, watch: Watch) -> IntegerGraph:
+def rounded(whole: Graph, network: Network, fed: Feed, wish: Wish, watch: Watch) -> IntegerGraph:
     """The network in integers: with the formats it brings, or with formats chosen on its calibration clips.
+
+    A network over several patches is calibrated as a whole: only then its state has the range that it will have.
 
     Raises:
         QuantError: operations without an integer form, formats of another network, nothing to calibrate on.
     """
     if network.formats is not None:
-        return convert(fed.graph, None, _shared(read_formats(network.formats), fed))
+        settings = _shared(read_formats(network.formats), fed)
+        return _keeping(convert(fed.graph, None, settings), fed)
     settings = Settings(wish.bits, wish.bias_bits, rule_of(wish.rule))
-    return convert(fed.graph, gather(fed.graph, _told(network.calibration, fed, watch), wish.bits), settings)
+    if fed.pieces == 1:
+        return convert(fed.graph, gather(fed.graph, _told(network.calibration, fed.inputs, watch), wish.bits), settings)
+    tensors = gather(whole, _told(network.calibration, _as_it_is, watch), wish.bits)
+    return _keeping(convert(fed.graph, None, _shared(settled(whole, tensors, settings), fed)), fed)
 
 
-def _told(clips: Clips | None, fed: Feed, watch: Watch) -> Iterator[Values]:
+def _as_it_is(clip: Floats) -> list[Values]:
+    return [clip.astype(np.float64)]
+
+
+def _keeping(graph: IntegerGraph, fed: Feed) -> IntegerGraph:
+    """The same; with several pieces to a clip, recurrent layers go on from the state the last piece left."""
+    if fed.pieces == 1:
+        return graph
+    ops = tuple(replace(op, keeps_state=True) if isinstance(op, IntSequence) else op for op in graph.ops)
+    return replace(graph, ops=ops)
+
+
+def _told(clips: Clips | None, inputs: Callable[[Floats], list[Values]], watch: Watch) -> Iterator[Values]:
     """Inputs of calibration clips, with progress between them, which may raise to stop."""
     first, last = SHARES["round"], SHARES["generate"]
     values: Floats | tuple[Floats, ...] = () if clips is None else clips.values
     for number, clip in enumerate(values):
         watch.progress(first + (last - first) * number / len(values), f"calibrating on clip {number + 1:,}")
-        yield from fed.inputs(clip)
+        yield from inputs(clip)
 
 
 def _shared(settings: Settings, fed: Feed) -> Settings:
