@@ -78,7 +78,8 @@ def distill(
     """Train a student on the labels, on a teacher's probabilities and on its embeddings (S3 section III).
 
     The teacher answers the very clips that the student is shown, changed and mixed. With a student wired, learning goes
-    on from its weights, and architecture, width and blocks are its own. Two stages are two such nodes in a row.
+    on from its weights, zeros of a sparse one staying zero, and architecture, width and blocks are its own. Two stages
+    are two such nodes in a row.
     `distillation.json` tells what was weighed and how good the teacher is on the validation clips.
     """
     from nodes.learn.errors import LearnError
@@ -204,6 +205,7 @@ def _started(
 
     from nodes.learn.optimise import prepare
     from nodes.learn.precondition import Scaled, scale_of, unfolded
+    from nodes.quant.prune import hold_zeros
     from nodes.training.trained import network_of
     from nodes.zoo import build
 
@@ -212,6 +214,7 @@ def _started(
         prepare(network, recipe)
         return Scaled(network, scale_of(network, torch.from_numpy(plain))) if recipe.standardise else network
     given = network_of(student)
+    hold_zeros(given)
     return unfolded(given, scale_of(given, torch.from_numpy(plain))) if recipe.standardise else given
 
 

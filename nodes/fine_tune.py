@@ -89,7 +89,7 @@ def fine_tune(
 
     First only the head learns, which is made anew if the classes are not the model's; then all but the first layers
     learn at a tenth of the rate. Norms of frozen layers keep their statistics. Of the two phases the better one on the
-    validation clips is kept.
+    validation clips is kept. Zeros of a sparse model stay zero.
     """
     from nodes.learn.errors import LearnError
     from nodes.zoo import ZooError
@@ -168,17 +168,20 @@ def _start(features: FeatureSet, model: Model | None, task: Task, params: FineTu
         return _from_file(features, params, ctx)
     from nodes.evaluate import check_fit
     from nodes.learn.head import take_over
+    from nodes.quant.prune import hold_zeros
     from nodes.training.trained import ARCHITECTURE_FILE, digest_of, network_of
 
     check_fit(model, features)
     given = network_of(model)
     architecture: Architecture = model.json(ARCHITECTURE_FILE)
     if model.meta.classes == task.classes:
+        hold_zeros(given)
         return _Start(given, architecture, digest_of(model))
     ctx.log(f"the last layer is made anew for {', '.join(task.classes)} (the model's: {', '.join(model.meta.classes)})")
     architecture = {**architecture, "classes": len(task.classes)}
     network = _fresh(architecture, params)
     take_over(network, given.state_dict())
+    hold_zeros(network)
     return _Start(network, architecture, digest_of(model))
 
 

@@ -31,6 +31,7 @@ def export(
 ) -> Model:
     """Write network, weights, architecture and curves."""
     from nodes.learn.precondition import folded
+    from nodes.quant.prune import kernels_of, sparsity
     from nodes.zoo import describe, export_onnx
     from nodes.zoo.weights import save_weights
 
@@ -48,6 +49,7 @@ def export(
         input_shape=tuple(features.meta.shape),
         classes=task.classes,
         front_end=features.meta.front_end,
+        sparsity=sparsity(kernels_of(network)),
         parameters=described.params,
         flops={rule: float(count) for rule, count in described.flops.items()},
         size_bytes=(folder / "model.onnx").stat().st_size,
