@@ -61,7 +61,9 @@ class Toolchain:
         return said if self.name == "gcc" else f"zig {said}"
 
 
-FLAGS: Mapping[Name, tuple[str, ...]] = MappingProxyType({"gcc": ("-O3", "-fno-schedule-insns"), "zig": ("-O2", "-fomit-frame-pointer")})
+FLAGS: Mapping[Name, tuple[str, ...]] = MappingProxyType(
+    {"gcc": ("-O3", "-fno-schedule-insns"), "zig": ("-O2", "-fomit-frame-pointer")}
+)
 
 
 def toolchains() -> tuple[Toolchain, ...]:
@@ -142,8 +144,8 @@ def _unusable(toolchain: Toolchain, why: str) -> FirmwareError:
 def _complaint(toolchain: Toolchain, code: int, said: str) -> FirmwareError:
     """The error of a compiler that failed."""
     if over := re.search(r"region [`'](\w+)'?:? overflowed by (\d+)", said):
-        section = re.search(r"section [`']([^`']+)' will not fit", said)
         region, size = over[1], int(over[2])
+        section = re.search(rf"section [`']([^`']+)' will not fit in region [`']{region}", said)
         return TooLargeError(
             f"The firmware is {size:,} bytes too large for {region}.",
             "sections that fit",
