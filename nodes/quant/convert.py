@@ -17,6 +17,7 @@ from nodes.quant.integer import IntegerGraph
 from nodes.quant.layers import MAKERS, refusal
 from nodes.quant.maker import Maker
 from nodes.quant.settings import Rule, Settings, Tensors
+from nodes.quant.split import most_integer_bits, split
 
 __all__ = ["Rule", "Settings", "Tensors", "check_operations", "convert", "settled", "watch", "weights_of"]
 
@@ -29,6 +30,7 @@ def watch(graph: Graph, clips: Iterable[Values], bits: int) -> Tensors:
     Raises:
         QuantError: there is no clip, or a value is not finite.
     """
+    graph = split(graph)
     maps = {name: Statistics(bits) for name in graph.maps}
     seen = False
     for block in _blocks(clips):
@@ -70,7 +72,7 @@ def convert(graph: Graph, tensors: Tensors | None, settings: Settings | None = N
         QuantError: operations without an integer form, all are listed; or a map has neither format nor statistics.
     """
     settings = settings or Settings()
-    graph = _without_softmax(graph)
+    graph = split(_without_softmax(graph))
     check_operations(graph)
     tensors = _with_weights(graph, tensors or Tensors({}, {}), settings)
     forms = _forms(graph, tensors, settings)
@@ -81,7 +83,7 @@ def convert(graph: Graph, tensors: Tensors | None, settings: Settings | None = N
 
 def settled(graph: Graph, tensors: Tensors, settings: Settings) -> Settings:
     """The settings with the format of every map and weight in them, with which `convert` needs no statistics."""
-    graph = _without_softmax(graph)
+    graph = split(_without_softmax(graph))
     weights = _with_weights(graph, tensors, settings).weights
     chosen = {name: settings.rule(found) for name, found in weights.items()}
     return replace(settings, formats={**chosen, **settings.formats, **_forms(graph, tensors, settings)})
@@ -93,7 +95,8 @@ def check_operations(graph: Graph) -> None:
     Raises:
         QuantError: some have none; all are listed.
     """
-    refused = [f"{op.name} ({reason})" for op in graph.ops if (reason := refusal(op))]
+    graph = split(graph)
+    refused = [f"{op.name} ({reason})" for op in graph.ops if (reason := refusal(op, graph.maps))]
     if refused:
         raise QuantError(
             f"There is no integer form of {', '.join(refused)}.",
@@ -133,6 +136,9 @@ def _forms(graph: Graph, tensors: Tensors, settings: Settings) -> dict[str, Fixe
             "Calibrate on clips of this network.",
         )
     forms = {name: settings.formats.get(name) or settings.rule(tensors.maps[name]) for name in used - {*follows}}
+    for name, most in most_integer_bits(graph).items():
+        if name in forms and name not in settings.formats and forms[name].integer > most:
+            forms[name] = Fixed(forms[name].bits, forms[name].bits - 1 - most)
     for name, given in follows.items():
         forms[name] = forms[given]
     return {name: forms[name] for name in graph.maps if name in used}

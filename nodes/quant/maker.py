@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,21 +14,21 @@ from nodes.quant.fixed import Codes, Fixed, Statistics, Values, codes
 from nodes.quant.integer import Scale, Shift, Table
 from nodes.quant.settings import Settings, Tensors
 
-BEFORE_TABLE_INTEGER = 3
-"""Integer bits in front of a sigmoid or tanh: beyond 8 both are flat."""
-MULTIPLIER_BITS = 30
+Rule = TypeVar("Rule", Shift, Scale)
+EXACT_BIAS_BITS, WIDEST_BITS = 32, 56
+"""From so many bits on biases are kept exact, in the width of the sums: of 16-bit products these have more than 32."""
+MULTIPLIER_BITS, MOST_RIGHT = 30, 62
 MOST_ENTRIES_BITS = 10
 """A function of more codes than 2^this is a table with straight lines between its entries."""
-RELU: Mapping[Activation, int | None] = MappingProxyType(
-    {Activation.NONE: None, Activation.RELU: 0, Activation.RELU6: 0}
-)
-"""Activations that are limits of a code, with the lowest."""
 
 TABLES: Mapping[Activation, Callable[[Values], Values]] = MappingProxyType(
     {
         Activation.SIGMOID: lambda x: 1.0 / (1.0 + np.exp(-x)),
         Activation.TANH: np.tanh,
         Activation.HARD_SIGMOID: lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+        Activation.RELU: lambda x: np.maximum(x, 0.0),
+        Activation.RELU6: lambda x: np.clip(x, 0.0, 6.0),
+        Activation.SWISH: lambda x: x / (1.0 + np.exp(-x)),
         Activation.HARD_SWISH: lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
     }
 )
@@ -53,25 +53,17 @@ class Maker:
 
     def bias(self, values: Values, fraction: int) -> tuple[Codes, int]:
         """A bias at the sum's scale, and how far the stored one was shifted to get there."""
-        if self.settings.bias_bits >= 32:
-            return codes(values, Fixed(self.settings.bias_bits, fraction)), 0
+        if self.settings.bias_bits >= EXACT_BIAS_BITS:
+            return codes(values, Fixed(WIDEST_BITS, fraction)), 0
         found = Statistics(self.settings.bias_bits)
         found.add(values)
         form = self.settings.rule(found)
         stored, left = codes(values, form), fraction - form.fraction
         return (stored << left if left >= 0 else stored >> -left), left
 
-    def shift(self, fraction: int, form: Fixed, low: int | None = None) -> Shift:
+    def shift(self, fraction: int, form: Fixed) -> Shift:
         """From a sum with so many bits behind its point to codes of a format."""
-        return Shift(fraction - form.fraction, form.low if low is None else low, form.high)
-
-
-def before_table(make: Maker, op: Op) -> tuple[Fixed, str]:
-    """A map in front of an activation that is a table."""
-    name, bits = f"{op.output} before", make.settings.bits
-    form = Fixed(bits, bits - 1 - BEFORE_TABLE_INTEGER)
-    make.maps[name], make.forms[name] = replace(make.maps[op.output], name=name), form
-    return form, name
+        return Shift(fraction - form.fraction, form.low, form.high)
 
 
 def tabled(
@@ -83,9 +75,25 @@ def tabled(
     return Table(codes(function(np.asarray(points * given.step, np.float64)), result), given.low, spacing)
 
 
+def limited(rule: Rule, activation: Activation, form: Fixed) -> Rule:
+    """A rule with the limits of an activation."""
+    if activation is Activation.NONE:
+        return rule
+    high = rule.high if activation is Activation.RELU else min(rule.high, round(6.0 / form.step))
+    return replace(rule, low=0, high=high)
+
+
 def scaled(factor: float, channels: int, form: Fixed) -> Scale:
     """Multiply by one factor for all channels, as multiplier and shift."""
-    exponent = math.frexp(factor)[1]
-    right = MULTIPLIER_BITS - exponent
-    multiplier = round(factor * 2.0**right)
-    return Scale(np.full(channels, multiplier), np.full(channels, right), 0, form.low, form.high)
+    return multiplied(np.full(channels, factor), form)
+
+
+def multiplied(factors: Values, form: Fixed, largest: int = 1 << 31) -> Scale:
+    """Multiply sums up to `largest` by a factor per channel: multipliers of 31 bits and shifts to the right.
+
+    Of larger sums than 32 bits hold the multipliers have fewer bits, so that products stay within 64.
+    """
+    bits = min(MULTIPLIER_BITS, MOST_RIGHT - largest.bit_length() + 1)
+    right = np.minimum(bits - np.frexp(factors)[1], MOST_RIGHT).astype(np.int64)
+    multiplier = np.floor(factors * 2.0**right + 0.5).astype(np.int64)
+    return Scale(multiplier, right, 0, form.low, form.high)

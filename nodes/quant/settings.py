@@ -18,12 +18,15 @@ class Settings:
         bits: of weights and maps.
         bias_bits: of stored biases; 8 as the paper's, 32 keeps them exact.
         rule: chooses a format from a tensor's statistics.
+        channel_scales: weights of convolutions have a step of their own in every output channel, that need be no power
+            of two; maps and recurrent layers stay as they are.
         formats: formats set by hand, of maps and of weights ("conv1 weight"); the rule chooses the others.
     """
 
     bits: int = 8
     bias_bits: int = 32
     rule: Rule = by_sqnr
+    channel_scales: bool = field(default=False, kw_only=True)
     formats: Mapping[str, Fixed] = field(default_factory=dict)
 
 

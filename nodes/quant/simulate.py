@@ -139,13 +139,14 @@ def _conv(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array | None:
 def _convolved(op: IntConv, inputs: list[Array], graph: IntegerGraph, out: Map) -> Array | None:
     largest = [_largest(graph.forms[name]) for name in op.inputs]
     most = float(np.abs(op.weight).reshape(len(op.weight), -1).sum(1).max()) * largest[0]
-    most += float(np.abs(op.bias).max()) + sum(largest[1:]) * 2.0**op.residual_shift
+    residual = np.asarray(2.0**op.residual_shift if op.residual_multiplier is None else op.residual_multiplier)
+    most += float(np.abs(op.bias).max()) + sum(largest[1:]) * float(residual.max())
     kind = _type((most + _half(op.requantise)) * _growth(op.requantise))
     if kind is None:
         return None
     total = products(inputs[0].astype(kind), op.weight, op, out) + op.bias.astype(kind)
     if len(inputs) > 1:
-        total = total + inputs[1].astype(kind) * kind(2.0**op.residual_shift)
+        total = total + inputs[1].astype(kind) * residual.astype(kind)
     return _requantised(total, op.requantise)
 
 

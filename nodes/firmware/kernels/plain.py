@@ -15,6 +15,7 @@ from nodes.lne.ir import Map
 from nodes.quant.fixed import Codes
 from nodes.quant.integer import (
     IntAdd,
+    IntBinary,
     IntConcat,
     IntConv,
     IntPool,
@@ -47,8 +48,10 @@ def sum_bound(op: IntConv, task: Task) -> int:
     """Largest magnitude a convolution's sum can have, whatever the input."""
     form = task.forms[0]
     per_channel = np.abs(op.weight).reshape(len(op.weight), -1).sum(1) * -form.low
-    residual = -task.forms[1].low << op.residual_shift if len(op.inputs) > 1 else 0
-    return int((per_channel + np.abs(with_half(op.bias, op.requantise))).max()) + residual
+    if len(op.inputs) > 1:
+        multiples = 1 << op.residual_shift if op.residual_multiplier is None else op.residual_multiplier
+        per_channel = per_channel - task.forms[1].low * multiples
+    return int((per_channel + np.abs(with_half(op.bias, op.requantise))).max())
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,7 @@ class PlainConv(_Plain):
         weight = writer.constant("weight", stored(op.weight.transpose(0, 2, 3, 1)))
         bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(word(bound)))
         total = "int64_t" if wide else "int32_t"
-        residual = (
-            f" + (({total})x1[(y * {out.w} + x) * {out.c} + k] * (1 << {op.residual_shift}))"
-            if len(op.inputs) > 1
-            else ""
-        )
+        residual = f" + {_residual(op, total, out, writer)}" if len(op.inputs) > 1 else ""
         writer.line(
             f"for (int y = 0; y < {out.h}; y++)",
             f"  for (int x = 0; x < {out.w}; x++)",
@@ -95,6 +94,14 @@ class PlainConv(_Plain):
             f"      o[(y * {out.w} + x) * {out.c} + k] = {code_of(op.requantise, 'sum', 'k', writer, wide=wide)};",
             "    }",
         )
+
+
+def _residual(op: IntConv, kind: str, out: Map, writer: Writer) -> str:
+    """C of the second input's share in the sum of channel k."""
+    multiple = f"(1 << {op.residual_shift})"
+    if op.residual_multiplier is not None:
+        multiple = f"{writer.constant('residual', stored(op.residual_multiplier))}[k]"
+    return f"({kind})x1[(y * {out.w} + x) * {out.c} + k] * {multiple}"
 
 
 @dataclass(frozen=True)
@@ -133,9 +140,25 @@ class PlainPool(_Plain):
         )
 
 
+def _places(task: Task) -> tuple[str, str]:
+    """Where both inputs' values of output i lie; a side of one is repeated."""
+    out = task.output
+    parts = (("h", f"i / {out.w * out.c}"), ("w", f"i / {out.c} % {out.w}"), ("c", f"i % {out.c}"))
+
+    def place(given: Map) -> str:
+        if given.shape == out.shape:
+            return "i"
+        steps = {"h": given.w * given.c, "w": given.c, "c": 1}
+        found = [f"{index} * {steps[side]}" for side, index in parts if getattr(given, side) > 1]
+        return " + ".join(found) or "0"
+
+    first, second = task.inputs
+    return place(first), place(second)
+
+
 @dataclass(frozen=True)
 class PlainAdd(_Plain):
-    """Two maps at a common scale; the second may be one code per channel."""
+    """Two maps at a common scale; a side of one is repeated."""
 
     ops = (IntAdd,)
 
@@ -144,15 +167,48 @@ class PlainAdd(_Plain):
         return "plain-add"
 
     def emit(self, task: Task, writer: Writer) -> None:
-        op, (first, second), out = task.op, task.inputs, task.output
+        op, out = task.op, task.output
         assert isinstance(op, IntAdd)
-        place = "i" if second.size == first.size else f"i % {out.c}"
         bound = sum(-form.low << left for form, left in zip(task.forms, op.left, strict=False))
         wide = is_wide(bound, op.requantise)
-        kind = "int64_t" if wide else "int32_t"
-        total = f"(({kind})x0[i] * (({kind})1 << {op.left[0]}) + ({kind})x1[{place}] * (({kind})1 << {op.left[1]}))"
-        code = code_of(op.requantise, total, f"i % {out.c}", writer, wide=wide, folded=False)
+        first, second = _aligned(task, op.left, wide=wide)
+        code = code_of(op.requantise, f"({first} + {second})", f"i % {out.c}", writer, wide=wide, folded=False)
         writer.line(f"for (int i = 0; i < {out.size}; i++) o[i] = {code};")
+
+
+def _aligned(task: Task, left: tuple[int, int], *, wide: bool) -> tuple[str, str]:
+    """C of both inputs' values for output i, at their common scale."""
+    kind, places = "int64_t" if wide else "int32_t", _places(task)
+    first, second = (f"({kind})x{i}[{places[i]}] * (({kind})1 << {left[i]})" for i in (0, 1))
+    return first, second
+
+
+@dataclass(frozen=True)
+class PlainBinary(_Plain):
+    """Two maps value by value; a side of one is repeated."""
+
+    ops = (IntBinary,)
+
+    @property
+    def name(self) -> str:
+        return "plain-binary"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op, out = task.op, task.output
+        assert isinstance(op, IntBinary)
+        largest = [-form.low << left for form, left in zip(task.forms, op.left, strict=False)]
+        wide = is_wide(largest[0] * largest[1] if op.kind == "multiply" else sum(largest), op.requantise)
+        kind, (first, second) = "int64_t" if wide else "int32_t", _aligned(task, op.left, wide=wide)
+        writer.line(
+            f"for (int i = 0; i < {out.size}; i++) {{",
+            f"  {kind} a = {first}, b = {second};",
+            f"  {kind} value = {_COMBINED[op.kind]};",
+            f"  o[i] = {code_of(op.requantise, 'value', f'i % {out.c}', writer, wide=wide, folded=False)};",
+            "}",
+        )
+
+
+_COMBINED = {"subtract": "a - b", "multiply": "a * b", "maximum": "a > b ? a : b", "minimum": "a < b ? a : b"}
 
 
 @dataclass(frozen=True)
@@ -229,6 +285,7 @@ KERNELS: tuple[Kernel, ...] = (
     PlainConv(),
     PlainPool(),
     PlainAdd(),
+    PlainBinary(),
     PlainTable(),
     PlainRearrange(),
     PlainConcat(),

@@ -9,7 +9,7 @@ import pytest
 from lne_graphs import Builder
 
 from nodes.lne import reference
-from nodes.lne.ir import Activation, Conv, Graph, Map, Pads, Pool, Recurrent
+from nodes.lne.ir import Activation, Binary, Conv, Graph, Map, Pads, Pool, Recurrent, Softmax
 from nodes.quant.convert import Settings, convert, watch
 from nodes.quant.errors import QuantError
 from nodes.quant.fixed import Fixed, by_overload, codes, reals
@@ -88,11 +88,15 @@ def test_paper_biases_are_stored_in_eight_bits() -> None:
 
 
 def test_what_has_no_integer_form_is_listed_whole() -> None:
-    build = Builder(4, 1, 8)
-    build.conv(4, (1, 3), activation=Activation.SWISH)
-    build.conv(4, (1, 3), scaled=True)
+    build = Builder(4, 3, 8)
+    build.conv(4, (1, 3))
+    build.add(Binary("ratio", (build.last, "input"), "r", kind="divide"), (4, 3, 8))
+    build.add(Pool("mean", ("r",), "m", kind="mean", kernel=(3, 3), pads=Pads(1, 1, 1, 1)), (4, 3, 8))
+    build.add(Softmax("shares", ("m",), "s"), (4, 3, 8))
+    build.conv(4, (1, 3))
     graph = build.graph()
-    with pytest.raises(QuantError, match=r"conv0 \(activation swish\), conv1 \(a scale"):
+    expected = r"form of ratio \(divide\), mean \(a mean whose windows hang over the border\), shares \(softmax\)"
+    with pytest.raises(QuantError, match=expected):
         convert(graph, watch(graph, clips(graph), 8))
 
 
