@@ -104,8 +104,8 @@ def _damaged(path: Path, why: str) -> FirmwareError:
 def _image(elf: Any, sha256: str, file_bytes: int) -> Image:
     parts = [part for part in elf.iter_sections() if part["sh_flags"] & ALLOC and part["sh_size"]]
     for part in parts:
-        end = part["sh_offset"] + (0 if part["sh_type"] == "SHT_NOBITS" else part["sh_size"])
-        if end > file_bytes:
+        end = part["sh_offset"] + part["sh_size"]
+        if part["sh_type"] != "SHT_NOBITS" and end > file_bytes:
             raise ValueError(f"{part.name} ends {end - file_bytes:,} bytes behind the file")
     if not parts:
         raise ValueError("it holds no section")

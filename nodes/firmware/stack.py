@@ -169,7 +169,7 @@ def _made(first: int, second: int) -> list[tuple[int, Callable[[int, int], int]]
 
 
 def _unknown(first: int, second: int) -> str:
-    if second < 0 and first & 0xFF87 == 0x4780:
+    if second < 0 and first & 0xFF07 == 0x4700 and first != 0x4770:  # blx r, or bx r but to return
         return "calls through a pointer"
     is_sum = second < 0 and first & 0xFF87 == 0x4485  # add sp, r
     is_difference = first == 0xEBAD and second & 0x0F00 == 0x0D00  # sub.w sp, sp, r

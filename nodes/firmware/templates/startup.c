@@ -8,10 +8,26 @@ void Reset_Handler(void);
 void ossicle_write(const char *text);
 void ossicle_exit(int code);
 
-static void Fault_Handler(void) {
-  ossicle_write("FAULT\n");
-  ossicle_exit(99);
+static void write_register(const char *name, uint32_t value) {
+  char text[9];
+  for (int i = 0; i < 8; i++) text[i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15];
+  text[8] = 0;
+  ossicle_write(name);
+  ossicle_write(text);
 }
+
+/* What the processor saved when it stopped: r0 to r3, r12, lr, pc, status. */
+__attribute__((used, noreturn)) static void tell_fault(const uint32_t *saved) {
+  static const char names[8][6] = {" r0=", " r1=", " r2=", " r3=", " r12=", " lr=", " pc=", " psr="};
+  ossicle_write("FAULT");
+  for (int i = 0; i < 8; i++) write_register(names[i], saved[i]);
+  ossicle_write("\n");
+  ossicle_exit(99);
+  for (;;) {
+  }
+}
+
+__attribute__((naked)) static void Fault_Handler(void) { __asm volatile("mrs r0, msp\n b tell_fault"); }
 
 typedef union { uint32_t *stack; void (*handler)(void); } vector_t;
 __attribute__((section(".vectors"), used)) static const vector_t vectors[16] = {
