@@ -3,9 +3,10 @@
 `fixed.json` names the format of every map and weight of the lne graph that its model.onnx is read as:
 
     {"kind": "fixed", "version": 1, "bits": 8, "bias_bits": 32, "rule": {"name": "overload", "threshold": 1e-4},
-     "maps": {"features": [8, 3], ...}, "weights": {"conv1 weight": [8, 7], ...}}
+     "maps": {"features": [8, 3], ...}, "weights": {"conv1 weight": [8, 7], ...}, "channel_scales": false}
 
-A format is [bits, fraction], see `nodes.quant.fixed.Fixed`. That of a bias follows from its values by the rule.
+A format is [bits, fraction], see `nodes.quant.fixed.Fixed`. That of a bias follows from its values by the rule. Names
+are those of the graph in pieces that each have an integer form, see `nodes.quant.split`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from nodes.quant.convert import weights_of
 from nodes.quant.errors import QuantError
 from nodes.quant.fixed import P_OVERLOAD, Fixed, by_overload, by_sqnr
 from nodes.quant.settings import Rule, Settings
+from nodes.quant.split import split
 
 Json = dict[str, Any]
 FIXED_FILE: Final = "fixed.json"
@@ -71,14 +73,16 @@ def write_formats(path: Path, settings: Settings, graph: Graph) -> None:
     missing = missing_formats(graph, settings)
     if missing:
         raise _incomplete(path, missing)
-    maps = {name: form for name, form in settings.formats.items() if name in graph.maps}
-    rest = {name: form for name, form in settings.formats.items() if name not in graph.maps}
+    known = split(graph).maps
+    maps = {name: form for name, form in settings.formats.items() if name in known}
+    rest = {name: form for name, form in settings.formats.items() if name not in known}
     text = json.dumps(
         {
             "kind": "fixed",
             "version": VERSION,
             "bits": settings.bits,
             "bias_bits": settings.bias_bits,
+            "channel_scales": settings.channel_scales,
             "rule": described(settings.rule),
             "maps": _rows(maps),
             "weights": _rows(rest),
@@ -111,11 +115,14 @@ def read_formats(path: Path, graph: Graph | None = None) -> Settings:
     threshold = rule.get("threshold", P_OVERLOAD)
     if isinstance(threshold, bool) or not isinstance(threshold, int | float):
         raise _foreign(f"its overload threshold is {threshold!r}"[:80], "a share above 0 and up to 1")
+    if type(raw.get("channel_scales", False)) is not bool:
+        raise _foreign("channel_scales is no truth value", "true or false")
     settings = Settings(
         _integer(raw, "bits", BITS),
         _integer(raw, "bias_bits", BIAS_BITS),
         rule_of(str(rule.get("name"))[:40], float(threshold)),
-        {**_formats(raw, "maps"), **_formats(raw, "weights")},
+        channel_scales=bool(raw.get("channel_scales", False)),
+        formats={**_formats(raw, "maps"), **_formats(raw, "weights")},
     )
     if graph is not None and (missing := missing_formats(graph, settings)):
         raise _incomplete(path, missing)
@@ -123,7 +130,8 @@ def read_formats(path: Path, graph: Graph | None = None) -> Settings:
 
 
 def missing_formats(graph: Graph, settings: Settings) -> list[str]:
-    """Maps and weights of a graph that the settings have no format of; the result of a softmax needs none."""
+    """Maps and weights of a graph in pieces without a format; the result of a softmax needs none."""
+    graph = split(graph)
     needed = [graph.source, *(op.output for op in graph.ops if not isinstance(op, Softmax))]
     return [name for name in (*needed, *(name for name, _ in weights_of(graph))) if name not in settings.formats]
 

@@ -59,6 +59,17 @@ def test_a_network_is_converted_alike_without_clips(rule: Any, bits: int, bias_b
     assert (evaluate(once, source)[once.result] == evaluate(again, source)[again.result]).all()
 
 
+def test_scales_per_channel_are_remembered(tmp_path: Path) -> None:
+    graph = network()
+    settings = settled(graph, watch(graph, clips(graph), 8), Settings(channel_scales=True))
+    write_formats(tmp_path / "f", settings, graph)
+    read = read_formats(tmp_path / "f", graph)
+    assert read.channel_scales
+    once, again = convert(graph, None, settings), convert(graph, None, read)
+    source = codes(clips(graph)[0][0], once.forms[once.source])
+    assert (evaluate(once, source)[once.result] == evaluate(again, source)[again.result]).all()
+
+
 def test_equal_settings_give_equal_bytes(tmp_path: Path) -> None:
     assert written(tmp_path / "one").read_bytes() == written(tmp_path / "two").read_bytes()
 
@@ -85,6 +96,7 @@ def test_formats_set_by_hand_are_kept(tmp_path: Path) -> None:
         ({"rule": {"name": "magic"}}, "magic"),
         ({"rule": {"name": "overload", "threshold": 2}}, "threshold is 2"),
         ({"rule": {"name": "overload", "threshold": "x"}}, "threshold is 'x'"),
+        ({"channel_scales": 1}, "channel_scales"),
         ({"maps": []}, "no maps"),
         ({"maps": {"input": [8]}}, "format of 'input'"),
         ({"maps": {"input": [8, 1.5]}}, "format of 'input'"),
