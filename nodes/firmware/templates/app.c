@@ -5,10 +5,10 @@
 int app_read(@NAME@_input_t *input);
 void app_answer(const @NAME@_output_t *output);
 
-static @NAME@_input_t input[@UPPER@_INPUT_SIZE];
 static @NAME@_output_t output[@UPPER@_OUTPUT_SIZE];
 
-/* Fills the input with codes, in rows, columns, channels; 0 if there is none yet. */
+/* Fills the input, which lies in the network's own memory, with codes in rows, columns, channels; 0 if there is none yet.
+   A run writes over it. */
 __attribute__((weak)) int app_read(@NAME@_input_t *codes) {
   (void)codes;
   return 1;
@@ -19,8 +19,8 @@ __attribute__((weak)) void app_answer(const @NAME@_output_t *codes) { (void)code
 
 int main(void) {
   for (;;) {
-    if (!app_read(input)) continue;
-    @NAME@_run(input, output);
+    if (!app_read(@NAME@_input())) continue;
+    @NAME@_run(@NAME@_input(), output);
     app_answer(output);
   }
 }
