@@ -23,6 +23,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Final, Literal
 
+import psutil
+
 from nodes.hub.certificates import CERTIFICATE_DAYS, Pair, authority, issue
 from nodes.hub.endpoint import Broker
 from nodes.hub.errors import HubError
@@ -32,6 +34,7 @@ Kind = Literal["mosquitto", "nats"]
 HUB_USER: Final = "hub"
 START_S: Final = 15.0
 ITERATIONS: Final = 1000
+PID_FILE: Final = "broker.pid"
 PROGRAMS: Final[Mapping[str, str]] = MappingProxyType({"mosquitto": "mosquitto", "nats": "nats-server"})
 
 
@@ -113,8 +116,10 @@ def start(plan: Plan) -> Running:
     program = PROGRAMS[find(plan.kind)]
     ca = authority(plan.folder)
     configuration = configure(plan, ca)
+    _end_orphan(plan.folder, program)
     with (plan.folder / "broker.log").open("ab") as log:
         process = _spawn(program, configuration, log)
+    (plan.folder / PID_FILE).write_text(str(process.pid), encoding="ascii")
     end = time.monotonic() + START_S
     while not _answers(plan):
         if process.poll() is not None or time.monotonic() > end:
@@ -148,6 +153,17 @@ def free_port() -> int:
 def _spawn(program: str, configuration: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
     command = [str(shutil.which(program)), "-c", configuration.name]
     return subprocess.Popen(command, cwd=configuration.parent, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+def _end_orphan(folder: Path, program: str) -> None:
+    """End the broker of a hub that was killed: it still holds the port. Nothing else is touched."""
+    try:
+        found = psutil.Process(int((folder / PID_FILE).read_text(encoding="ascii")))
+        if found.name().startswith(program[:15]) and Path(found.cwd()) == folder.resolve():
+            found.terminate()
+            found.wait(START_S)
+    except (OSError, ValueError, psutil.Error):
+        pass  # there is none, or it is not ours
 
 
 def _answers(plan: Plan) -> bool:

@@ -38,6 +38,7 @@ needed() {
     package xdotool /usr/bin/xdotool
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
     command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || echo nats-server
+    command -v chromium >/dev/null || echo chromium
     command -v openssl >/dev/null || echo openssl
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
