@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nodes.emulator import Outcome
+from nodes.emulator import Options, Outcome
+from nodes.firmware.emulator import broken, run_elf, where
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.golden import Run as Run
 from nodes.firmware.golden import departures as departures
@@ -23,7 +21,6 @@ from nodes.quant.fixed import Codes
 TEMPLATES = Path(__file__).parent / "templates"
 TEST_SOURCES = ("startup.c", "memory.c", "test.c")
 RUN_LIMIT_S = 120.0
-SPARE_S = 30.0
 
 
 def write(program: Program, folder: Path, inputs: Sequence[Codes], memory: Memory | None = None) -> tuple[str, ...]:
@@ -114,36 +111,17 @@ def constant_bytes(source: str) -> dict[str, int]:
     return {row[2]: int(row[1]) // 8 * int(row[3]) for row in rows}
 
 
-def emulate(elf: Path, layers: int, limit_s: float = RUN_LIMIT_S) -> Run:
-    """Run a project's test in a process of its own.
+def emulate(elf: Path, layers: int | Sequence[str], limit_s: float = RUN_LIMIT_S) -> Run:
+    """Run a project's test in a process of its own; `layers` are their names, or how many there are.
 
     Raises:
         FirmwareError: it hangs, faults or says what a test does not say; with the layer it was in and the registers.
     """
-    command = (sys.executable, "-m", "nodes.emulator", str(elf), str(limit_s))
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s + SPARE_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise _broken(f"it did not end within {limit_s + SPARE_S:g} s") from error
-    if done.returncode:
-        raise _broken((done.stderr.strip().splitlines() or ["the emulator ended"])[-1])
-    outcome = Outcome(**json.loads(done.stdout))
+    names = [str(index) for index in range(layers)] if isinstance(layers, int) else layers
+    outcome = run_elf(elf, Options(limit_s))
     if outcome.fault or outcome.code not in (0, 1):
-        raise _broken(_where(outcome, layers))
-    return _read(outcome, layers)
-
-
-def _where(outcome: Outcome, layers: int) -> str:
-    region = len(outcome.regions) - 1
-    place = f"in layer {region // 2 % layers}" if region % 2 else "outside the layers"
-    registers = " ".join(f"{name}={value:#x}" for name, value in outcome.registers.items())
-    return f"{outcome.fault or f'exit code {outcome.code}'} {place}; {registers}".strip("; ")
-
-
-def _broken(why: str) -> FirmwareError:
-    return FirmwareError(
-        f"The firmware does not run: {why}.", "a run to its end", "Generate and build it again; report this."
-    )
+        raise broken(where(outcome, names))
+    return _read(outcome, len(names))
 
 
 def _read(outcome: Outcome, layers: int) -> Run:

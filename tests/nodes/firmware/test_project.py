@@ -88,8 +88,9 @@ def test_a_hanging_program_is_told_with_its_layer(tmp_path: Path) -> None:
             '_layer_1(const int8_t *x0, int8_t *o, unsigned char *s) { for (;;) __asm volatile("");',
         )
     )
-    with pytest.raises(FirmwareError, match=r"no end within 1 s in layer 1; r0="):
-        emulate(make(find_toolchain(), program, tmp_path, sources), len(program.layers), limit_s=1.0)
+    with pytest.raises(FirmwareError, match=r"no end within 1 s in layer conv0 tanh of clip 0; r0="):
+        names = [layer.name for layer in program.layers]
+        emulate(make(find_toolchain(), program, tmp_path, sources), names, limit_s=1.0)
 
 
 def test_a_target_too_small_says_which_map(tmp_path: Path) -> None:
