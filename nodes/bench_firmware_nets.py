@@ -160,12 +160,18 @@ def measure(net: Net, compiler: Toolchain, folder: Path) -> Measured:
         {layer.name: layer.macs for layer in made.program.layers},
         _totals(made),
         seconds,
+        dict(zip((layer.name for layer in made.program.layers), made.cycles, strict=False)),
         published={row["layer"]: {column: float(row[column]) for column in COLUMNS} for row in rows},
     )
 
 
 def _totals(made: Made) -> dict[str, float | None]:
-    return {"RAM of maps": made.program.arena_bytes, "stack": made.run.stack_bytes}
+    return {
+        "estimated cycles": sum(made.cycles) or None,
+        "RAM of maps": made.program.arena_bytes + made.program.state_bytes,
+        "flash": made.image["sizes"]["network_bytes"],
+        "stack": made.run.stack_bytes,
+    }
 
 
 def export(net: Net, path: Path) -> Path:

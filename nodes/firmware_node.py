@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nodes.embedded.wish import Clips, Network, Wish
 
 NETWORK_FILE, FORMATS_FILE = "model.onnx", "fixed.json"
-FIRMWARE_FILE, REPORT_FILE = "firmware.json", "report.json"
+FIRMWARE_FILE, PARITY_FILE, REPORT_FILE = "firmware.json", "parity.json", "report.json"
 CpuName = Literal["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"]
 
 
@@ -39,6 +39,9 @@ class FirmwareParams(Params):
 
     cpu: CpuName = "cortex-m4"
     """Processor the code is for; m4, m7 and m33 get kernels with their 16-bit multiply-accumulate instructions."""
+    forms: tuple[Literal["library", "arduino", "header"], ...] = ("library",)
+    """Forms in which the network leaves beside the project that is built and run: plain C sources, an Arduino library,
+    a header of weights and shifts as S3 describes it."""
     toolchain: Literal["best", "gcc", "zig"] = "best"
     """Compiler: GCC for Arm, Zig's clang, or the best that is installed."""
     clock_hz: Annotated[Hertz, Field(gt=0, le=2e9)] = 80e6
@@ -66,7 +69,7 @@ class FirmwareParams(Params):
 
         return Wish(
             self.cpu, None if self.toolchain == "best" else self.toolchain, self.clock_hz, self.bits, self.bias_bits,
-            self.rule, ram_bytes=self.ram_limit_bytes, flash_bytes=self.flash_limit_bytes,
+            self.rule, self.forms, ram_bytes=self.ram_limit_bytes, flash_bytes=self.flash_limit_bytes,
         )  # fmt: skip
 
 
@@ -97,8 +100,9 @@ def firmware(
 ) -> Found:
     """Turn a network into C for a microcontroller, build it, run it in emulation and prove it equal to the bit.
 
-    The folder holds a project of plain C that builds with a compiler alone, the image, its memory map, and what every
-    layer costs: instructions executed (exact), milliseconds (estimated, as a range), flash and RAM. A float model is
+    The folder holds a project of plain C with a README of two commands, the image, `firmware.json` with its memory map
+    and what every layer costs: instructions executed (exact), milliseconds (estimated, as a range), flash and RAM; and
+    `parity.json`. A float model is
     rounded to fixed point on training clips of `features`; one from the quantize node in fixed point keeps its formats.
     The firmware runs real clips on the emulated processor, and every layer must equal the integer reference. M20k
     stands beside table VI of S3.
@@ -181,11 +185,17 @@ def _watch(ctx: Context) -> Any:
 
 
 def _artifact(made: Made) -> Firmware:
-    from nodes.embedded.report import about, metrics, told
+    from nodes.embedded.report import about, metrics, parity_told, told
 
     write_json(made.folder / FIRMWARE_FILE, told(made))
+    write_json(made.folder / PARITY_FILE, parity_told(made))
+    sizes = made.image["sizes"]
     meta = FirmwareMeta(
-        about=about(made), target=made.wish.device or made.wish.cpu, flash_bytes=0, ram_bytes=0, metrics=metrics(made)
+        about=about(made),
+        target=made.wish.device or made.wish.cpu,
+        flash_bytes=sizes["flash_bytes"],
+        ram_bytes=sizes["ram_bytes"],
+        metrics=metrics(made),
     )
     return Firmware(made.folder, meta)
 

@@ -31,8 +31,12 @@ def layer_rows(made: Made) -> list[Json]:
             "instructions_per_mac": round(count / layer.macs, 3) if layer.macs else None,
             **_times(count, made.wish.clock_hz),
             "ram_bytes": layer.ram_bytes,
+            **sizes,
+            **({"cycles": made.cycles[index]} if made.cycles else {}),
         }
-        for layer, count in zip(made.program.layers, made.run.instructions, strict=True)
+        for index, (layer, count, sizes) in enumerate(
+            zip(made.program.layers, made.run.instructions, made.image["layer_sizes"], strict=True)
+        )
     ]
 
 
@@ -49,7 +53,10 @@ def totals(made: Made) -> Json:
         "macs": macs,
         "instructions_per_mac": round(instructions / macs, 3) if macs else None,
         **_times(instructions, made.wish.clock_hz),
+        **({"cycles": sum(made.cycles)} if made.cycles else {}),
+        **{name: made.image["sizes"][name] for name in ("network_bytes", "flash_bytes", "ram_bytes")},
         "arena_bytes": made.program.arena_bytes,
+        "state_bytes": made.program.state_bytes,
         "stack_bytes": made.run.stack_bytes,
     }
 
@@ -112,9 +119,18 @@ def metrics(made: Made) -> dict[str, float]:
     return {
         "instructions": float(sums["instructions"]),
         "estimated_ms": sums["ms"],
-        "arena_bytes": float(sums["arena_bytes"]),
-        "stack_bytes": float(sums["stack_bytes"]),
+        **{name: float(sums[name]) for name in ("network_bytes", "arena_bytes", "stack_bytes")},
+        **{name: value for name, value in judged(made).items() if name != "clips"},
     }
+
+
+def judged(made: Made) -> dict[str, float]:
+    """Decisions over whole clips: how many clips, which share changed by rounding, which is right before and after."""
+    found = made.decisions or made.parity.answers
+    clips = found.clips
+    told = {"clips": float(clips), "agreement": 1.0 - (found.changed or 0) / clips}
+    names = {"float": "accuracy_float", "integer": "accuracy"}
+    return {**told, **{names[name]: count / clips for name, count in found.right.items() if name in names}}
 
 
 def told(made: Made) -> Json:
@@ -128,10 +144,33 @@ def _parts(made: Made) -> Iterator[tuple[str, Any]]:
     yield "target", made.wish.device or made.wish.cpu
     yield "cpu", made.wish.cpu
     yield "toolchain", made.toolchain.name
+    yield "compiler", made.toolchain.version()
     yield "bits", made.program.graph.forms[made.program.graph.source].bits
+    yield "forms", list(dict.fromkeys(("project", *made.wish.forms)))
     yield "layers", layer_rows(made)
     yield "totals", totals(made)
     yield "estimate", estimate(made)
     yield "memory", memory(made)
     if (paper := published(made)) is not None:
         yield "published", paper
+    yield "parity", {"summary": made.parity.summary, "clips": made.parity.answers.clips, **_noisiest(made)}
+    yield "judged", judged(made)
+    yield from _image(made)
+
+
+def _noisiest(made: Made) -> Json:
+    worst = made.parity.noisiest
+    return {"noisiest": worst.name} if worst is not None else {}
+
+
+def _image(made: Made) -> Iterator[tuple[str, Any]]:
+    """Of the device's image; limits only where there are some."""
+    wanted = {"flash_bytes": made.wish.flash_bytes, "ram_bytes": made.wish.ram_bytes}
+    yield "limits", {name: value for name, value in wanted.items() if value}
+    for name in ("sections", "symbols", "sizes", "stack", "digests"):
+        yield name, made.image[name]
+
+
+def parity_told(made: Made) -> Json:
+    """The content of parity.json: no times, so that the same firmware gives the same bytes."""
+    return {name: value for name, value in made.parity.as_data().items() if name != "seconds"}

@@ -68,7 +68,7 @@ def answer(graph: IntegerGraph, pieces: Codes) -> Codes:
         for op in graph.ops:
             if op.output in behind:
                 found[op.output] = _computed(op, graph, found, states)
-    return found[graph.result]
+    return np.asarray(found[graph.result], np.int64)
 
 
 def _behind_a_state(graph: IntegerGraph) -> Iterator[str]:
@@ -83,7 +83,6 @@ def _behind_a_state(graph: IntegerGraph) -> Iterator[str]:
 def _computed(op: IntOp, graph: IntegerGraph, found: dict[str, Codes], states: States) -> Codes:
     inputs, out = [found[name] for name in op.inputs], graph.maps[op.output]
     if isinstance(op, IntSequence):
-        made: Codes
         made, states[op.name] = through_steps(op, inputs[0], out, states.get(op.name))
-        return made
-    return RULES[type(op)](op, inputs, out)
+        return np.asarray(made, np.int64)
+    return np.asarray(RULES[type(op)](op, inputs, out), np.int64)

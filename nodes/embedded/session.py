@@ -7,18 +7,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from nodes.embedded.feed import Feed, feed
+from nodes.embedded.sequence import Decisions, decisions
 from nodes.embedded.wish import NOISE_CLIPS, Clips, Floats, Network, Watch, Wish
+from nodes.emulator import Options
 from nodes.firmware.cpu import find_cpu
+from nodes.firmware.cycles import layer_cycles
+from nodes.firmware.emulator import run_elf
 from nodes.firmware.errors import FirmwareError
+from nodes.firmware.forms import Export, build_app, build_test, write_form
 from nodes.firmware.fuse import fuse
-from nodes.firmware.golden import Run, departures
+from nodes.firmware.golden import Run
+from nodes.firmware.memory import Memory
+from nodes.firmware.parity import check
+from nodes.firmware.parity_report import Parity
 from nodes.firmware.program import Program, generate
-from nodes.firmware.project import emulate, make, write
+from nodes.firmware.project import emulate
+from nodes.firmware.report import image_report
 from nodes.firmware.toolchain import Toolchain, find_toolchain
 from nodes.lne.ir import Graph
 from nodes.lne.reading import read_onnx
@@ -29,9 +38,14 @@ from nodes.quant.formats import read_formats, rule_of
 from nodes.quant.integer import IntegerGraph, IntSequence
 from nodes.quant.settings import Settings
 
-PROJECT_FOLDER: Final = "project"
-SHARES: Final = {"read": 0.02, "round": 0.05, "generate": 0.4, "build": 0.5, "run": 0.65, "compare": 0.75}
+PROJECT: Final = "project"
+"""The form that is built and run; its folder has this name."""
+SHARES: Final = {"read": 0.02, "round": 0.05, "generate": 0.3, "build": 0.35, "run": 0.5, "compare": 0.6, "end": 1.0}
 """Part of the whole at which a stage begins."""
+COUNTED_CPUS: Final = ("cortex-m4", "cortex-m7", "cortex-m33")
+"""Processors whose cycles the model may stand for; that of a Cortex-M4."""
+ROOM_BYTES: Final = 4 << 20
+"""Of flash and RAM, where nobody names a limit."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +53,13 @@ class Made:
     """Firmware that was built and run.
 
     Attributes:
-        folder: with the project in `PROJECT_FOLDER`.
+        folder: with one folder per form in it.
+        app, test: images of the device and of the test, in the project's folder.
         run: of the golden clips, in emulation.
-        departed: layers that were not the reference's; none of a sound program.
+        cycles: of every layer, estimated; empty where there is no model of the processor.
+        parity: every stage of the judged clips; over single pieces where a clip has several.
+        decisions: over whole clips, where they have several pieces.
+        image: what the device's image holds, see `nodes.firmware.report`.
         seconds: by stage.
     """
 
@@ -51,9 +69,13 @@ class Made:
     feed: Feed
     program: Program
     toolchain: Toolchain
-    elf: Path
+    app: Path
+    test: Path
     run: Run
-    departed: tuple[str, ...]
+    cycles: tuple[int, ...]
+    parity: Parity
+    decisions: Decisions | None
+    image: dict[str, Any]
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -70,6 +92,11 @@ class _Clock:
         yield
         self.seconds[name] = time.monotonic() - begun_s
 
+    def within(self, name: str, next_name: str, words: str) -> Callable[[int, int], None]:
+        """Progress inside a stage: told (done, all)."""
+        first, last = SHARES[name], SHARES[next_name]
+        return lambda done, whole: self.watch.progress(first + (last - first) * done / max(whole, 1), words)
+
 
 def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None) -> Made:
     """Firmware of a network in a folder, run and compared.
@@ -77,7 +104,7 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
     Raises:
         LneError: the model cannot be read.
         QuantError: it has no integer form, or cannot be rounded.
-        FirmwareError: it does not fit, does not build or does not run.
+        FirmwareError: it does not fit, does not build, does not run, or departs from the reference.
     """
     clock = _Clock(watch or Watch())
     with clock.stage("read", "reading the network"):
@@ -85,20 +112,54 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
         fed = feed(whole)
     with clock.stage("round", "choosing formats"):
         graph = fuse(rounded(whole, network, fed, wish, clock.watch))
-    inputs = [codes(clip, graph.forms[graph.source]) for clip in spread(network.judged, fed, wish.golden_clips)]
-    toolchain = find_toolchain(wish.toolchain)
     with clock.stage("generate", "generating C"):
-        program = generate(graph, find_cpu(wish.cpu), ram_limit_bytes=wish.ram_bytes or None)
-        sources = write(program, folder / PROJECT_FOLDER, inputs)
+        export = _export(network, fed, graph, wish)
+        for form in dict.fromkeys((PROJECT, *wish.forms)):
+            write_form(form, export, folder / form)
+    toolchain = find_toolchain(wish.toolchain)
     with clock.stage("build", f"compiling with {toolchain.name}"):
-        elf = make(toolchain, program, folder / PROJECT_FOLDER, sources)
+        app = build_app(export, folder / PROJECT, toolchain)
+        test = build_test(export, folder / PROJECT, toolchain)
     with clock.stage("run", f"running on an emulated {wish.cpu}"):
-        run = emulate(elf, len(program.layers))
+        run, cycles = _run(export.program, test)
     with clock.stage("compare", "comparing layers"):
-        departed = tuple(departures(program, run, inputs))
-    if departed:
-        raise _unequal(departed)
-    return Made(folder, network, wish, fed, program, toolchain, elf, run, departed, clock.seconds)
+        parity, decided = _compared(whole, network, fed, export.program, test, clock)
+    image = image_report(export.program, app, export.memory, run)
+    made = (run, cycles, parity, decided, image, clock.seconds)
+    return Made(folder, network, wish, fed, export.program, toolchain, app, test, *made)
+
+
+def _export(network: Network, fed: Feed, graph: IntegerGraph, wish: Wish) -> Export:
+    inputs = [codes(clip, graph.forms[graph.source]) for clip in spread(network.judged, fed, wish.golden_clips)]
+    program = generate(graph, find_cpu(wish.cpu), ram_limit_bytes=wish.ram_bytes or None)
+    memory = Memory(wish.flash_bytes or ROOM_BYTES, wish.ram_bytes or ROOM_BYTES)
+    return Export(program, inputs, memory, wish.device)
+
+
+def _run(program: Program, test: Path) -> tuple[Run, tuple[int, ...]]:
+    run = emulate(test, len(program.layers))
+    if program.cpu.name not in COUNTED_CPUS:
+        return run, ()
+    blocks = run_elf(test, Options(keeps_blocks=True)).blocks
+    return run, layer_cycles(test, blocks, len(program.layers))
+
+
+def _compared(
+    whole: Graph, network: Network, fed: Feed, program: Program, test: Path, clock: _Clock
+) -> tuple[Parity, Decisions | None]:
+    clips, is_single = network.judged, fed.pieces == 1
+    inputs = [piece for clip in clips.values for piece in fed.inputs(clip)]
+    truth = clips.truth.tolist() if is_single and clips.truth is not None else None
+    told = clock.within("compare", "end", f"comparing {len(inputs):,} inputs")
+    parity = check(program, test, inputs, fed.graph, truth=truth, on_progress=told)
+    if not parity.is_exact:
+        raise FirmwareError(
+            parity.summary, "outputs of every layer that are equal to the bit", "Take the other compiler; report this."
+        )
+    if is_single:
+        return parity, None
+    graph = program.graph
+    return parity, decisions(whole, fed, graph, clips, lambda done: clock.watch.progress(0.9, f"judging clip {done}"))
 
 
 def rounded(whole: Graph, network: Network, fed: Feed, wish: Wish, watch: Watch) -> IntegerGraph:
@@ -170,11 +231,3 @@ def noise(graph: Graph, count: int = NOISE_CLIPS, seed: int = 0) -> Clips:
     """Normal inputs for a network nobody gave any."""
     rng = np.random.default_rng(seed)
     return Clips(rng.normal(0.0, 1.0, (count, *graph.source_shape[1:])).astype(np.float32), is_real=False)
-
-
-def _unequal(departed: tuple[str, ...]) -> FirmwareError:
-    return FirmwareError(
-        f"The firmware departs from the integer reference: {'; '.join(departed[:5])}.",
-        "outputs of every layer that are equal to the bit",
-        "Build it with the other compiler; report this.",
-    )

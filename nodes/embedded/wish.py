@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 RuleName = Literal["sqnr", "overload"]
-CpuName = Literal["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"]
+FormName = Literal["project", "library", "arduino", "header"]
 NOISE_CLIPS: Final = 32
 """Inputs for a network nobody gave any."""
 
@@ -69,6 +69,7 @@ class Wish:
         toolchain: the best there is if None.
         clock_hz: for the estimated milliseconds.
         bits, bias_bits, rule: of the integers, where the model brings no formats of its own.
+        forms: in which the network leaves; "project" is always among them.
         golden_clips: inputs compiled into the test that travels with the project.
         ram_bytes, flash_bytes: limits; 0 for none.
         device: the board's name, for people.
@@ -80,6 +81,7 @@ class Wish:
     bits: int = 8
     bias_bits: int = 32
     rule: RuleName = "sqnr"
+    forms: tuple[FormName, ...] = ()
     golden_clips: int = 2
     ram_bytes: int = 0
     flash_bytes: int = 0

@@ -11,6 +11,7 @@ import studio.views.features
 import studio.views.firmware
 import studio.views.firmware_beside
 import studio.views.firmware_layers
+import studio.views.firmware_parity
 import studio.views.firmware_plan
 import studio.views.latency
 import studio.views.lineage

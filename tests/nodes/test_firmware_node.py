@@ -30,7 +30,37 @@ def test_a_model_becomes_firmware_that_ran(made: Any) -> None:
     assert all(row["ms_low"] < row["ms"] < row["ms_high"] for row in layers)
     assert made.report.json("report.json")["kind"] == "firmware"
     assert made.firmware.meta.metrics["instructions"] == told["totals"]["instructions"]
-    assert (made.firmware.path / "project" / "firmware.elf").stat().st_size > 1000
+    folder = made.firmware.path
+    assert {path.name for path in folder.iterdir()} == {"project", "library", "firmware.json", "parity.json"}
+    assert (folder / "project" / "firmware.elf").stat().st_size > 1000
+    assert str(folder) not in "".join(path.read_text() for path in folder.rglob("*.[chjm]*") if path.suffix != ".elf")
+
+
+def test_every_stage_is_compared_and_the_clips_are_judged(made: Any) -> None:
+    parity = made.firmware.json("parity.json")
+    assert parity["is_exact"] and parity["answers"]["clips"] == 4 and "seconds" not in parity
+    told = made.firmware.json("firmware.json")
+    assert [stage["name"] for stage in parity["stages"]][:-1] == [row["layer"] for row in told["layers"]]
+    assert told["judged"]["clips"] == 4 and 0 <= told["judged"]["accuracy"] <= 1
+    assert made.report.meta.metrics["accuracy_float"] == told["judged"]["accuracy_float"]
+
+
+def test_sizes_are_those_of_the_image(made: Any) -> None:
+    told = made.firmware.json("firmware.json")
+    assert sum(part["bytes"] for part in told["sections"] if part["region"] == "flash") == told["sizes"]["flash_bytes"]
+    assert made.firmware.meta.flash_bytes == told["sizes"]["flash_bytes"] > told["totals"]["network_bytes"] > 60_000
+    assert made.firmware.meta.ram_bytes == told["sizes"]["ram_bytes"] > told["totals"]["arena_bytes"]
+    assert sum(row["cycles"] for row in told["layers"]) == told["totals"]["cycles"] > told["totals"]["instructions"]
+
+
+def test_the_same_model_and_clips_give_the_same_bytes(
+    made: Any, digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    again = firmware(digit_model, digit_features, None, QUICK, Context.for_test(tmp_path))
+    for path in sorted(made.firmware.path.rglob("*")):
+        if path.is_file():
+            other = again.firmware.path / path.relative_to(made.firmware.path)
+            assert other.read_bytes() == path.read_bytes(), path.name
 
 
 def test_without_clips_and_formats_it_says_what_to_wire(digit_model: Model, tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.artifact import Firmware, FirmwareMeta
+from engine.errors import OssicleError
 from studio.views.data.firmware import LayerCost, parse
+from studio.views.data.firmware_parity import read_parity
 from studio.views.firmware_beside import FirmwareBesideCard, beside_rows, sums
 from studio.views.firmware_layers import MEASURES, FirmwareLayersCard, cost_note, cost_rows, total_words
+from studio.views.firmware_parity import FirmwareParityCard, decided, stage_note
 from studio.views.firmware_plan import FirmwarePlanCard
 from studio.views.viewer import Scene, load_viewers, viewers_of
 
@@ -47,9 +50,23 @@ RAW: dict[str, Any] = {
     },
 }  # fmt: skip
 
+PARITY: dict[str, Any] = {
+    "name": "m20k", "cpu": "cortex-m4", "is_exact": False, "noisiest": "conv1 pool1",
+    "summary": "fc departs first: 3 of 40 codes.",
+    "answers": {"clips": 4, "changed": 1, "right": {"float": 4, "integer": 3, "firmware": 3}},
+    "stages": [
+        {"name": "conv1 pool1", "kind": "layer", "operator": "ConvPool", "bits": 8, "values": 4000, "differing": 0,
+         "largest": 0, "noise": {"sqnr_db": 31.25, "own_sqnr_db": 33.0, "largest_steps": 1.5, "outside": 0.002}},
+        {"name": "fc", "kind": "layer", "operator": "Conv", "bits": 8, "values": 40, "differing": 3, "largest": 7,
+         "noise": {"sqnr_db": 22.0, "own_sqnr_db": None}},
+        {"name": "output", "kind": "output", "operator": "", "bits": 8, "values": 40, "differing": 0, "noise": None},
+    ],
+}  # fmt: skip
+
 
 @pytest.fixture
 def firmware(tmp_path: Path) -> Firmware:
+    (tmp_path / "parity.json").write_text(json.dumps(PARITY, indent=1))
     (tmp_path / "firmware.json").write_text(json.dumps(RAW, indent=1))
     return Firmware(tmp_path, FirmwareMeta(target="cortex-m4", flash_bytes=1, ram_bytes=1))
 
@@ -57,13 +74,14 @@ def firmware(tmp_path: Path) -> Firmware:
 def test_a_firmware_with_everything_has_every_card(firmware: Firmware) -> None:
     load_viewers()
     titles = {spec.title for spec in viewers_of(firmware)}
-    assert titles >= {"Memory map", "Cost per layer", "Beside the paper", "Working memory"}
+    assert titles >= {"Memory map", "Cost per layer", "Beside the paper", "Working memory", "Parity"}
 
 
 def test_one_without_layers_has_the_map_alone(tmp_path: Path) -> None:
     load_viewers()
     plain = Firmware(tmp_path, FirmwareMeta(target="x", flash_bytes=1, ram_bytes=1))
-    assert not {spec.title for spec in viewers_of(plain)} & {"Cost per layer", "Beside the paper", "Working memory"}
+    hidden = {"Cost per layer", "Beside the paper", "Working memory", "Parity"}
+    assert not {spec.title for spec in viewers_of(plain)} & hidden
 
 
 @pytest.mark.parametrize(
@@ -130,6 +148,37 @@ def test_the_card_of_the_working_memory(firmware: Firmware, dark: QApplication, 
     assert card.subtitle.text() == "1.0 kB"
     assert [row[1] for row in card.table_rows()[1:]] == ["codes", "scratch"]
     card.grab()
+
+
+def test_the_parity_card(firmware: Firmware, dark: QApplication, qtbot: QtBot) -> None:
+    card = _shown(FirmwareParityCard(), firmware, qtbot)
+    qtbot.waitUntil(lambda: bool(card.chart.rows))
+    assert card.subtitle.text().startswith("✕ departs · 4 clips")
+    assert (
+        card.note.text() == f"{PARITY['summary']} · right: float 4, firmware 3 of 4; 1 decided otherwise than in float"
+    )
+    assert [(row.end, row.token) for row in card.chart.rows] == [
+        ("✓ 31.2 dB", ""), ("✕ 3 of 40 codes", "red"), ("✓", "")
+    ]  # fmt: skip
+    card.noise.set("own")
+    card.noise.changed.emit("own")
+    assert card.chart.rows[0].end == "✓ 33.0 dB" and len(card.table_rows()) == 4
+    card.grab()
+
+
+def test_stages_tell_what_is_known() -> None:
+    first, second, last = read_parity(PARITY).stages
+    assert "all 4,000 codes equal" in stage_note(first) and "0.20% of the values outside" in stage_note(first)
+    assert "3 of 40 codes differ, by up to 7" in stage_note(second) and "dB" not in stage_note(last)
+    assert decided(read_parity({**PARITY, "answers": {"clips": 4}})) == ""
+
+
+@pytest.mark.parametrize(
+    "change", [{"stages": 3}, {"stages": [{"name": "x"}]}, {"answers": {}}, {"summary": None, "answers": None}]
+)
+def test_a_parity_that_is_not_as_described_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(OssicleError, match=r"parity\.json cannot be read"):
+        read_parity({**PARITY, **change})
 
 
 def _shown(card: Any, firmware: Firmware, qtbot: QtBot) -> Any:
