@@ -23,6 +23,9 @@ Scope = Literal["lamp", "global", "layer"]
 KERNELS: Final = ("weight", "weight_ih", "weight_hh")
 """Parameters that are matrices or kernels; norms have a `weight` too, of one axis."""
 
+WRAPPED: Final = "network."
+"""In front of the names of a network that takes features of equal spread."""
+
 
 def kernels_of(network: nn.Module, dense: Iterable[str] = ()) -> dict[str, nn.Parameter]:
     """The kernels of a network by name, but those of layers that shall stay dense (conv1, b1.short, fc).
@@ -37,9 +40,9 @@ def kernels_of(network: nn.Module, dense: Iterable[str] = ()) -> dict[str, nn.Pa
     }
     kept = set()
     for layer in dense:
-        own = {name for name in found if f".{layer}." in f".{name}"}
+        own = {name for name in found if name.removeprefix(WRAPPED).startswith(f"{layer}.")}
         if not own:
-            layers = sorted({name.removeprefix("network.").rsplit(".", 2)[0] for name in found})
+            layers = sorted({_layer(name) for name in found})
             raise QuantError(
                 f"There is no layer '{layer}' with weights.", f"some of {', '.join(layers)}", "Correct its name."
             )
@@ -50,10 +53,27 @@ def kernels_of(network: nn.Module, dense: Iterable[str] = ()) -> dict[str, nn.Pa
     return chosen
 
 
+def _layer(name: str) -> str:
+    """The layer of a kernel: conv1 of conv1.conv.weight, rnn1 of rnn1.weight_ih."""
+    path = name.removeprefix(WRAPPED).split(".")
+    return ".".join(path[:-1] if path[-1] != "weight" else path[:-2])
+
+
 def sparsity(kernels: Mapping[str, Tensor]) -> float:
     """Share of the weights of all kernels that are zero."""
     zeros = sum(int((value == 0).sum()) for value in kernels.values())
     return zeros / max(sum(value.numel() for value in kernels.values()), 1)
+
+
+def check_finite(kernels: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        QuantError: names the first kernel with such a weight.
+    """
+    for name, value in kernels.items():
+        if not bool(torch.isfinite(value).all()):
+            raise QuantError(f"Weights of {name} are not finite.", "finite weights", "Train the model again.")
 
 
 def choose(kernels: Mapping[str, Tensor], share: float, scope: Scope) -> dict[str, Tensor]:
@@ -64,9 +84,7 @@ def choose(kernels: Mapping[str, Tensor], share: float, scope: Scope) -> dict[st
     Raises:
         QuantError: a weight is not finite.
     """
-    for name, value in kernels.items():
-        if not bool(torch.isfinite(value).all()):
-            raise QuantError(f"Weights of {name} are not finite.", "finite weights", "Train the model again.")
+    check_finite(kernels)
     scores = {name: _SCORES[scope](value.detach().double()) for name, value in kernels.items()}
     if scope == "layer":
         return {name: _kept(score, share) for name, score in scores.items()}

@@ -18,6 +18,7 @@ from nodes.learn.optimise import prepare
 from nodes.learn.precondition import Scaled, scale_of, unfolded
 from nodes.learn.recipe import Recipe
 from nodes.learn.source import Source
+from nodes.quant.prune import check_finite, kernels_of
 from nodes.sparsify_params import SparsifyParams
 from nodes.train import BUSY_FLOPS
 from nodes.training.clips import source_of
@@ -90,6 +91,7 @@ def started(ground: Ground) -> nn.Module:
     examples = torch.from_numpy(ground.plain)
     if ground.model is not None:
         given = _in_order(network_of(ground.model), ground.model.meta.classes, ground.task.classes)
+        check_finite(kernels_of(given))
         return unfolded(given, scale_of(given, examples)) if ground.recipe.standardise else given
     network = build(ground.architecture)
     prepare(network, ground.recipe)

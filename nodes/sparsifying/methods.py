@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from torch import Tensor, nn
 
 from nodes.learn.head import inside
-from nodes.learn.loop import Learnt, Point
+from nodes.learn.loop import Learnt
 from nodes.learn.precondition import Scaled, folded
 from nodes.learn.recipe import Recipe
 from nodes.quant.prune import Plan, Sparse
@@ -63,24 +63,31 @@ def zeroed(ground: Ground, network: nn.Module) -> Result:
 def narrowed_in_rounds(ground: Ground, network: nn.Module) -> Result:
     """Channels that go in rounds, with learning after each."""
     params, whole = ground.params, cost_of(ground.architecture, ground.params.saved)
-    learnt, done = None, 0
+    done: list[Learnt] = []
     if ground.model is None:
-        learnt = learn(ground, network, 0, _part(ground, DENSE_SHARE), 0)
-        network, done = learnt.network, learnt.steps
-    before = score_of(ground, network)
-    rounds: list[Json] = []
-    points: list[Point] = list(learnt.curves) if learnt else []
+        done.append(learn(ground, network, 0, _part(ground, DENSE_SHARE), 0))
+        network = done[-1].network
+    before, rounds = score_of(ground, network), []
     for number, share in enumerate(stages(params.target, params.rounds), 1):
-        network, told = _thinned(ground, network, 1.0 - (1.0 - share) * whole / cost_of(_shape(network), params.saved))
+        now = cost_of(inside(network).architecture, params.saved)  # type: ignore[arg-type]
+        network, told = _thinned(ground, network, 1.0 - (1.0 - share) * whole / now)
         pruned = score_of(ground, network)
-        learnt = learn(ground, network, number, _part(ground, _share(ground, number)), done)
-        network, done = learnt.network, done + learnt.steps
-        points += learnt.curves
-        found = asdict(learnt.score) if learnt.score else None
-        rounds.append({**told, "share": share, "pruned": pruned, "learnt": found})
-    assert learnt is not None
-    learnt = replace(learnt, network=folded(learnt.network), step=done, steps=done, curves=tuple(points))
+        done.append(learn(ground, network, number, _part(ground, _share(ground, number)), _steps(done)))
+        network = done[-1].network
+        rounds.append({**told, "share": share, "pruned": pruned, "learnt": score_of(ground, network)})
+    learnt = replace(
+        done[-1],
+        network=folded(network),
+        step=_steps(done),
+        steps=_steps(done),
+        curves=tuple(point for each in done for point in each.curves),
+        resumed_at=sum(each.resumed_at for each in done),
+    )
     return Result(learnt, {"before": before, "rounds": rounds})
+
+
+def _steps(done: Sequence[Learnt]) -> int:
+    return sum(each.steps for each in done)
 
 
 def _share(ground: Ground, number: int) -> float:
@@ -119,10 +126,6 @@ def _batches(ground: Ground) -> Iterator[tuple[Tensor, Tensor]]:
     for step in range(SCORED_BATCHES):
         batch = ground.source.batch(step, is_calm=True).to("cpu")
         yield batch.features, batch.targets
-
-
-def _shape(network: nn.Module) -> Any:
-    return inside(network).architecture
 
 
 METHODS: Final[Mapping[str, Callable[[Ground, nn.Module], Result]]] = MappingProxyType(

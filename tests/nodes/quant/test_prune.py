@@ -89,6 +89,10 @@ def test_layers_may_stay_dense_and_recurrent_matrices_count() -> None:
     assert {"rnn1.weight_ih", "rnn1.weight_hh", "conv1.conv.weight"} <= names
     left = set(kernels_of(network("m20k_rnn"), ("rnn1", "conv1")))
     assert left == {name for name in names if name.partition(".")[0] not in ("rnn1", "conv1")}
+    nested = unfolded(network(), torch.ones(1, 1))
+    gone = set(kernels_of(nested)) - set(kernels_of(nested, ("conv1", "b1")))
+    parts = ("conv1", "b1.conv1", "b1.conv2", "b1.short")
+    assert gone == {f"network.{part}.conv.weight" for part in parts}
     assert not any("norm" in name for name in kernels_of(network()))
 
 
