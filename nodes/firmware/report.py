@@ -62,8 +62,8 @@ def layer_sizes(program: Program, image: Image) -> list[Json]:
 def sizes(program: Program, image: Image, memory: Memory) -> Json:
     """Bytes of flash and RAM in whole and by what they are for.
 
-    `start_bytes` is what is not the network's: vectors, start-up, main, memcpy. `buffer_bytes` are the input and the
-    answer, which the program owns beside the network's block; `stack_bytes` are kept free.
+    `start_bytes` is what is not the network's: vectors, start-up, main, memcpy. `buffer_bytes` is what the program
+    owns beside the network's block: the answer; `stack_bytes` are kept free.
     """
     rows = layer_sizes(program, image)
     flash, ram = image.used_bytes("flash"), image.used_bytes("ram")

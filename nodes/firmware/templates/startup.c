@@ -1,6 +1,10 @@
 /* Start of a Cortex-M: vectors, data and bss, floating point on, stack painted; console and exit by semihosting. */
 #include <stdint.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
+
 extern uint32_t _data_from, _data_start, _data_end, _bss_start, _bss_end, _stack_low, _stack_top;
 int main(void);
 int ossicle_semihost(int operation, const void *argument);
