@@ -69,7 +69,7 @@ def test_every_kernel_computes_what_the_reference_does(bits: int, tmp_path: Path
         program = generate(made, cpu, choices)
         folder = tmp_path / str(turn)
         assert departures(program, _run(program, folder, write(program, folder, clips)), clips) == []
-    assert tried == {"plain-recurrent", "dsp-recurrent"} if bits == 8 else tried
+    assert tried == {"plain-recurrent", "dsp-recurrent"}
 
 
 @pytest.mark.parametrize("finer", ["weight", "recurrence"])
