@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from nodes.firmware.compose import FrontEndCode, Heard, fit_together, heard_header
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.golden import checksum, golden_header
 from nodes.firmware.memory import Memory
@@ -19,7 +20,7 @@ from nodes.firmware.toolchain import COMMON, FLAGS, GCC_ENDS, TRACE, Toolchain, 
 from nodes.quant.fixed import Codes
 from nodes.quant.integer import evaluate
 
-APP, TEST = "firmware.elf", "test.elf"
+APP, TEST, LISTEN = "firmware.elf", "test.elf", "listen.elf"
 RUNTIME = ("startup.c", "memory.c")
 GOLDEN_LIMIT = 3
 """Clips compiled into a project's test; more go through it by a file."""
@@ -33,12 +34,25 @@ class Export:
         inputs: codes (channels, rows, columns) of golden clips; the first few are compiled in.
         memory: the device's.
         device: its name, for people.
+        front_end: in C, if the device is to hear samples; `every_frames` from one answer to the next, 0 for as many as
+            the network reads.
+        heard: a recording for the test of the whole way; it needs a front end.
+
+    Raises:
+        FirmwareError: front end and network do not go together.
     """
 
     program: Program
     inputs: Sequence[Codes]
     memory: Memory = field(default_factory=Memory)
     device: str = ""
+    front_end: FrontEndCode | None = None
+    every_frames: int = 0
+    heard: Heard | None = None
+
+    def __post_init__(self) -> None:
+        if self.front_end is not None:
+            fit_together(self.front_end, self.program)
 
     @property
     def board(self) -> Board:
@@ -82,6 +96,20 @@ def build_test(export: Export, folder: Path, toolchain: Toolchain) -> Path:
     return fitting(program, memory, lambda: build(toolchain, program.cpu, folder, sources, TEST, script="test.ld"))
 
 
+def build_listen(export: Export, folder: Path, toolchain: Toolchain) -> Path:
+    """The device's program with a recording in place of the microphone, as `make run` builds it.
+
+    Raises:
+        FirmwareError: as `build`.
+    """
+    program, sources = export.program, (*_sources(export), "app.c", "listen.c")
+    return fitting(
+        program,
+        export.board.memory,
+        lambda: build(toolchain, program.cpu, folder, sources, LISTEN, script="test.ld", trace=False),
+    )
+
+
 def expected(export: Export) -> str:
     """What the test says on its console, but for the stack: the integer reference's checksums."""
     program, lines = export.program, []
@@ -94,15 +122,17 @@ def expected(export: Export) -> str:
 
 
 def _sources(export: Export) -> tuple[str, ...]:
-    return f"{export.program.name}.c", *RUNTIME
+    front_end = (f"{export.front_end.name}.c",) if export.front_end is not None else ()
+    return f"{export.program.name}.c", *front_end, *RUNTIME
 
 
 def _project(export: Export) -> dict[str, str]:
     words = _words(export)
     build_files = {name: filled(f"project/{name}", words) for name in ("Makefile", "CMakeLists.txt", "README.md")}
     return {
-        **_network(export.program),
-        **{name: filled(name, words) for name in ("app.c", *TEST_SOURCES)},
+        **_code(export),
+        **{name: filled(name, words) for name in TEST_SOURCES},
+        **_app(export, words),
         **build_files,
         "golden.h": golden_header(export.program, export.inputs[:GOLDEN_LIMIT]),
         "link.ld": export.memory.script(),
@@ -111,19 +141,33 @@ def _project(export: Export) -> dict[str, str]:
     }
 
 
-def _network(program: Program) -> dict[str, str]:
-    return {f"{program.name}.c": program.source, f"{program.name}.h": program.header}
+def _code(export: Export) -> dict[str, str]:
+    """The network, and the front end if there is one."""
+    parts: list[Program | FrontEndCode] = [export.program]
+    if export.front_end is not None:
+        parts.append(export.front_end)
+    return {f"{part.name}.{end}": text for part in parts for end, text in (("c", part.source), ("h", part.header))}
+
+
+def _app(export: Export, words: Mapping[str, str]) -> dict[str, str]:
+    if export.front_end is None:
+        return {"app.c": filled("app.c", words)}
+    app = {"app.c": filled("app_listen.c", words)}
+    if export.heard is None:
+        return app
+    heard = heard_header(export.front_end, export.program, export.heard)
+    return {**app, "listen.c": filled("listen.c", words), "heard.h": heard}
 
 
 def _library(export: Export) -> dict[str, str]:
-    return {**_network(export.program), "README.md": filled("library/README.md", _words(export))}
+    return {**_code(export), "README.md": filled("library/README.md", _words(export))}
 
 
 def _arduino(export: Export) -> dict[str, str]:
     words, program = _words(export), export.program
     example = f"examples/Classify_{program.name}"
     return {
-        **{f"src/{name}": text for name, text in _network(program).items()},
+        **{f"src/{name}": text for name, text in _code(export).items()},
         **{name: filled(f"arduino/{name}", words) for name in ("library.properties", "keywords.txt")},
         f"{example}/Classify_{program.name}.ino": filled("arduino/Classify.ino", words),
         f"{example}/golden.h": golden_header(program, export.inputs[:1]),
@@ -173,8 +217,33 @@ def _words(export: Export) -> dict[str, str]:
         "@CONSTANTS@": f"{sum(constant_bytes(program.source).values()):,}",
         "@ARENA@": f"{program.arena_bytes:,}",
         "@LAYERS@": _layer_table(program),
-        "@FRONT_END@": "",
-        "@FILL_IN@": "`app_read` and `app_answer`",
+        **_front_words(export),
+    }
+
+
+def _front_words(export: Export) -> dict[str, str]:
+    front = export.front_end
+    if front is None:
+        nothing = (
+            "@FRONT@",
+            "@FRONT_UPPER@",
+            "@FRONT_END@",
+            "@LISTEN_ELF@",
+            "@LISTEN_RULE@",
+            "@LISTEN_RUN@",
+            "@EVERY@",
+        )
+        return {**dict.fromkeys(nothing, ""), "@FILL_IN@": "`app_read` and `app_answer`"}
+    rules = filled("project/listen.mk", {}).split("\n---\n") if export.heard is not None else ("", "")
+    return {
+        "@FRONT@": front.name,
+        "@FRONT_UPPER@": front.name.upper(),
+        "@EVERY@": str(export.every_frames or front.frames),
+        "@FRONT_END@": f"| `{front.name}.c`, `{front.name}.h` | the front end: samples to the network's input |\n",
+        "@FILL_IN@": "`app_listen` and `app_answer`",
+        "@LISTEN_ELF@": LISTEN if export.heard is not None else "",
+        "@LISTEN_RULE@": rules[0],
+        "@LISTEN_RUN@": rules[1].rstrip("\n"),
     }
 
 
