@@ -13,10 +13,20 @@ from dataclasses import dataclass
 
 from nodes.firmware.writer import Writer
 
-MOST_STEPS = 16
-"""In one piece of assembler: about 700 bytes of code; longer runs loop over it."""
+MOST_STEPS, LEAST_STEPS = 18, 6
+"""In one piece of assembler, 48 bytes of code each; longer runs loop over it."""
 REGISTERS = 14
 TOGETHER = 0
+LARGEST_IMMEDIATE = 4095
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Steps of a piece of assembler, and how often it is repeated; with `starts`, biases first."""
+
+    steps: int
+    loops: int
+    starts: bool
 
 
 @dataclass(frozen=True)
@@ -56,85 +66,91 @@ class Block:
         """Words by which a step moves the pointer to the codes."""
         return 1 if self.apart or self.pixels == 1 else self.pixels
 
-    def run(self, writer: Writer, steps: int, *, starts: bool) -> Iterator[str]:
-        """C of a run of steps over `row` and `w`, which it moves; with `starts`, biases first."""
-        size = -(-steps // -(-steps // MOST_STEPS))
+    def run(self, writer: Writer, steps: int, *, starts: bool = True) -> Iterator[str]:
+        """C of a run of steps over `row` and `w`, which it moves; with `starts`, from the biases at `w` on."""
+        size = piece(steps)
         loops, rest = divmod(steps, size)
-        if starts:
-            yield self._call(writer, size, "start")
-            loops -= 1
-        if loops > 1:
-            yield f"for (const uint32_t *end = row + {loops * size * self.advance}; row != end;)"
-        if loops:
-            yield f"{'  ' if loops > 1 else ''}{self._call(writer, size, 'add')}"
-        if rest:
-            yield self._call(writer, rest, "add")
+        for pieces in (Pieces(size, loops, starts), Pieces(rest, 1, False)):
+            if pieces.steps:
+                writer.function(self.function(pieces))
+                yield f"{self._function_name(pieces)}(sum, &row, &w);"
 
-    def _call(self, writer: Writer, steps: int, kind: str) -> str:
-        writer.function(self.function(steps, kind == "start"))
-        return f"{self.name}_{kind}{steps}(sum, &row, &w);"
+    def _function_name(self, pieces: Pieces) -> str:
+        loops = f"x{pieces.loops}" if pieces.loops > 1 else ""
+        return f"{self.name}_{'from_bias_' if pieces.starts else ''}{pieces.steps}{loops}"
 
-    def function(self, steps: int, starts: bool) -> str:
-        """C of a number of steps."""
-        name = f"{self.name}_{'start' if starts else 'add'}{steps}"
+    def function(self, pieces: Pieces) -> str:
+        """C of some steps."""
         return "\n".join(
             (
                 "static inline __attribute__((always_inline, unused)) void",
-                f"{name}({self.sum_type} *sum, const uint32_t **row, const uint32_t **w) {{",
+                f"{self._function_name(pieces)}({self.sum_type} *sum, const uint32_t **row, const uint32_t **w) {{",
                 "#if OSSICLE_BLOCKS",
-                *self._assembler(steps, starts),
+                *self._assembler(pieces),
                 "#else",
-                *self._twin(steps, starts),
+                *self._twin(pieces),
                 "#endif",
                 "}",
             )
         )
 
-    def _assembler(self, steps: int, starts: bool) -> Iterator[str]:
-        count, holds = self.pixels * self.channels, "=&r" if starts else "+r"
-        halves = ("l", "h") if self.wide else ("s",)
+    def _assembler(self, pieces: Pieces) -> Iterator[str]:
+        count, halves = self.pixels * self.channels, ("l", "h") if self.wide else ("s",)
         for i in range(count):
-            if self.wide and not starts:
-                yield f"  uint32_t l{i} = (uint32_t)sum[{i}], h{i} = (uint32_t)(sum[{i}] >> 32);"
-            elif self.wide:
-                yield f"  uint32_t l{i}, h{i};"
+            given = ("", "") if pieces.starts else (f" = (uint32_t)sum[{i}]", f" = (uint32_t)(sum[{i}] >> 32)")
+            if self.wide:
+                yield f"  uint32_t l{i}{given[0]}, h{i}{given[1]};"
             else:
-                yield f"  int32_t s{i}{'' if starts else f' = sum[{i}]'};"
-        loads = max(2, self.pixels)
+                yield f"  int32_t s{i}{'' if pieces.starts else f' = sum[{i}]'};"
+        loads = tuple(f"z{i}" for i in range(max(2, self.pixels)))
         yield "  const uint32_t *x = *row, *v = *w;"
-        yield "  uint32_t " + ", ".join(f"z{i}" for i in range(loads)) + ", u0, u1;"
+        yield f"  uint32_t {', '.join(loads)}, u0, u1;"
         yield "  __asm("
-        yield from (f'      "{line}\\n"' for line in (*(self._biases() if starts else ()), *self._steps(steps, starts)))
+        lines = [*(self._biases() if pieces.starts else ()), *self._loop(pieces)]
+        yield from (f'      "{line}\\n"' for line in lines)
+        holds = "=&r" if pieces.starts else "+r"
         sums = [f'[{half}{i}] "{holds}"({half}{i})' for i in range(count) for half in halves]
-        others = ['[x] "+r"(x)', '[v] "+r"(v)', *(f'[{t}] "=&r"({t})' for t in (*_temporaries(loads), "u0", "u1"))]
+        others = ['[x] "+r"(x)', '[v] "+r"(v)', *(f'[{t}] "=&r"({t})' for t in (*loads, "u0", "u1"))]
         yield "      : " + ", ".join((*sums, *others))
-        yield '      :: "memory");'
+        yield '      :: "cc", "memory");'
         yield "  *row = x; *w = v;"
         for i in range(count):
             yield f"  sum[{i}] = (int64_t)((uint64_t)h{i} << 32 | l{i});" if self.wide else f"  sum[{i}] = s{i};"
 
     def _biases(self) -> Iterator[str]:
-        """Into the sums of the first pixel."""
+        """Into the sums of every pixel."""
         if self.wide:
             yield from (f"ldrd %[l{c}], %[h{c}], [%[v]], #8" for c in range(self.channels))
-            return
-        for c in range(0, self.channels - 1, 2):
+        for c in range(0, 0 if self.wide else self.channels - 1, 2):
             yield f"ldrd %[s{c}], %[s{c + 1}], [%[v]], #8"
-        if self.channels % 2:
+        if self.channels % 2 and not self.wide:
             yield f"ldr %[s{self.channels - 1}], [%[v]], #4"
+        for i in range(self.channels, self.pixels * self.channels):
+            yield from (f"mov %[{half}{i}], %[{half}{i % self.channels}]" for half in ("lh" if self.wide else "s"))
 
-    def _steps(self, steps: int, starts: bool) -> Iterator[str]:
+    def _loop(self, pieces: Pieces) -> Iterator[str]:
+        """No register is left for a counter: the end lies on the stack."""
+        if pieces.loops == 1:
+            yield from self._steps(pieces.steps)
+            return
+        yield from distance("z0", "x", 4 * pieces.steps * pieces.loops * self.advance)
+        yield "push {%[z0]}"
+        yield "1:"
+        yield from self._steps(pieces.steps)
+        yield from ("ldr %[u0], [sp]", "cmp %[x], %[u0]", "bne 1b", "add sp, #4")
+
+    def _steps(self, steps: int) -> Iterator[str]:
         if self.pixels > 1:
-            for step in range(steps):
+            for _ in range(steps):
                 yield from self._codes()
-                yield from self._products([f"z{p}" for p in range(self.pixels)], starts and not step)
+                yield from self._products([f"z{p}" for p in range(self.pixels)])
             return
         for _ in range(0, steps - 1, 2):
             yield "ldrd %[z0], %[z1], [%[x]], #8"
-            yield from (*self._products(["z0"], False), *self._products(["z1"], False))
+            yield from (*self._products(["z0"]), *self._products(["z1"]))
         if steps % 2:
             yield "ldr %[z0], [%[x]], #4"
-            yield from self._products(["z0"], False)
+            yield from self._products(["z0"])
 
     def _codes(self) -> Iterator[str]:
         """One word of every pixel."""
@@ -146,32 +162,24 @@ class Block:
         yield f"ldr %[z0], [%[x]], #{moved}"
         yield from (f"ldr %[z{p}], [%[x], #{p * distance - moved}]" for p in range(1, self.pixels))
 
-    def _products(self, codes: list[str], first: bool) -> Iterator[str]:
-        """All sums of a step. The very first ones of the other pixels take the biases from the first pixel's."""
+    def _products(self, codes: list[str]) -> Iterator[str]:
+        """All sums of a step."""
         for at in range(0, self.channels, 2):
-            pair = at + 1 < self.channels
-            yield "ldrd %[u0], %[u1], [%[v]], #8" if pair else "ldr %[u0], [%[v]], #4"
-            for c in range(at, at + 1 + pair):
-                for p in reversed(range(len(codes))):
-                    yield from self._product(p * self.channels + c, c if first else -1, codes[p], f"u{c - at}")
+            is_pair = at + 1 < self.channels
+            yield "ldrd %[u0], %[u1], [%[v]], #8" if is_pair else "ldr %[u0], [%[v]], #4"
+            for c in range(at, at + 1 + is_pair):
+                for p, code in enumerate(codes):
+                    i, words = p * self.channels + c, f"%[{code}], %[u{c - at}]"
+                    yield f"smlald %[l{i}], %[h{i}], {words}" if self.wide else f"smlad %[s{i}], {words}, %[s{i}]"
 
-    def _product(self, index: int, bias: int, code: str, weight: str) -> Iterator[str]:
-        if not self.wide:
-            source = index if bias < 0 else bias
-            yield f"smlad %[s{index}], %[{code}], %[{weight}], %[s{source}]"
-            return
-        if bias not in (-1, index):
-            yield from (f"mov %[{half}{index}], %[{half}{bias}]" for half in "lh")
-        yield f"smlald %[l{index}], %[h{index}], %[{code}], %[{weight}]"
-
-    def _twin(self, steps: int, starts: bool) -> Iterator[str]:
-        p, c, kind = self.pixels, self.channels, self.sum_type
-        if starts and self.wide:
+    def _twin(self, pieces: Pieces) -> Iterator[str]:
+        p, c, kind, steps = self.pixels, self.channels, self.sum_type, pieces.steps * pieces.loops
+        if pieces.starts and self.wide:
             yield f"  for (int i = 0; i < {p * c}; i++)"
             yield f"    sum[i] = (int64_t)((uint64_t)(*w)[2 * (i % {c}) + 1] << 32 | (*w)[2 * (i % {c})]);"
-        elif starts:
+        elif pieces.starts:
             yield f"  for (int i = 0; i < {p * c}; i++) sum[i] = (int32_t)(*w)[i % {c}];"
-        if starts:
+        if pieces.starts:
             yield f"  *w += {self.bias_words};"
         yield f"  for (int t = 0; t < {steps}; t++, *row += {self.advance}, *w += {c})"
         yield f"    for (int i = 0; i < {p * c}; i++) {{"
@@ -180,8 +188,21 @@ class Block:
         yield "    }"
 
 
-def _temporaries(count: int) -> tuple[str, ...]:
-    return tuple(f"z{i}" for i in range(count))
+def distance(target: str, base: str, count: int) -> Iterator[str]:
+    """Assembler: target = base + count bytes."""
+    if count <= LARGEST_IMMEDIATE:
+        yield f"addw %[{target}], %[{base}], #{count}"
+        return
+    yield f"movw %[{target}], #{count & 0xFFFF}"
+    if count >> 16:
+        yield f"movt %[{target}], #{count >> 16}"
+    yield f"add %[{target}], %[{base}]"
+
+
+def piece(steps: int) -> int:
+    """Steps of one piece of a run: a divisor, so that no rest is left, unless all are small."""
+    whole = next(size for size in range(min(steps, MOST_STEPS), 0, -1) if steps % size == 0)
+    return whole if whole >= min(steps, LEAST_STEPS) else MOST_STEPS
 
 
 def split(size: int, parts: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:

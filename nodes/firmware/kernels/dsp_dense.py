@@ -113,7 +113,7 @@ class DspDensePairs(Kernel):
 
         def products(block: Block) -> Iterator[str]:
             yield "const uint32_t *row = given;"
-            yield from block.run(writer, x.size // 2, starts=True)
+            yield from block.run(writer, x.size // 2)
 
         block = Block(1, max(sums.parts), wide=sums.is_wide)
         writer.line(

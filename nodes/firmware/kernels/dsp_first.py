@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernel import Kernel, Task, c_type
 from nodes.firmware.kernels.dsp import general_refusal, neighbours
-from nodes.firmware.kernels.dsp_block import TOGETHER
-from nodes.firmware.kernels.dsp_conv import BlockKernel
-from nodes.firmware.kernels.dsp_rows import Ring
+from nodes.firmware.kernels.dsp_block import TOGETHER, Block
+from nodes.firmware.kernels.dsp_conv import steps
+from nodes.firmware.kernels.dsp_rows import Ring, RowKernel
+from nodes.firmware.kernels.dsp_sums import Sums
 from nodes.firmware.writer import Writer
 from nodes.quant.integer import IntConv
 
+MOST_UNROLLED = 20
+"""Steps; longer kernels loop over their rows."""
 PACKED = """static inline __attribute__((always_inline, unused)) void
 expand_packed{bits}(const int{bits}_t *from, uint32_t *to, int left, int codes) {{
   int16_t *half_words = (int16_t *)to + left;
@@ -39,7 +42,7 @@ expand_paired{bits}(const int{bits}_t *from, uint32_t *to, int left, int codes) 
 
 
 @dataclass(frozen=True)
-class DspFirst(BlockKernel):
+class DspFirst(RowKernel):
     """One input channel; stride 1 or even over the columns."""
 
     @property
@@ -59,34 +62,21 @@ class DspFirst(BlockKernel):
             return "it has several input channels, groups or dilation"
         return "" if _is_packed(task) or op.stride[1] == 1 else "its stride is odd"
 
-    def parts(self, task: Task) -> Iterator[tuple[int, int, int]]:
-        """Where pixels are paired, the last pair of an odd line moves back."""
-        width = task.output.w
-        if _is_packed(task):
-            yield from super().parts(task)
-            return
-        yield 0, width - width % 2, 2
-        if width % 2:
-            yield width - 2, width, 2
-
-    def run(self, task: Task) -> int:
-        op = task.op
-        assert isinstance(op, IntConv)
-        return -(-op.kernel[1] // 2)
-
-    def step(self, task: Task) -> int:
-        op = task.op
-        assert isinstance(op, IntConv)
-        return max(1, op.stride[1] // 2)
-
-    def apart(self, task: Task) -> int:
-        return self.step(task) if _is_packed(task) else TOGETHER
-
-    def weights(self, task: Task) -> NDArray[np.uint32]:
-        op = task.op
+    def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        op, out, sums = task.op, task.output, Sums(task)
         assert isinstance(op, IntConv)
         taps = np.pad(op.weight[:, 0], ((0, 0), (0, 0), (0, op.kernel[1] % 2)))
-        return neighbours(taps).reshape(len(taps), -1)
+        weight = writer.constant("weight", sums.packed(neighbours(taps).reshape(len(taps), -1)))
+        step = max(1, op.stride[1] // 2)
+        yield from self.advance(task, writer)
+        for head, pixels in steps(out.w, only_pairs=not _is_packed(task)):
+            yield head
+            yield f"  const uint32_t *w = {weight};"
+            yield f"  {c_type(task.forms[-1])} *q = line + x * {out.c};"
+            block = Block(pixels, max(sums.parts), step if _is_packed(task) else TOGETHER, sums.is_wide)
+            lines = sums.loop(block, partial(_products, op, step, writer), f"y * {out.w} + x", writer)
+            yield from (f"  {text}" for text in lines)
+            yield "}"
 
     def ring(self, task: Task) -> Ring:
         op, x, out = task.op, task.inputs[0], task.output
@@ -101,6 +91,20 @@ class DspFirst(BlockKernel):
         bits = 8 if task.is_byte else 16
         writer.function((PACKED if is_packed else PAIRED).format(bits=bits))
         return f"expand_{'packed' if is_packed else 'paired'}{bits}({source}, {target}, {op.pads.left}, {x.w});"
+
+
+def _products(op: IntConv, step: int, writer: Writer, block: Block) -> Iterator[str]:
+    """All tap rows, one after another or, if they are many, in a loop."""
+    rows, run = op.kernel[0], -(-op.kernel[1] // 2)
+    yield f"{{ const uint32_t *row = rows[0] + x * {step};"
+    yield from (f"  {text}" for text in (*block.run(writer, run), "}"))
+    if rows > 1 and rows * run > MOST_UNROLLED:
+        yield f"for (int m = 1; m < {rows}; m++) {{ const uint32_t *row = rows[m] + x * {step};"
+        yield from (f"  {text}" for text in (*block.run(writer, run, starts=False), "}"))
+        return
+    for m in range(1, rows):
+        yield f"{{ const uint32_t *row = rows[{m}] + x * {step};"
+        yield from (f"  {text}" for text in (*block.run(writer, run, starts=False), "}"))
 
 
 def _is_packed(task: Task) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nodes.firmware.kernel import Kernel, Task
 from nodes.firmware.kernels.dsp import DIALECT, biases, code_of, refusal
+from nodes.firmware.kernels.dsp_block import split
 from nodes.firmware.kernels.dsp_conv_pool import alone
 from nodes.firmware.kernels.plain import is_wide, sum_bound
 from nodes.firmware.writer import Writer
@@ -22,11 +23,10 @@ from nodes.lne.ir import Pads
 from nodes.quant.integer import IntConv, IntConvPool
 
 RECORD = 6
-"""Words per channel: outer taps of three rows, middle taps of two rows, that of the third, bias."""
-LARGER = (
-    "static inline __attribute__((always_inline, unused)) int32_t larger(int32_t x, int32_t y) "
-    "{ return x > y ? x : y; }"
-)
+"""Words per channel: bias, outer taps of the first row, middle taps of two rows, outer taps of two, the last middle."""
+OUTER, MIDDLE = "outer", "middle"
+_TAPS = ((OUTER, 0), (MIDDLE, 0), (MIDDLE, 1), (OUTER, 1), (OUTER, 2), (MIDDLE, 2))
+"""The kernel's rows in the order of their words; two middle taps share one."""
 
 
 @dataclass(frozen=True)
@@ -63,43 +63,94 @@ class DspFirstPool(Kernel):
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConvPool)
         writer.function(DIALECT)
-        writer.function(LARGER)
+        writer.function(_tile())
         weight = writer.constant("weight", packed(op.conv))
-        code = code_of(op.conv.requantise, "larger(larger(a, b), larger(c, d))", writer)
+        words = ", ".join(f"{name}{row}" for row in range(4) for name in "eo")
+        code = code_of(op.conv.requantise, f"tile_3x3({words}, &w)", writer)
         writer.line(
-            f"for (int y = 0; y < {out.h}; y++)",
-            f"  for (int x = 0; x < {out.w}; x++) {{",
-            f"    const int8_t *p = x0 + y * {2 * x.w} + 2 * x;",
+            "const int8_t *p = x0;",
+            "int8_t *q = o;",
+            f"for (int y = 0; y < {out.h}; y++, p += {2 * x.w - 2 * out.w})",
+            f"  for (const int8_t *end = p + {2 * out.w}; p != end; p += 2) {{",
             f"    uint32_t f0 = LOAD4(p), f1 = LOAD4(p + {x.w}), f2 = LOAD4(p + {2 * x.w}), f3 = LOAD4(p + {3 * x.w});",
             *(f"    uint32_t e{row} = SXTB16(f{row}), o{row} = SXTB16_ODD(f{row});" for row in range(4)),
             f"    const uint32_t *w = {weight};",
-            f"    int8_t *q = o + (y * {out.w} + x) * {out.c};",
-            f"    for (int k = 0; k < {out.c}; k++, w += {RECORD}) {{",
-            *(f"      {line}" for line in _sums()),
-            f"      q[k] = (int8_t){code};",
-            "    }",
-            "  }",
         )
+        for first, end, part in split(out.c, (4, 2, 1)):
+            writer.line(f"    for (int k = {first}; k < {end}; k += {part}, q += {part}) {{")
+            for j in range(part):
+                writer.line(f"      int32_t code{j} = {code};", f"      q[{j}] = (int8_t)code{j};")
+            writer.line("    }")
+        writer.line("  }")
 
 
-def _sums() -> Iterator[str]:
-    """Sums of the window's outputs: a and b above, c and d below."""
-    yield f"int32_t a = (int32_t)w[{RECORD - 1}], b = a, c = a, d = a;"
-    yield "uint32_t v = w[3], u = w[4];"
-    middle = (("B", "v"), ("T", "v"), ("B", "u"))  # half of which word holds a row's middle tap
-    for row, (half, word) in enumerate(middle):
-        yield f"a = SMLAD(e{row}, w[{row}], a); b = SMLAD(o{row}, w[{row}], b);"
-        yield f"c = SMLAD(e{row + 1}, w[{row}], c); d = SMLAD(o{row + 1}, w[{row}], d);"
-        yield f"a = SMLAB{half}(o{row}, {word}, a); b = SMLAT{half}(e{row}, {word}, b);"
-        yield f"c = SMLAB{half}(o{row + 1}, {word}, c); d = SMLAT{half}(e{row + 1}, {word}, d);"
+def _tile() -> str:
+    """C of the largest sum of a channel: a and b above, c and d below; e and o are even and odd codes of four rows."""
+    words = [f"{name}{row}" for row in range(4) for name in "eo"]
+    return "\n".join(
+        (
+            "static inline __attribute__((always_inline, unused)) int32_t",
+            f"tile_3x3({', '.join(f'uint32_t {word}' for word in words)}, const uint32_t **w) {{",
+            "  int32_t a, b, c, d;",
+            "#if OSSICLE_BLOCKS",
+            "  const uint32_t *v = *w;",
+            "  uint32_t t;",
+            "  __asm(",
+            *(f'      "{line}\\n"' for line in _assembler()),
+            '      : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [v] "+r"(v), [t] "=&r"(t)',
+            f"      : {', '.join(f'[{word}] {chr(34)}r{chr(34)}({word})' for word in words)}",
+            '      : "cc", "memory");',
+            "  *w = v;",
+            "#else",
+            "  const uint32_t *v = *w;",
+            "  a = b = c = d = (int32_t)v[0];",
+            *(f"  {line}" for line in _twin()),
+            "  a = a < b ? b : a, c = c < d ? d : c, a = a < c ? c : a;",
+            f"  *w += {RECORD};",
+            "#endif",
+            "  return a;",
+            "}",
+        )
+    )
+
+
+def _assembler() -> Iterator[str]:
+    yield "ldr %[a], [%[v]], #4"
+    for index, (kind, row) in enumerate(_TAPS):
+        if (kind, row) != (MIDDLE, 1):
+            yield "ldr %[t], [%[v]], #4"
+        products = list(_products(kind, row))
+        for sum_, name, code in (*products[1:], products[0]) if not index else products:
+            yield f"{name.lower()} %[{sum_}], %[{code}], %[t], %[{'a' if not index else sum_}]"
+    for kept, other in (("a", "b"), ("c", "d"), ("a", "c")):
+        yield from (f"cmp %[{kept}], %[{other}]", "it lt", f"movlt %[{kept}], %[{other}]")
+
+
+def _twin() -> Iterator[str]:
+    at = 0
+    for kind, row in _TAPS:
+        at += (kind, row) != (MIDDLE, 1)
+        for sum_, name, code in _products(kind, row):
+            yield f"{sum_} = {name}({code}, v[{at}], {sum_});"
+
+
+def _products(kind: str, row: int) -> Iterator[tuple[str, str, str]]:
+    """(sum, instruction, codes): the middle tap meets the odd code on the left, and the even one two further."""
+    half = "T" if row == 1 else "B"
+    for left, right, at in (("a", "b", row), ("c", "d", row + 1)):
+        if kind == OUTER:
+            yield from ((left, "SMLAD", f"e{at}"), (right, "SMLAD", f"o{at}"))
+        else:
+            yield from ((left, f"SMLAB{half}", f"o{at}"), (right, f"SMLAT{half}", f"e{at}"))
 
 
 def packed(op: IntConv) -> NDArray[np.uint32]:
     """Records of the channels, see RECORD."""
     taps = op.weight[:, 0].astype(np.int64) & 0xFFFF
     outer = taps[:, :, 0] | taps[:, :, 2] << 16
-    middle = np.stack((taps[:, 0, 1] | taps[:, 1, 1] << 16, taps[:, 2, 1]), 1)
-    return np.concatenate((outer.astype(np.uint32), middle.astype(np.uint32), biases(op)[:, None]), 1)
+    middle = taps[:, 0, 1] | taps[:, 1, 1] << 16
+    words = (outer[:, 0], middle, outer[:, 1], outer[:, 2], taps[:, 2, 1])
+    return np.stack((biases(op), *(w.astype(np.uint32) for w in words)), 1)
 
 
 KERNELS: tuple[Kernel, ...] = (DspFirstPool(),)

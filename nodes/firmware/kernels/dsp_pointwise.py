@@ -72,7 +72,7 @@ class DspPointwise(Kernel):
 
         def products(block: Block) -> Iterator[str]:
             yield "const uint32_t *row = pixels;"
-            yield from block.run(writer, steps, starts=True)
+            yield from block.run(writer, steps)
 
         for first, end, pixels in split(out.h * out.w, PIXELS):
             yield f"for (int i = {first}; i < {end}; i += {pixels}) {{"

@@ -1,18 +1,23 @@
-"""Maximum of windows, four channels per instruction."""
+"""Maximum of windows, as many channels per instruction as a word holds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nodes.firmware.kernel import Kernel, Task
-from nodes.firmware.kernels.dsp import DIALECT, refusal
+from nodes.firmware.kernel import Kernel, Task, c_type
+from nodes.firmware.kernels.dsp import DIALECT, general_refusal
 from nodes.firmware.writer import Writer
+from nodes.lne.ir import Map
 from nodes.quant.integer import IntPool
+
+UNROLLED = 2
+"""Words of a pixel written out."""
 
 
 @dataclass(frozen=True)
 class DspMaxPool(Kernel):
-    """Channels in fours. Windows inside the map are unrolled; those at the border are cut to it."""
+    """Any window; those at a border are cut to the map."""
 
     ops = (IntPool,)
 
@@ -27,44 +32,77 @@ class DspMaxPool(Kernel):
     def refuse(self, task: Task) -> str:
         op = task.op
         assert isinstance(op, IntPool)
-        if reason := refusal(task):
-            return reason
-        if op.kind != "max":
-            return "it is a mean"
-        return "its channels do not come in fours" if task.output.c % 4 else ""
+        return general_refusal(task) or ("it is a mean" if op.kind != "max" else "")
 
     def emit(self, task: Task, writer: Writer) -> None:
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntPool)
         writer.function(DIALECT)
-        (rows, columns), (down, right) = op.kernel, op.stride
-        places = [(p * x.w + q) * x.c for p in range(rows) for q in range(columns)]
-        whole = " ".join(f"m = MAX4(m, LOAD4(p + {place}));" for place in places[1:])
-        row = x.w * x.c
-        writer.line(
-            f"for (int y = 0; y < {out.h}; y++) {{",
-            f"  int y0 = y * {down} - {op.pads.top}, y1 = y0 + {rows};",
-            f"  y0 = y0 < 0 ? 0 : y0; y1 = y1 > {x.h} ? {x.h} : y1;",
-            f"  for (int x = 0; x < {out.w}; x++) {{",
-            f"    int left = x * {right} - {op.pads.left}, end = left + {columns};",
-            f"    left = left < 0 ? 0 : left; end = end > {x.w} ? {x.w} : end;",
-            f"    const int8_t *p = x0 + y0 * {row} + left * {x.c};",
-            f"    int8_t *q = o + (y * {out.w} + x) * {out.c};",
-            f"    if (y1 - y0 == {rows} && end - left == {columns})",
-            f"      for (int c = 0; c < {x.c}; c += 4, p += 4, q += 4) {{",
-            f"        uint32_t m = LOAD4(p); {whole} STORE4(q, m);",
-            "      }",
-            "    else",
-            f"      for (int c = 0; c < {x.c}; c += 4, p += 4, q += 4) {{",
-            "        uint32_t m = 0x80808080u;",
-            f"        const int8_t *r = p; for (int i = y0; i < y1; i++, r += {row}) {{",
-            f"          const int8_t *t = r; for (int j = left; j < end; j++, t += {x.c}) m = MAX4(m, LOAD4(t));",
-            "        }",
-            "        STORE4(q, m);",
-            "      }",
-            "  }",
-            "}",
-        )
+        writer.line(f"{c_type(task.forms[-1])} *q = o;", f"for (int y = 0; y < {out.h}; y++) {{")
+        rows = row_pointers(op, x, out, "x0 + {row} * " + str(x.w * x.c), c_type(task.forms[0]))
+        writer.line(*(f"  {line}" for line in (*rows, *maxima(op, x, out, task.is_byte))))
+        writer.line("}")
+
+
+def row_pointers(op: IntPool, given: Map, out: Map, place: str, kind: str) -> Iterator[str]:
+    """C of the rows a line of windows sees. A row beyond the map is its nearest: the maximum stays the same."""
+    beyond = (out.h - 1) * op.stride[0] + op.kernel[0] - op.pads.top > given.h
+    for i in range(op.kernel[0]):
+        row = f"y * {op.stride[0]} + {i - op.pads.top}"
+        if op.pads.top > i:
+            row = f"({row} < 0 ? 0 : {row})"
+        if beyond:
+            row = f"({row} > {given.h - 1} ? {given.h - 1} : {row})"
+        yield f"const {kind} *row{i} = {place.format(row=f'({row})')};"
+
+
+def maxima(op: IntPool, given: Map, out: Map, is_byte: bool) -> Iterator[str]:
+    """C of one line of windows over the rows row0, row1, ..., into `q`, which it moves."""
+    columns = [_columns(op, x, given.w) for x in range(out.w)]
+    whole = [x for x in range(out.w) if len(columns[x]) == op.kernel[1]]
+    first, end = (whole[0], whole[-1] + 1) if whole else (out.w, out.w)
+    pixels = _Pixels(op.kernel[0], given.c, is_byte)
+    for x in range(first):
+        yield from pixels.one(columns[x])
+    if end > first:
+        yield f"for (int x = {first}; x < {end}; x++) {{"
+        yield f"  const int at = (x * {op.stride[1]} - {op.pads.left}) * {given.c};"
+        yield from (f"  {line}" for line in pixels.one(range(op.kernel[1]), " + at"))
+        yield "}"
+    for x in range(end, out.w):
+        yield from pixels.one(columns[x])
+
+
+def _columns(op: IntPool, x: int, width: int) -> range:
+    left = x * op.stride[1] - op.pads.left
+    return range(max(0, left), min(left + op.kernel[1], width))
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """C of one pixel of output."""
+
+    rows: int
+    channels: int
+    is_byte: bool
+
+    def one(self, columns: Sequence[int], at: str = "") -> Iterator[str]:
+        """The maximum over these columns; moves `q`."""
+        step, name = (4, "MAX4") if self.is_byte else (2, "MAX2")
+        places = [f"row{i}{at} + {column * self.channels}" for i in range(self.rows) for column in columns]
+        words = self.channels // step
+        if words:
+            yield f"\n#pragma GCC unroll {UNROLLED}"
+            yield f"for (int c = 0; c < {words * step}; c += {step}, q += {step}) {{"
+            yield f"  uint32_t m = LOAD4({places[0]} + c);"
+            yield from (f"  m = {name}(m, LOAD4({place} + c));" for place in places[1:])
+            yield "  STORE4(q, m);"
+            yield "}"
+        if self.channels % step:
+            yield f"for (int c = {words * step}; c < {self.channels}; c++, q++) {{"
+            yield f"  *q = ({places[0]})[c];"
+            yield from (f"  if (({place})[c] > *q) *q = ({place})[c];" for place in places[1:])
+            yield "}"
 
 
 KERNELS: tuple[Kernel, ...] = (DspMaxPool(),)

@@ -33,6 +33,31 @@ copy_codes(const int16_t *from, uint32_t *to, int pixels, int codes) {
   }
 }"""
 
+BAND = """static inline __attribute__((always_inline, unused)) void
+expand_band8(const int8_t *from, uint32_t *to, int pixels, int codes, int column) {
+\n#pragma GCC unroll 4
+  for (int i = 0; i < pixels; i++, from += codes, to += column) {
+    for (int c = 0; c < codes / 4; c++) {
+      uint32_t four = LOAD4(from + 4 * c);
+      to[2 * c] = SXTB16(four);
+      to[2 * c + 1] = SXTB16_ODD(four);
+    }
+    if (codes % 4) {
+      uint32_t four = 0;
+      for (int j = 0; j < codes % 4; j++) four |= (uint32_t)(uint8_t)from[codes / 4 * 4 + j] << (8 * j);
+      to[codes / 4 * 2] = SXTB16(four);
+      to[codes / 4 * 2 + 1] = SXTB16_ODD(four);
+    }
+  }
+}"""
+BAND16 = """static inline __attribute__((always_inline, unused)) void
+expand_band16(const int16_t *from, uint32_t *to, int pixels, int codes, int column) {
+  for (int i = 0; i < pixels; i++, from += codes, to += column) {
+    for (int c = 0; c < codes / 2; c++) to[c] = LOAD4(from + 2 * c);
+    if (codes % 2) to[codes / 2] = (uint16_t)from[codes - 1];
+  }
+}"""
+
 
 @dataclass(frozen=True)
 class Ring:
@@ -84,6 +109,76 @@ def ring_of(task: Task) -> Ring:
     pixels = op.pads.left + x.w + max(0, reach - op.pads.left - x.w)
     each = pixel_words(task)
     return Ring(op.kernel[0], pixels * each, op.pads.left * each)
+
+
+@dataclass(frozen=True)
+class Band:
+    """The rows a line of outputs sees, pixel by pixel: all rows of a column lie together, so a window is one run.
+
+    Attributes:
+        column: words of one column.
+        words: of all columns.
+        left_words: in front of the map's first column.
+    """
+
+    column: int
+    words: int
+    left_words: int
+
+    @property
+    def bytes(self) -> int:
+        """Of memory."""
+        return 4 * self.words
+
+
+def band_of(task: Task) -> Band:
+    """As wide as the map and what the windows reach beyond it."""
+    op, x, out = task.op, task.inputs[0], task.output
+    assert isinstance(op, IntConv)
+    column = op.kernel[0] * pixel_words(task)
+    pixels = max(op.pads.left + x.w, (out.w - 1) * op.stride[1] + op.kernel[1])
+    return Band(column, column * pixels, column * op.pads.left)
+
+
+def band_setup(task: Task) -> Iterator[str]:
+    """The band; its columns beyond the map stay zero."""
+    yield "uint32_t *band = (uint32_t *)s;"
+    yield f"memset(band, 0, {band_of(task).bytes});"
+
+
+def band_fill(task: Task, writer: Writer) -> Iterator[str]:
+    """C that fills the band for line `y`: every row is expanded for each line that sees it."""
+    op, x, band, each = task.op, task.inputs[0], band_of(task), pixel_words(task)
+    assert isinstance(op, IntConv)
+    rows, source = op.kernel[0], f"x0 + row * {x.w * x.c}"
+    if rows == 1:
+        yield f"{{ const int row = y * {op.stride[0]};"
+        yield f"  {expansion(task, source, f'band + {band.left_words}', x.w, writer)}"
+        yield "}"
+        return
+    bits = 8 if task.is_byte else 16
+    writer.function(BAND if task.is_byte else BAND16)
+    yield f"for (int m = 0; m < {rows}; m++) {{"
+    yield f"  const int row = y * {op.stride[0]} + m - {op.pads.top};"
+    target = f"band + {band.left_words} + m * {each}"
+    call = f"expand_band{bits}({{}}, {target}, {x.w}, {x.c}, {band.column});"
+    beyond = " || ".join(_beyond(task))
+    if beyond:
+        yield f"  if ({beyond})"
+        yield f"    for (int i = 0; i < {x.w}; i++) memset({target} + i * {band.column}, 0, {4 * each});"
+        yield "  else"
+    yield f"  {'  ' if beyond else ''}{call.format(source)}"
+    yield "}"
+
+
+def _beyond(task: Task) -> Iterator[str]:
+    """Conditions under which `row` is not of the map, of those that can be."""
+    op, x, out = task.op, task.inputs[0], task.output
+    assert isinstance(op, IntConv)
+    if op.pads.top:
+        yield "row < 0"
+    if (out.h - 1) * op.stride[0] + op.kernel[0] - op.pads.top > x.h:
+        yield f"row >= {x.h}"
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,6 @@
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O2", "no-schedule-insns", "no-store-merging", "no-tree-slp-vectorize") /* whatever the project's flags: blocks need their registers */
+#endif
 /* 16-bit SIMD of Cortex-M4 and above, and twins of it in plain C that give the same codes on any machine. */
 static inline __attribute__((always_inline, unused)) int32_t half(uint32_t x, int high) { return (int16_t)(x >> (16 * high)); }
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
