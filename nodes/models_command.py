@@ -29,7 +29,7 @@ def command(
     Examples: ossicle models --json; ossicle models tc_resnet8 --width 1.5; ossicle models kws9 --input 40x44
     """
     try:
-        shape = _shape(input_shape)
+        shape = shape_of(input_shape)
         rows = [one_row(name, width, shape)] if name else list(all_rows(shape))
     except ZooError as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
@@ -101,7 +101,12 @@ def _other_prints(printed: Printed, found: Description) -> Row:
     return {**quoted, "slips": list(printed.slips), **size, **buffer}
 
 
-def _shape(text: str) -> tuple[int, ...] | None:
+def shape_of(text: str) -> tuple[int, ...] | None:
+    """An input shape as it is typed; None if nothing is.
+
+    Raises:
+        ZooError: it is no shape.
+    """
     if not text:
         return None
     parts = text.lower().split("x")
