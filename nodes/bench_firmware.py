@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from engine.bench import BenchResult, Row, at_most, machine
+from engine.bench import BenchResult, Row, at_least, at_most, machine
 from nodes.bench_firmware_nets import CPU, NETS, Goal, Measured, measure
+from nodes.bench_firmware_parity import parity_rows
 
 _LOG = logging.getLogger("ossicle.bench.firmware")
 MOST_SECONDS = 10.0
-PARTS = ("nets",)
 
 
 def firmware(options: Mapping[str, str]) -> BenchResult:
@@ -22,13 +23,11 @@ def firmware(options: Mapping[str, str]) -> BenchResult:
     before a figure counts. Instructions are counted in emulation of a Cortex-M4; cycles are estimated for memory that
     never waits.
 
-    Options: `nets` (m20k, ds_cnn_s, tc_resnet8; all), `toolchains` ("gcc,zig", those installed), `parts` (which rows:
-    nets), `folder` (where projects are kept; else nowhere).
+    Options: `parts` (which rows: nets, parity; all), `nets` (m20k, ds_cnn_s, tc_resnet8; all), `toolchains` ("gcc,zig",
+    those installed), `folder` (where projects are kept; else nowhere), and those of `nodes.bench_firmware_parity`.
     """
-    chosen = _named(options.get("parts", ""), PARTS, "parts")
-    rows: list[Row] = []
-    if "nets" in chosen:
-        rows += _network_rows(options)
+    chosen = _named(options.get("parts", ""), list(PARTS), "parts")
+    rows = [row for name in chosen for row in PARTS[name](options)]
     return BenchResult("firmware", {**machine(), "target": CPU, **_versions()}, tuple(rows))
 
 
@@ -77,6 +76,8 @@ def _sums(one: Measured) -> Iterator[Row]:
     for goal in one.net.totals:
         if goal.compiler in ("", one.compiler):
             yield _goal_row(f"{title}, {goal.what}", one.total(goal.what), goal)
+    if one.witness:
+        yield at_least(f"{title}, checksums that QEMU's {one.witness} repeats", one.repeated, "layers", len(one.layers))
     yield at_most(f"{title}, generate + build + run + report", round(one.seconds, 2), "s", MOST_SECONDS)
 
 
@@ -110,3 +111,9 @@ def _ratio_rows(found: Sequence[Measured]) -> Iterator[Row]:
         if ours is not None and other is not None:
             name = f"TC-ResNet8, {compiler}, instructions per MAC, against DS-CNN-S's"
             yield at_most(name, round(ours, 3), "instructions", round(other, 3))
+
+
+PARTS: Mapping[str, Callable[[Mapping[str, str]], Iterable[Row]]] = MappingProxyType(
+    {"nets": _network_rows, "parity": parity_rows}
+)
+"""Groups of rows by name."""

@@ -111,6 +111,7 @@ class Measured:
 
     Attributes:
         totals: by the name that goals have.
+        witness, repeated: QEMU's board, and how many layers' checksums it gave again; nothing without QEMU.
         published: what others need for a layer, by column.
     """
 
@@ -120,6 +121,8 @@ class Measured:
     macs: Mapping[str, int]
     totals: Mapping[str, float | None]
     seconds: float
+    witness: str = ""
+    repeated: int = 0
     layer_cycles: Mapping[str, int] = field(default_factory=dict)
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -160,6 +163,8 @@ def measure(net: Net, compiler: Toolchain, folder: Path) -> Measured:
         {layer.name: layer.macs for layer in made.program.layers},
         _totals(made),
         seconds,
+        made.witness,
+        len(made.run.checksums[0]) if made.witness else 0,
         dict(zip((layer.name for layer in made.program.layers), made.cycles, strict=False)),
         published={row["layer"]: {column: float(row[column]) for column in COLUMNS} for row in rows},
     )

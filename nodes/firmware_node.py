@@ -185,7 +185,7 @@ def _watch(ctx: Context) -> Any:
 
 
 def _artifact(made: Made) -> Firmware:
-    from nodes.embedded.report import about, metrics, parity_told, told
+    from nodes.embedded.report import about, parity_told, quality, told
 
     write_json(made.folder / FIRMWARE_FILE, told(made))
     write_json(made.folder / PARITY_FILE, parity_told(made))
@@ -195,7 +195,7 @@ def _artifact(made: Made) -> Firmware:
         target=made.wish.device or made.wish.cpu,
         flash_bytes=sizes["flash_bytes"],
         ram_bytes=sizes["ram_bytes"],
-        metrics=metrics(made),
+        metrics=quality(made),
     )
     return Firmware(made.folder, meta)
 

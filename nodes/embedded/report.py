@@ -120,8 +120,12 @@ def metrics(made: Made) -> dict[str, float]:
         "instructions": float(sums["instructions"]),
         "estimated_ms": sums["ms"],
         **{name: float(sums[name]) for name in ("network_bytes", "arena_bytes", "stack_bytes")},
-        **{name: value for name, value in judged(made).items() if name != "clips"},
     }
+
+
+def quality(made: Made) -> dict[str, float]:
+    """Headline figures of the decisions."""
+    return {name: value for name, value in judged(made).items() if name != "clips"}
 
 
 def judged(made: Made) -> dict[str, float]:
@@ -146,6 +150,7 @@ def _parts(made: Made) -> Iterator[tuple[str, Any]]:
     yield "toolchain", made.toolchain.name
     yield "compiler", made.toolchain.version()
     yield "bits", made.program.graph.forms[made.program.graph.source].bits
+    yield "emulators", ["unicorn", *([f"qemu {made.witness}"] if made.witness else [])]
     yield "forms", list(dict.fromkeys(("project", *made.wish.forms)))
     yield "layers", layer_rows(made)
     yield "totals", totals(made)

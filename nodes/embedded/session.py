@@ -19,7 +19,7 @@ from nodes.firmware.cpu import find_cpu
 from nodes.firmware.cycles import layer_cycles
 from nodes.firmware.emulator import run_elf
 from nodes.firmware.errors import FirmwareError
-from nodes.firmware.forms import Export, build_app, build_test, write_form
+from nodes.firmware.forms import Export, build_app, build_test, expected, write_form
 from nodes.firmware.fuse import fuse
 from nodes.firmware.golden import Run
 from nodes.firmware.memory import Memory
@@ -27,6 +27,7 @@ from nodes.firmware.parity import check
 from nodes.firmware.parity_report import Parity
 from nodes.firmware.program import Program, generate
 from nodes.firmware.project import emulate
+from nodes.firmware.qemu import board_of, run_board
 from nodes.firmware.report import image_report
 from nodes.firmware.toolchain import Toolchain, find_toolchain
 from nodes.lne.ir import Graph
@@ -57,6 +58,7 @@ class Made:
         app, test: images of the device and of the test, in the project's folder.
         run: of the golden clips, in emulation.
         cycles: of every layer, estimated; empty where there is no model of the processor.
+        witness: QEMU's board on which the golden clips gave the same checksums; empty without QEMU.
         parity: every stage of the judged clips; over single pieces where a clip has several.
         decisions: over whole clips, where they have several pieces.
         image: what the device's image holds, see `nodes.firmware.report`.
@@ -73,6 +75,7 @@ class Made:
     test: Path
     run: Run
     cycles: tuple[int, ...]
+    witness: str
     parity: Parity
     decisions: Decisions | None
     image: dict[str, Any]
@@ -122,10 +125,11 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
         test = build_test(export, folder / PROJECT, toolchain)
     with clock.stage("run", f"running on an emulated {wish.cpu}"):
         run, cycles = _run(export.program, test)
+        witness = _witness(export, test)
     with clock.stage("compare", "comparing layers"):
         parity, decided = _compared(whole, network, fed, export.program, test, clock)
     image = image_report(export.program, app, export.memory, run)
-    made = (run, cycles, parity, decided, image, clock.seconds)
+    made = (run, cycles, witness, parity, decided, image, clock.seconds)
     return Made(folder, network, wish, fed, export.program, toolchain, app, test, *made)
 
 
@@ -137,11 +141,33 @@ def _export(network: Network, fed: Feed, graph: IntegerGraph, wish: Wish) -> Exp
 
 
 def _run(program: Program, test: Path) -> tuple[Run, tuple[int, ...]]:
-    run = emulate(test, len(program.layers))
+    run = emulate(test, [layer.name for layer in program.layers])
     if program.cpu.name not in COUNTED_CPUS:
         return run, ()
     blocks = run_elf(test, Options(keeps_blocks=True)).blocks
     return run, layer_cycles(test, blocks, len(program.layers))
+
+
+def _witness(export: Export, test: Path) -> str:
+    """The golden clips once more in QEMU, where it is installed.
+
+    Raises:
+        FirmwareError: it tells other checksums.
+    """
+    board = board_of(export.program.cpu)
+    if board is None:
+        return ""
+    lines = run_board(test, board).console.splitlines()
+    wanted = expected(export).splitlines()
+    told = [line for line in lines if not line.startswith("stack")]
+    if told != wanted:
+        first = next((pair for pair in zip(told, wanted, strict=False) if pair[0] != pair[1]), ("an early end", ""))
+        raise FirmwareError(
+            f"QEMU ({board.machine}) does not agree: it tells {first[0]!r}.",
+            repr(first[1]) if first[1] else f"{len(wanted):,} lines",
+            "Run the project's own test; report this.",
+        )
+    return board.machine
 
 
 def _compared(

@@ -14,6 +14,8 @@ from studio.views.legend import Entry, Legend
 from studio.views.parts import LoadedCard
 from studio.views.viewer import Scene, viewer
 
+WIDE_PX = 420
+
 
 def has_published(artifact: Artifact) -> bool:
     """Whether somebody printed figures for this network's layers."""
@@ -38,6 +40,7 @@ class FirmwareBesideCard(LoadedCard):
         self.chart = Bars("Instructions per layer", "violet")
         self.column = QComboBox()
         self.column.setAccessibleName("Compare with")
+        self.column.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.column.activated.connect(self._draw)
         self.legend = Legend(rows=1, is_switch=False)
         foot = QHBoxLayout()
@@ -46,6 +49,7 @@ class FirmwareBesideCard(LoadedCard):
         foot.addWidget(self.column)
         self.inner.addWidget(scrolled(self.chart), 1)
         self.inner.addLayout(foot)
+        self._arrange()
 
     def show_data(self, data: Beside) -> None:
         """Show a comparison, the first column chosen."""
@@ -60,13 +64,21 @@ class FirmwareBesideCard(LoadedCard):
         ours, theirs = sums(self.found, column)
         part = "" if self.found.is_whole else " · some of its layers"
         self.subtitle.setText(f"instructions · {self.found.source}{part}")
-        ratio = f" · {theirs / ours:.1f}× ours" if ours else ""
+        ratio = f" · {theirs / ours:.1f}×" if ours else ""
         self.legend.show_entries(
             [
                 Entry("ours", f"ours {ours:,.0f}", "violet", "square"),
                 Entry("theirs", f"{column} {theirs:,.0f}{ratio}", "mute", "square"),
             ]
         )
+
+    def resizeEvent(self, event: object) -> None:
+        """The choice of a column needs room."""
+        super().resizeEvent(event)  # type: ignore[arg-type]
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self.column.setVisible(self.width() >= WIDE_PX)
 
     def table_rows(self) -> list[Sequence[object]]:
         """The whole table."""

@@ -12,6 +12,8 @@ from studio.views.data.firmware_parity import PARITY_FILE, Parity, Stage, read_p
 from studio.views.parts import Choice, ElidedLabel, LoadedCard
 from studio.views.viewer import Scene, viewer
 
+WIDE_PX, NARROW_PX = 560, 300
+
 
 def has_parity(artifact: Artifact) -> bool:
     """Whether the firmware was compared."""
@@ -57,6 +59,12 @@ class FirmwareParityCard(LoadedCard):
     def _draw(self, *_: object) -> None:
         if self.found is not None:
             self.chart.show_rows([_row(stage, is_own=self.noise.value == "own") for stage in self.found.stages])
+
+    def resizeEvent(self, event: object) -> None:
+        """Words need room."""
+        super().resizeEvent(event)  # type: ignore[arg-type]
+        self.note.setVisible(self.width() >= WIDE_PX)
+        self.noise.setVisible(self.width() >= NARROW_PX)
 
     def table_rows(self) -> list[Sequence[object]]:
         """Every stage."""

@@ -9,6 +9,7 @@ import pytest
 from engine import OssicleError
 from nodes.bench_firmware import firmware
 from nodes.bench_firmware_nets import NETS
+from nodes.bench_firmware_parity import parity_rows
 from nodes.zoo import models
 
 
@@ -23,6 +24,10 @@ def test_a_run_of_one_network_gives_every_row(tmp_path: Path) -> None:
     assert rows["M20k, gcc, stack"].met and rows["M20k, gcc, RAM of maps"].met
     groups = [rows[f"M20k, gcc, {goal.what}"].value for goal in NETS[0].groups]
     assert sum(groups) == total.value and all(groups)
+    assert rows["M20k, gcc, estimated cycles"].value == sum(row.peers["estimated cycles"] for row in layers)
+    assert rows["M20k, gcc, flash"].value > 40_000 and rows["M20k, gcc, generate + build + run + report"].value > 0
+    again = [row for name, row in rows.items() if "QEMU" in name]
+    assert all(row.value == 9 and row.met for row in again)
     assert result.machine["target"] == "cortex-m4" and "gcc" in str(result.machine["gcc"])
 
 
@@ -30,6 +35,13 @@ def test_every_network_is_in_the_zoo_and_every_goal_is_sound() -> None:
     assert {net.architecture for net in NETS} <= set(models())
     goals = [goal for net in NETS for goal in (*net.totals, *net.groups)]
     assert all(not goal.aim or 0 < goal.aim <= goal.must for goal in goals)
+
+
+def test_real_clips_are_compared_stage_by_stage(recordings: Path) -> None:
+    data = str(recordings / "speech_commands_subset.tar.gz")
+    (row,) = parity_rows({"data": data, "clips": "6", "parity_nets": "ds_cnn_s"})
+    assert row.name == "DS-CNN-S, stages that depart over 6 real clips" and row.value == 0 and row.met
+    assert row.peers["stages"] == 12 and row.peers["codes compared"] > 6 * 50_000
 
 
 @pytest.mark.parametrize("options", [{"nets": "alexnet"}, {"parts": "weather"}])
