@@ -12,33 +12,17 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nodes.hub.broker import HUB_USER, free_port
 from nodes.hub.endpoint import Broker
 from nodes.hub.errors import HubError
 from nodes.hub.event import check_device
 from nodes.hub.files import write_private
+from nodes.hub.ticket import Ticket
 
 WORD_BYTES: Final = 24
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """What a device needs to connect; a secret as a whole."""
-
-    device: str
-    password: str
-    host: str
-    port: int
-    ca: str
-    """PEM text of the authority."""
-
-    def document(self) -> dict[str, Any]:
-        """As JSON, for a file with mode 0600."""
-        return {"format": 1, **self.__dict__}
 
 
 class HubHome:
@@ -158,21 +142,3 @@ class HubHome:
         if not path.exists():
             write_private(path, secrets.token_urlsafe(WORD_BYTES).encode())
         return path.read_text(encoding="ascii").strip()
-
-
-def read_ticket(path: Path) -> Ticket:
-    """A ticket from its file.
-
-    Raises:
-        HubError: it is none.
-    """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        kinds = {"device": str, "password": str, "host": str, "port": int, "ca": str}
-        if raw["format"] == 1 and all(type(raw[name]) is kind for name, kind in kinds.items()):
-            return Ticket(**{name: raw[name] for name in kinds})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise HubError(
-            f"{path} is no ticket of a hub ({error})", "a file of `ossicle hub enrol`", "Enrol again"
-        ) from error
-    raise HubError(f"{path} is no ticket of a hub", "a file of `ossicle hub enrol`", "Enrol the device again")

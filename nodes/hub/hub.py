@@ -14,10 +14,11 @@ from nodes.hub.broker import HUB_USER, Kind, Plan, Running, find, start
 from nodes.hub.endpoint import Broker
 from nodes.hub.errors import HubError
 from nodes.hub.event import time_text
-from nodes.hub.home import HubHome, Ticket
+from nodes.hub.home import HubHome
 from nodes.hub.live import Feed
 from nodes.hub.receiver import Receiver, Watchers
 from nodes.hub.store import SqliteStore, Store
+from nodes.hub.ticket import Ticket
 
 PRESENT, UNKNOWN = "here", "unknown"
 STATES: Final = ("here", "away", "lost")

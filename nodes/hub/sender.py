@@ -56,7 +56,7 @@ class Sender:
         Raises:
             HubError: the device's name is none, or a certificate cannot be used.
         """
-        self.device, self._outbox, self._window = check_device(device), outbox, Window(pace or Pace())
+        self.device, self.outbox, self._window = check_device(device), outbox, Window(pace or Pace())
         self._ordered = ordered
         self._acks: list[Ack] = []
         self._wake, self._stopped = threading.Event(), threading.Event()
@@ -87,23 +87,23 @@ class Sender:
         Raises:
             HubError: the outbox is full.
         """
-        keys = self._outbox.put(said)
+        keys = self.outbox.put(said)
         self._has_news = True
         self._wake.set()
         return keys
 
     def condition(self) -> Condition:
         """How it fares."""
-        link, level = self._link, self._outbox.level()
+        link, level = self._link, self.outbox.level()
         problem = self._failure or (str(link.problem) if link.problem is not None else "")
         return Condition(link.is_up, problem, level.rows, len(self._window), self._sent, self._acknowledged)
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until the hub has acknowledged everything."""
         end = time.monotonic() + timeout_s
-        while self._outbox.level().rows and time.monotonic() < end:
+        while self.outbox.level().rows and time.monotonic() < end:
             time.sleep(0.02)
-        return not self._outbox.level().rows
+        return not self.outbox.level().rows
 
     # ---- in the link's thread
 
@@ -126,7 +126,7 @@ class Sender:
         self._wake.set()
 
     def _presence(self, state: str) -> Letter:
-        payload = json.dumps({"state": state, "epoch": self._outbox.epoch}).encode()
+        payload = json.dumps({"state": state, "epoch": self.outbox.epoch}).encode()
         return Letter(event_topic(self.device, PRESENCE), payload, retain=True)
 
     # ---- in the sender's thread
@@ -152,7 +152,7 @@ class Sender:
             self._send(encode(batch), len(batch))
         if self._has_news and self._window.room:
             self._has_news = False
-            fresh = self._outbox.waiting(self._window.room, self._window.last)
+            fresh = self.outbox.waiting(self._window.room, self._window.last)
             for batch in self._window.take(fresh, now):
                 self._send(encode(batch), len(batch))
             self._has_news = self._has_news or not self._window.room
@@ -161,10 +161,10 @@ class Sender:
         acks, self._acks = self._acks, []
         if acks:
             self._window.acknowledge(acks)
-            self._acknowledged += self._outbox.settle(acks)
+            self._acknowledged += self.outbox.settle(acks)
             self._has_news = True
         if hopeless := self._window.hopeless():
-            self._outbox.bury(hopeless)
+            self.outbox.bury(hopeless)
             self._window.land([refusal.key for refusal in hopeless])
 
     def _send(self, payload: bytes, count: int) -> None:

@@ -18,7 +18,8 @@ from nodes.lne.dispatch import best_first
 from nodes.lne.errors import LneError
 from nodes.lne.ir import Graph
 from nodes.lne.package import Check, Library, Order, Package, make_package, open_package, write_package
-from nodes.lne.package.description import DESCRIPTION_FILE, write_description
+from nodes.lne.package.abi import DESCRIPTION_FILE
+from nodes.lne.package.description import write_description
 from nodes.lne.plan import Cast, Plan, make_plan
 from nodes.lne.primitive import Signature
 from nodes.lne.reading import Reading, read_onnx

@@ -15,9 +15,9 @@ from browser import tab
 
 from nodes.hub.access import Access
 from nodes.hub.endpoint import Broker
-from nodes.hub.home import read_ticket
 from nodes.hub.outbox import Outbox, Said
 from nodes.hub.sender import Sender
+from nodes.hub.ticket import read_ticket
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from nodes.hub.outbox import Outbox
 from nodes.hub.receiver import Receiver, Watchers
 from nodes.hub.sender import Sender
 from nodes.hub.store import SqliteStore
+from nodes.hub.ticket import Ticket
 from nodes.hub.window import Pace
 
 KINDS: tuple[Kind, ...] = ("mosquitto", "nats")
@@ -80,3 +82,12 @@ def until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> bool:
     while not is_so() and time.monotonic() < end:
         time.sleep(0.02)
     return is_so()
+
+
+def ticket(house: Home, device: str) -> Path:
+    """A file that lets a device in, as `ossicle hub enrol` writes it."""
+    address, ca = house.broker.address, house.broker.ca.cert_file.read_text()
+    found = Ticket(device, house.broker.plan.users[device], address.host, address.port, ca)
+    path = house.folder / f"{device}.ticket"
+    path.write_text(json.dumps(found.document()))
+    return path

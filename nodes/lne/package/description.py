@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nodes.lne.ir import macs
+from nodes.lne.package.abi import ABI, DESCRIPTION_FILE
 from nodes.lne.package.compile import library_name
 from nodes.lne.package.contents import Package
 from nodes.lne.plan import Cast, Step
@@ -17,11 +18,8 @@ from nodes.lne.program import Program
 
 FORMAT = 1
 """Of deployment.json as a whole, see `nodes.application.bundle`."""
-ABI = 1
-"""Of the library: a reader refuses a higher one."""
 VERIFICATION = ("verified", "front_end_error")
 """What `write_package` finds out about the finished library."""
-DESCRIPTION_FILE = "deployment.json"
 NETWORK_FILE = "model.onnx"
 
 

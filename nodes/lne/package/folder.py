@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from nodes.lne.cross import can_emulate, is_foreign, run_abroad
 from nodes.lne.errors import LneError
+from nodes.lne.package.abi import DESCRIPTION_FILE
 from nodes.lne.package.code import blobs, sources
 from nodes.lne.package.compile import compile_package
 from nodes.lne.package.contents import Package
-from nodes.lne.package.description import DESCRIPTION_FILE, NETWORK_FILE, write_description
+from nodes.lne.package.description import NETWORK_FILE, write_description
 from nodes.lne.package.library import Library, open_package_library
 from nodes.lne.reference import evaluate
 from nodes.lne.target import can_run

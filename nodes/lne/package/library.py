@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from nodes.dsp.parameters import FrontEnd, FrontEndError
 from nodes.lne.errors import LneError
-from nodes.lne.frontend import Sizes
-from nodes.lne.package.description import ABI, DESCRIPTION_FILE
+from nodes.lne.frontend.sizes import Sizes
+from nodes.lne.package.abi import ABI, DESCRIPTION_FILE
 
 Floats = NDArray[np.float32]
 ALIGN_BYTES = 64

@@ -9,7 +9,8 @@ import pytest
 from nodes.hub.certificates import authority
 from nodes.hub.endpoint import Broker
 from nodes.hub.errors import HubError
-from nodes.hub.home import HubHome, read_ticket
+from nodes.hub.home import HubHome
+from nodes.hub.ticket import read_ticket
 
 
 def test_secrets_stay_the_same_and_are_private(tmp_path: Path) -> None:

@@ -160,10 +160,10 @@ def test_a_refused_event_is_set_aside_with_the_reason(house: Home) -> None:
     outbox_row = '{"kind":"result","time":"no time"}'
     sender = house.sender("kitchen")
     sender.put(WORD)
-    sender._outbox._insert([("result", outbox_row)])  # what a device of another version may say
+    sender.outbox._insert([("result", outbox_row)])  # what a device of another version may say
     sender.put(WORD)
     assert sender.drain(20.0), sender.condition()
-    assert [reason for _, reason in sender._outbox.dead()] == ["it has no time in ISO 8601 with a zone"]
+    assert [reason for _, reason in sender.outbox.dead()] == ["it has no time in ISO 8601 with a zone"]
     assert stored(house) == [1, 3]
 
 
