@@ -4,18 +4,16 @@ A front end called FE is two files, FE.c and FE.h. Its header declares
 
     #define FE_HOP_SAMPLES 160              samples from one frame to the next
     #define FE_FRAMES 98                    frames of one input of the network
-    #define FE_CODES 3920                   codes of one input: frames x coefficients, in this order
-    typedef int8_t FE_code_t;               a code of the network's input
+    void FE_start(void);                               forgets what was heard
     int FE_push(const int16_t *samples, int count);    frames that became ready by these samples
-    int FE_features(FE_code_t *codes);      the last FE_FRAMES frames, the oldest first; 0 if not so many were heard yet
-    void FE_reset(void);                    forgets what was heard
+    int FE_ready(void);                                frames gathered, up to FE_FRAMES
+    const int8_t *FE_features(void);                   one input of the network: frames x coefficients, the oldest first
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import c_type
@@ -23,7 +21,8 @@ from nodes.firmware.program import Program
 from nodes.quant.fixed import Codes, Fixed
 
 
-class FrontEndCode(Protocol):
+@dataclass(frozen=True)
+class FrontEndCode:
     """A front end as generated C.
 
     Attributes:
@@ -32,18 +31,12 @@ class FrontEndCode(Protocol):
         output: format of a code.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def header(self) -> str: ...
-    @property
-    def frames(self) -> int: ...
-    @property
-    def coefficients(self) -> int: ...
-    @property
-    def output(self) -> Fixed: ...
+    name: str
+    source: str
+    header: str
+    frames: int
+    coefficients: int
+    output: Fixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +82,7 @@ def _leading(*sizes: int) -> int:
     return next((size for size in sizes if size != 1), 1)
 
 
-def heard_header(front_end: FrontEndCode, program: Program, heard: Heard) -> str:
+def heard_header(program: Program, heard: Heard) -> str:
     """`heard.h`: the recording and the answers."""
     kind = c_type(program.graph.forms[program.graph.result])
     answers = [answer.ravel().tolist() for answer in heard.answers]

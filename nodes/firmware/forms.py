@@ -155,7 +155,7 @@ def _app(export: Export, words: Mapping[str, str]) -> dict[str, str]:
     app = {"app.c": filled("app_listen.c", words)}
     if export.heard is None:
         return app
-    heard = heard_header(export.front_end, export.program, export.heard)
+    heard = heard_header(export.program, export.heard)
     return {**app, "listen.c": filled("listen.c", words), "heard.h": heard}
 
 

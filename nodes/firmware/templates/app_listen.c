@@ -22,12 +22,13 @@ __attribute__((weak)) int app_listen(int16_t *heard, int count) {
 __attribute__((weak)) void app_answer(const @NAME@_output_t *codes) { (void)codes; }
 
 int main(void) {
+  @FRONT@_start();
   for (int frames = 0;;) {
     if (!app_listen(samples, @FRONT_UPPER@_HOP_SAMPLES)) continue;
     frames += @FRONT@_push(samples, @FRONT_UPPER@_HOP_SAMPLES);
-    if (frames < APP_EVERY_FRAMES || !@FRONT@_features(@NAME@_input())) continue;
+    if (frames < APP_EVERY_FRAMES || @FRONT@_ready() < @FRONT_UPPER@_FRAMES) continue;
     frames = 0;
-    @NAME@_run(@NAME@_input(), output);
+    @NAME@_run(@FRONT@_features(), output);
     app_answer(output);
   }
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 from firmware_nets import small_integers
 
 from nodes.emulator import Options
-from nodes.firmware.compose import Heard
+from nodes.firmware.compose import FrontEndCode, Heard
 from nodes.firmware.cpu import CPUS
 from nodes.firmware.emulator import run_elf
 from nodes.firmware.errors import FirmwareError
@@ -29,42 +29,34 @@ HEADER = """#ifndef BANDS_H
 #include <stdint.h>
 #define BANDS_HOP_SAMPLES 8
 #define BANDS_FRAMES 10
-#define BANDS_CODES 80
-typedef int8_t BANDS_code_t;
+void bands_start(void);
 int bands_push(const int16_t *samples, int count);
-int bands_features(BANDS_code_t *codes);
-void bands_reset(void);
+int bands_ready(void);
+const int8_t *bands_features(void);
 #endif
 """
 SOURCE = """#include "bands.h"
-static int8_t ring[10][8];
+static int8_t ring[10][8], turned[10][8];
 static int heard;
+void bands_start(void) { heard = 0; }
 int bands_push(const int16_t *samples, int count) {
   int frames = 0;
   for (; count >= 8; count -= 8, samples += 8, frames++, heard++)
     for (int i = 0; i < 8; i++) ring[heard % 10][i] = (int8_t)(samples[i] >> 8);
   return frames;
 }
-int bands_features(BANDS_code_t *codes) {
-  if (heard < 10) return 0;
+int bands_ready(void) { return heard < 10 ? heard : 10; }
+const int8_t *bands_features(void) {
   for (int frame = 0; frame < 10; frame++)
-    for (int i = 0; i < 8; i++) codes[frame * 8 + i] = ring[(heard + frame) % 10][i];
-  return 1;
+    for (int i = 0; i < 8; i++) turned[frame][i] = ring[(heard + frame) % 10][i];
+  return turned[0];
 }
-void bands_reset(void) { heard = 0; }
 """
 
 
-@dataclass(frozen=True)
-class Bands:
+def bands(output: Fixed) -> FrontEndCode:
     """A front end of eight bands: the upper halves of eight samples."""
-
-    output: Fixed
-    name: str = "bands"
-    source: str = SOURCE
-    header: str = HEADER
-    frames: int = 10
-    coefficients: int = 8
+    return FrontEndCode("bands", SOURCE, HEADER, 10, 8, output)
 
 
 def answers(program: Program, samples: Codes, every: int) -> list[Codes]:
@@ -81,7 +73,7 @@ def given() -> Export:
     # the first answer comes when ten frames were heard, then one every four frames
     heard = Heard(samples, answers(program, samples, 4))
     form = program.graph.forms[program.graph.source]
-    return Export(program, small_integers()[1], front_end=Bands(form), every_frames=4, heard=heard)
+    return Export(program, small_integers()[1], front_end=bands(form), every_frames=4, heard=heard)
 
 
 @pytest.mark.parametrize("toolchain", toolchains(), ids=lambda one: one.name)
@@ -118,7 +110,8 @@ def test_the_readmes_commands_try_the_whole_way_too(given: Export, tmp_path: Pat
 
 
 def test_parts_that_do_not_go_together_are_refused_with_all_reasons(given: Export) -> None:
-    other = replace(given.front_end, output=Fixed(8, 99), name="small_net", frames=12)  # type: ignore[type-var]
+    assert given.front_end is not None
+    other = replace(given.front_end, output=Fixed(8, 99), name="small_net", frames=12)
     with pytest.raises(FirmwareError, match=r"reads 10 x 8 x 1 codes; .* behind the point; both are called small_net"):
         replace(given, front_end=other)
 
