@@ -77,7 +77,7 @@ class ModelMeta(Meta):
     flops: dict[str, float] = {}
     """Operations of one inference by counting rule; rule "true" is 2 x multiply-adds."""
     size_bytes: int
-    """Bytes of model.onnx."""
+    """Bytes of model.onnx; of a network in fixed point, of its weights and biases as integers."""
     metrics: dict[str, float] = {}
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from engine import Context, FeatureSet, Model, ModelMeta, OssicleError, Params, node
+from engine import AudioSet, Context, FeatureSet, Model, ModelMeta, OssicleError, node
 from engine.artifact import DESCRIPTION_FILE
-from nodes.evaluate import BenchmarkParams, Trial, check_fit, choose, empty_subset, feature_blocks, probabilities
+from nodes.compressing.clips import spread
+from nodes.evaluate import BenchmarkParams, Trial, check_fit, choose, probabilities
+from nodes.quantize_params import QuantizeParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,65 +22,129 @@ if TYPE_CHECKING:
     from nodes.learn.metrics import Scores
     from nodes.quant.compare import LayerError
 
+__all__ = ["QuantizeParams", "quantize"]
+
 Json = dict[str, Any]
-WATCHED_CLIPS = 32
+MODEL_FILE, WEIGHTS_FILE, REPORT_FILE = "model.onnx", "weights.safetensors", "quantization.json"
 
 
-class QuantizeParams(Params):
-    """How float32 becomes int8, and on which clips that is prepared and judged."""
+@node("ossicle.quantize", version=3, category="Compress", isolation="process")
+def quantize(
+    model: Model, features: FeatureSet, audio: AudioSet | None = None, *, params: QuantizeParams, ctx: Context
+) -> Model:
+    """Turn a float32 model into integers: affine int8 for onnxruntime, or fixed point for microcontrollers.
 
-    method: Literal["minmax", "percentile", "entropy"] = "minmax"
-    """Range of an activation: its extremes, a percentile of its magnitude, or least information lost."""
-    percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
-    """Share of magnitudes inside the range, in percent; for the percentile method alone."""
-    clips: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """Calibration clips, spread evenly over the subset."""
-    calibration_subset: Literal["training", "validation", "all"] = "training"
-    """Clips the ranges are taken from."""
-    subset: Literal["validation", "testing"] = "testing"
-    """Clips for the accuracy before and after and for the error of each layer."""
-    error_clips: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """Clips of that subset behind the error of each layer."""
-    per_channel: bool = True
-    """A scale per output channel of every weight; otherwise one per layer."""
-    symmetric_activations: bool = False
-    """Zero point of activations fixed at zero, as some kernels want it; costs a bit on values of one sign."""
-    reduced_range: bool = False
-    """Weights in 7 bits, which cannot saturate on x86 processors without VNNI."""
-    keep_float: tuple[str, ...] = ()
-    """Layers left in float32, by name (conv1, b1.short, fc)."""
-
-
-@node("ossicle.quantize", version=2, category="Compress")
-def quantize(model: Model, features: FeatureSet, params: QuantizeParams, ctx: Context) -> Model:
-    """Turn a float32 model into int8 for onnxruntime.
-
-    Norms are folded, activations calibrated on real clips, and every operator set between QuantizeLinear and
-    DequantizeLinear (static QDQ). `quantization.json` holds accuracy and size before and after, and of each layer the
-    error and a histogram of its outputs on clips that calibration has not seen. Weights and architecture travel along
-    unchanged, in float32.
+    Norms are folded and activations calibrated on real clips. Affine int8 sets every operator between QuantizeLinear
+    and DequantizeLinear (static QDQ). Fixed point gives every tensor a power of two as its step; `fixed.json` holds the
+    formats and model.onnx the float weights they belong to, and the benchmark computes such a model in integers to the
+    bit. With steps, the network first learns with rounded numbers. `quantization.json` holds accuracy and size before
+    and after, and of each layer the error and a histogram of its outputs on clips that calibration has not seen.
     """
+    from nodes.learn.errors import LearnError
+    from nodes.lne.errors import LneError
+    from nodes.quant.errors import QuantError
+    from nodes.zoo import ZooError
+
     _check_float(model)
     check_fit(model, features)
-    trial = choose(model, features, BenchmarkParams(subset=params.subset))
-    folder = ctx.folder("model")
-    calibration = _spread(features, params.calibration_subset, params.clips)
-    layers = _quantize(model, folder / "model.onnx", features, (calibration, trial.mask), params, ctx)
-    outcome = _judge(model, folder / "model.onnx", features, trial, ctx)
-    report = _report(model, folder, params, int(calibration.sum()), outcome, layers)
-    (folder / "quantization.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
-    _carry(model, folder, ctx)
-    return Model(folder, _meta(model, report))
+    try:
+        return _quantize(model, features, audio, params, ctx)
+    except (QuantError, LearnError, LneError, ZooError) as error:
+        raise OssicleError(error.what, error.expected, error.remedy) from error
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Scores of the float and of the int8 model on the same clips."""
+    """Scores of the float model and of the one in integers on the same clips."""
 
     before: Scores
     after: Scores
     agreement: float
     """Share of clips on which both decide alike."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a family of numbers leaves in the folder, and what it tells."""
+
+    precision: str
+    form: str
+    size_bytes: int
+    layers: list[LayerError]
+    more: Json = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    """Files of the float model that no longer belong to it."""
+
+
+def _quantize(
+    model: Model, features: FeatureSet, audio: AudioSet | None, params: QuantizeParams, ctx: Context
+) -> Model:
+    trial = choose(model, features, BenchmarkParams(subset=params.subset))
+    folder = ctx.folder("model")
+    calibration = spread(features, params.calibration_subset, params.clips)
+    family = _fixed if params.is_fixed else _affine
+    made = family(model, folder, features, audio, (calibration, trial.mask), params, ctx)
+    outcome = _judge(model, folder / MODEL_FILE, features, trial, ctx)
+    report = _report(model, made, params, int(calibration.sum()), outcome)
+    (folder / REPORT_FILE).write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
+    _carry(model, folder, made.left_out, ctx)
+    return Model(folder, _meta(model, report))
+
+
+def _affine(
+    model: Model,
+    folder: Path,
+    features: FeatureSet,
+    audio: AudioSet | None,
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    params: QuantizeParams,
+    ctx: Context,
+) -> Made:
+    from nodes.compressing.affine import quantize_affine, tuned
+
+    with _beside(ctx) as place:
+        more: Json = {}
+        source = model.file(MODEL_FILE)
+        if params.steps:
+            more = {"fine_tuning": tuned(model, place, features, audio, params, ctx)}
+            source = place / MODEL_FILE
+            (place / WEIGHTS_FILE).rename(folder / WEIGHTS_FILE)
+        layers = quantize_affine(source, folder / MODEL_FILE, features, masks, params, ctx)
+    size_bytes = (folder / MODEL_FILE).stat().st_size
+    return Made("int8", "static, QDQ", size_bytes, layers, more, (WEIGHTS_FILE,) if params.steps else ())
+
+
+def _fixed(
+    model: Model,
+    folder: Path,
+    features: FeatureSet,
+    audio: AudioSet | None,
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    params: QuantizeParams,
+    ctx: Context,
+) -> Made:
+    from nodes.compressing.fixed import quantize_fixed, stored_bytes, told
+
+    numbers = quantize_fixed(model, folder, features, audio, masks, params, ctx)
+    size_bytes = stored_bytes(numbers.graph, numbers.settings)
+    is_learnt = bool(numbers.tuning and numbers.tuning["kept"])  # these weights are in model.onnx alone, norms folded
+    return Made(
+        f"fixed{params.bits}",
+        "fixed point",
+        size_bytes,
+        numbers.layers,
+        told(numbers),
+        (WEIGHTS_FILE,) if is_learnt else (),
+    )
+
+
+@contextmanager
+def _beside(ctx: Context) -> Iterator[Path]:
+    """A folder for files on the way, gone in the end."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir=ctx.work) as place:
+        yield Path(place)
 
 
 def _check_float(model: Model) -> None:
@@ -93,91 +156,22 @@ def _check_float(model: Model) -> None:
         )
 
 
-def _spread(features: FeatureSet, subset: str, clips: int) -> NDArray[np.bool_]:
-    """A mask of at most `clips` rows spread evenly over a subset (tables lie sorted by class).
-
-    Raises:
-        OssicleError: the subset has no clips.
-    """
-    import numpy as np
-
-    from engine.audio import BACKGROUND, table_of
-
-    table = table_of(features)
-    rows = np.flatnonzero(table.subset != BACKGROUND if subset == "all" else table.subset == subset)
-    if not len(rows):
-        raise empty_subset(subset, table)
-    return _thinned(np.isin(np.arange(len(table)), rows), clips)
-
-
-def _thinned(mask: NDArray[np.bool_], clips: int) -> NDArray[np.bool_]:
-    """At most `clips` of the masked rows, evenly spread."""
-    import numpy as np
-
-    rows, kept = np.flatnonzero(mask), np.zeros(len(mask), bool)
-    kept[rows[np.linspace(0, len(rows) - 1, min(clips, len(rows))).round().astype(int)]] = True
-    return kept
-
-
-def _quantize(
-    model: Model,
-    target: Path,
-    features: FeatureSet,
-    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    params: QuantizeParams,
-    ctx: Context,
-) -> list[LayerError]:
-    """Fold, calibrate on the first mask, write the int8 model, and compare layers on the second."""
-    from nodes.quant.calibrate import calibrate
-    from nodes.quant.compare import layer_errors
-    from nodes.quant.errors import QuantError
-    from nodes.quant.int8 import Settings, fold, quantize
-
-    settings = Settings(
-        params.per_channel, params.symmetric_activations, params.reduced_range, tuple(params.keep_float)
-    )
-    calibration, held_out = masks[0], _thinned(masks[1], params.error_clips)
-    with tempfile.TemporaryDirectory(dir=ctx.work) as place:
-        folded = Path(place) / "folded.onnx"
-        try:
-            fold(model.file("model.onnx"), folded)
-            ctx.progress(0.1, f"calibrating on {int(calibration.sum()):,} clips")
-            source = partial(_watched, features, calibration, ctx)
-            ranges = calibrate(folded, source, params.method, percentile=params.percentile, threads=ctx.threads)
-            ctx.progress(0.5, "writing the int8 model")
-            quantize(folded, target, ranges, settings)
-            ctx.progress(0.6, "comparing layers")
-            return layer_errors(folded, target, partial(_watched, features, held_out, ctx), ctx.threads)
-        except QuantError as error:
-            raise OssicleError(error.what, error.expected, error.remedy) from error
-
-
-def _watched(features: FeatureSet, mask: NDArray[np.bool_], ctx: Context) -> Iterator[NDArray[np.float32]]:
-    """Features of the masked rows in small blocks: every tensor of the network is held for one block at a time."""
-    for block in feature_blocks(features, mask):
-        for first in range(0, len(block), WATCHED_CLIPS):
-            ctx.check()
-            yield block[first : first + WATCHED_CLIPS]
-
-
 def _judge(model: Model, quantized: Path, features: FeatureSet, trial: Trial, ctx: Context) -> Outcome:
     from nodes.learn.metrics import score
 
-    before = probabilities(model.file("model.onnx"), features, trial, 256, ctx, done=0.8, end=0.9)
+    before = probabilities(model.file(MODEL_FILE), features, trial, 256, ctx, done=0.8, end=0.9)
     after = probabilities(quantized, features, trial, 256, ctx, done=0.9, end=1.0)
     agreement = float((before.argmax(1) == after.argmax(1)).mean())
     return Outcome(score(before, trial.truth), score(after, trial.truth), agreement)
 
 
-def _report(
-    model: Model, folder: Path, params: QuantizeParams, calibrated: int, outcome: Outcome, layers: list[LayerError]
-) -> Json:
-    sizes = {"before": model.file("model.onnx").stat().st_size, "after": (folder / "model.onnx").stat().st_size}
+def _report(model: Model, made: Made, params: QuantizeParams, calibrated: int, outcome: Outcome) -> Json:
+    sizes = {"before": model.file(MODEL_FILE).stat().st_size, "after": made.size_bytes}
     scores = {"before": outcome.before, "after": outcome.after}
     return {
         "kind": "quantization",
-        "precision": "int8",
-        "form": "static, QDQ",
+        "precision": made.precision,
+        "form": made.form,
         "settings": params.model_dump(mode="json"),
         "calibration": {"subset": params.calibration_subset, "clips": calibrated},
         "judged_on": {"subset": params.subset, "clips": int(outcome.before.confusion.sum())},
@@ -185,14 +179,15 @@ def _report(
         "uar": {name: asdict(found.uar) for name, found in scores.items()},
         "agreement": outcome.agreement,
         "size_bytes": sizes,
-        "layers": [asdict(layer) for layer in layers],
+        "layers": [asdict(layer) for layer in made.layers],
+        **made.more,
     }
 
 
-def _carry(model: Model, folder: Path, ctx: Context) -> None:
+def _carry(model: Model, folder: Path, left_out: tuple[str, ...], ctx: Context) -> None:
     """Link every other file of the float model: weights, architecture, curves."""
     for source in sorted(model.path.iterdir()):
-        if source.is_file() and source.name not in ("model.onnx", DESCRIPTION_FILE):
+        if source.is_file() and source.name not in (MODEL_FILE, DESCRIPTION_FILE, *left_out):
             ctx.link(source, folder / source.name)
 
 
@@ -209,9 +204,12 @@ def _meta(model: Model, report: Json) -> ModelMeta:
         "worst_layer_sqnr_db": worst,
         "size_float_bytes": float(sizes["before"]),
     }
+    if report.get("sqnr_db") is not None:
+        found["sqnr_db"] = report["sqnr_db"]
     about = (
-        f"{model.meta.architecture} in int8: {before:.1%} -> {after:.1%} of {report['judged_on']['clips']:,} clips,"
-        f" {sizes['before']:,} -> {sizes['after']:,} bytes"
+        f"{model.meta.architecture} in {report['precision']}: {before:.1%} -> {after:.1%}"
+        f" of {report['judged_on']['clips']:,} clips, {sizes['before']:,} -> {sizes['after']:,} bytes"
     )
-    changes = {"precision": "int8", "size_bytes": sizes["after"], "metrics": {**model.meta.metrics, **found}}
+    metrics = {**model.meta.metrics, **found}
+    changes = {"precision": report["precision"], "size_bytes": sizes["after"], "metrics": metrics}
     return model.meta.model_copy(update={**changes, "about": about})

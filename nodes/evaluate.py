@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -199,6 +199,8 @@ def probabilities(
     import numpy as np
 
     from nodes.learn.metrics import softmax
+    from nodes.lne.errors import LneError
+    from nodes.quant.errors import QuantError
     from nodes.zoo import ZooError
 
     result, count = np.zeros((len(trial.truth), len(trial.classes))), 0
@@ -213,7 +215,7 @@ def probabilities(
             result[count : count + len(block), : trial.known] = softmax(block)
             count += len(block)
             ctx.progress(done + (end - done) * count / len(result), f"{count:,} of {len(result):,} clips")
-    except ZooError as error:
+    except (ZooError, QuantError, LneError) as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
     return result
 
@@ -222,12 +224,11 @@ def _logits(
     path: Path, features: FeatureSet, trial: Trial, batch_clips: int, threads: int
 ) -> Iterator[NDArray[np.float32]]:
     from nodes.learn.metrics import batches
-    from nodes.zoo.inference import logits, open_session
 
-    session = open_session(path, threads)
+    run = _runner(path, threads)
     for block in feature_blocks(features, trial.mask):
         for rows in batches(len(block), batch_clips):
-            found = logits(session, block[rows])
+            found = run(block[rows])
             if found.shape[1:] != (trial.known,):
                 raise OssicleError(
                     f"{path.name} gives outputs of shape {found.shape[1:]}",
@@ -235,6 +236,23 @@ def _logits(
                     "Train or export the model again",
                 )
             yield found
+
+
+def _runner(path: Path, threads: int) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Logits (clips, classes) of features (clips, *shape): in integers, to the bit, where formats lie beside the model.
+
+    Else in onnxruntime.
+    """
+    from functools import partial
+
+    if path.with_name("fixed.json").is_file():
+        from nodes.quant.formats import integer_graph
+        from nodes.quant.simulate import simulated
+
+        return partial(simulated, integer_graph(path))
+    from nodes.zoo.inference import logits, open_session
+
+    return partial(logits, open_session(path, threads))
 
 
 def _check_positive(name: str, classes: tuple[str, ...]) -> None:

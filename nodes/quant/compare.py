@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -52,7 +52,7 @@ class LayerError:
     """None where the output is not quantized."""
 
 
-class _Counts:
+class Counts:
     """A histogram of one tensor, filled block by block."""
 
     def __init__(self, low: float, high: float) -> None:
@@ -62,25 +62,30 @@ class _Counts:
         self.counts = np.zeros(BINS, np.int64)
         self.beyond = 0
 
-    def add(self, values: NDArray[np.float32]) -> None:
+    def add(self, values: NDArray[Any]) -> None:
+        """Count more values."""
         self.beyond += int(((values < self.low) | (values > self.high)).sum())
         self.counts += np.histogram(np.clip(values, self.edges[0], self.edges[-1]), self.edges)[0]
 
     def done(self) -> Activation:
+        """The histogram so far."""
         counts = tuple(self.counts.tolist())
         ends = float(self.edges[0]), float(self.edges[-1])
         return Activation(self.low, self.high, *ends, counts, self.beyond / max(sum(counts), 1))
 
 
 @dataclass
-class _Sums:
+class Sums:
+    """Energies of a layer's outputs and of their errors, filled block by block."""
+
     signal: float = 0.0
     noise: float = 0.0
     worst: float = 0.0
     largest: float = 0.0
-    counts: _Counts | None = None
+    counts: Counts | None = None
 
-    def add(self, true: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+    def add(self, true: NDArray[Any], found: NDArray[Any]) -> None:
+        """Take what a layer gives in both models."""
         error = found.astype(np.float64) - true
         self.signal += float(np.square(true, dtype=np.float64).sum())
         self.noise += float(np.square(error).sum())
@@ -90,6 +95,7 @@ class _Sums:
             self.counts.add(true)
 
     def activation(self) -> Activation | None:
+        """The histogram of what the float model gives, where there is a range."""
         return self.counts.done() if self.counts is not None else None
 
 
@@ -103,9 +109,7 @@ def layer_errors(folded: Path, quantized: Path, blocks: Blocks, threads: int = 1
     true_names = [tensor for tensor, _ in layers.values()]
     found_names = [tensor for _, tensor in layers.values()]
     spans = _spans(found_model)
-    sums = {
-        layer: _Sums(counts=_Counts(*spans[twin]) if twin in spans else None) for layer, (_, twin) in layers.items()
-    }
+    sums = {layer: Sums(counts=Counts(*spans[twin]) if twin in spans else None) for layer, (_, twin) in layers.items()}
     pairs = zip(
         watch(folded, true_names, blocks(), threads), watch(quantized, found_names, blocks(), threads), strict=True
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -19,7 +19,17 @@ from nodes.quant.maker import Maker
 from nodes.quant.settings import Rule, Settings, Tensors
 from nodes.quant.split import most_integer_bits, split
 
-__all__ = ["Rule", "Settings", "Tensors", "check_operations", "convert", "settled", "watch", "weights_of"]
+__all__ = [
+    "Rule",
+    "Settings",
+    "Tensors",
+    "check_operations",
+    "convert",
+    "keeps_format",
+    "settled",
+    "watch",
+    "weights_of",
+]
 
 CLIPS_AT_ONCE: Final = 16
 
@@ -82,11 +92,29 @@ def convert(graph: Graph, tensors: Tensors | None, settings: Settings | None = N
 
 
 def settled(graph: Graph, tensors: Tensors, settings: Settings) -> Settings:
-    """The settings with the format of every map and weight in them, with which `convert` needs no statistics."""
+    """The settings with the format of every map and weight in them, with which `convert` needs no statistics.
+
+    Raises:
+        QuantError: values lie outside the range of any format; all such tensors are listed.
+    """
     graph = split(_without_softmax(graph))
     weights = _with_weights(graph, tensors, settings).weights
+    _check_reach({**tensors.maps, **weights}, settings)
     chosen = {name: settings.rule(found) for name, found in weights.items()}
     return replace(settings, formats={**chosen, **settings.formats, **_forms(graph, tensors, settings)})
+
+
+def _check_reach(found: Mapping[str, Statistics], settings: Settings) -> None:
+    """A format set by hand may clip as it likes."""
+    beyond = [name for name, one in found.items() if one.overflows and name not in settings.formats]
+    if beyond:
+        one, listed = found[beyond[0]], ", ".join(beyond[:5]) + (" and more" if len(beyond) > 5 else "")
+        reach = 2.0 ** (one.bits - 1 - one.candidates().start)
+        raise QuantError(
+            f"{listed}: values up to {one.largest:.3g} overflow.",
+            f"magnitudes below {reach:g} in {one.bits} bits",
+            "Train the model again with weight decay, or scale its features.",
+        )
 
 
 def check_operations(graph: Graph) -> None:
@@ -125,7 +153,7 @@ def _forms(graph: Graph, tensors: Tensors, settings: Settings) -> dict[str, Fixe
     Raises:
         QuantError: maps have neither format nor statistics; the first are named.
     """
-    follows = {op.output: op.inputs[0] for op in graph.ops if _keeps_format(op)}
+    follows = {op.output: op.inputs[0] for op in graph.ops if keeps_format(op)}
     used = {graph.source, *(op.output for op in graph.ops)}
     missing = [name for name in graph.maps if name in used - {*follows, *settings.formats, *tensors.maps}]
     if missing:
@@ -144,5 +172,6 @@ def _forms(graph: Graph, tensors: Tensors, settings: Settings) -> dict[str, Fixe
     return {name: forms[name] for name in graph.maps if name in used}
 
 
-def _keeps_format(op: Op) -> bool:
+def keeps_format(op: Op) -> bool:
+    """Whether the output has the format of the input: a maximum, a rearrangement."""
     return isinstance(op, Rearrange) or (isinstance(op, Pool) and op.kind == "max")

@@ -91,6 +91,8 @@ class Statistics:
     count: int = 0
     zeros: int = 0
     largest: float = 0.0
+    lowest: float = math.inf
+    highest: float = -math.inf
     counts: dict[int, int] = field(default_factory=dict)
     error: dict[int, float] = field(default_factory=dict)
 
@@ -105,7 +107,10 @@ class Statistics:
             raise QuantError(
                 "There are values that are not finite.", "finite weights and activations", "Train the model again."
             )
+        if not flat.size:
+            return
         self.count += flat.size
+        self.lowest, self.highest = min(self.lowest, float(flat.min())), max(self.highest, float(flat.max()))
         self.energy += float(np.square(flat).sum())
         magnitudes = np.abs(flat[flat != 0.0])
         self.zeros += flat.size - magnitudes.size
@@ -120,6 +125,16 @@ class Statistics:
             for fraction in self.candidates():
                 lost = _lost(part, Fixed(self.bits, fraction), room[: part.size])
                 self.error[fraction] = self.error.get(fraction, 0.0) + lost
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all values are the same."""
+        return self.lowest == self.highest
+
+    @property
+    def overflows(self) -> bool:
+        """Whether the largest value lies outside the range of every candidate."""
+        return self.largest >= 2.0 ** (self.bits - 1 - self.candidates().start)
 
     def candidates(self) -> range:
         """Fractions worth trying, from a range far above one to a step far below; always the same, so blocks add."""

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from nodes.lne.ir import Graph, Softmax
-from nodes.quant.convert import weights_of
+from nodes.quant.convert import convert, keeps_format, weights_of
 from nodes.quant.errors import QuantError
 from nodes.quant.fixed import P_OVERLOAD, Fixed, by_overload, by_sqnr
+from nodes.quant.ops import IntegerGraph
 from nodes.quant.settings import Rule, Settings
 from nodes.quant.split import split
 
@@ -191,3 +192,22 @@ def _incomplete(path: Path, missing: list[str]) -> QuantError:
         "the format of every map and weight of the network",
         "Quantize the model again: the file belongs to another one.",
     )
+
+
+def integer_graph(model: Path) -> IntegerGraph:
+    """The network in integers that a model.onnx and the fixed.json beside it stand for.
+
+    Raises:
+        QuantError: the file of formats is missing, damaged or of another network.
+    """
+    from nodes.lne.reading import read_onnx
+
+    graph = read_onnx(model).graph
+    return convert(graph, None, read_formats(model.with_name(FIXED_FILE), graph))
+
+
+def tensor_names(graph: Graph) -> list[str]:
+    """Names of the maps and weights that have a format of their own choice, in the order of the graph."""
+    pieces = split(graph)
+    chosen = [op.output for op in pieces.ops if not isinstance(op, Softmax) and not keeps_format(op)]
+    return [graph.source, *chosen, *(name for name, _ in weights_of(pieces))]

@@ -25,6 +25,7 @@ from nodes.quant.batched import (
     rearranged,
     summed,
 )
+from nodes.quant.errors import QuantError
 from nodes.quant.fixed import Codes, Fixed, codes, reals
 from nodes.quant.integer import (
     RULES,
@@ -48,10 +49,25 @@ _EXACT: Final = ((2.0**24, np.float32), (2.0**53, np.float64))
 
 def answers(graph: IntegerGraph, blocks: Iterable[NDArray[np.floating[Any]]]) -> Iterator[NDArray[np.float64]]:
     """What the network gives for blocks of float features (clips, *shape): reals (clips, size), block by block."""
-    form = graph.forms[graph.source]
     for block in blocks:
-        given = codes(np.asarray(block, np.float64), form)
+        given = codes(np.asarray(block, np.float64), graph.forms[graph.source])
         yield reals(simulate(graph, given).reshape(len(block), -1), graph.forms[graph.result])
+
+
+def simulated(graph: IntegerGraph, clips: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the network gives for float features (clips, *shape), as `answers`, in float32.
+
+    Raises:
+        QuantError: the network takes other features.
+    """
+    size = graph.maps[graph.source].size
+    if clips[0].size != size:
+        raise QuantError(
+            f"The features of a clip have the shape {clips.shape[1:]}.",
+            f"{size} values",
+            "Wire the model's own features.",
+        )
+    return next(answers(graph, [clips])).astype(np.float32)
 
 
 def simulate(graph: IntegerGraph, values: Codes) -> Codes:

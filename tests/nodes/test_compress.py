@@ -19,7 +19,7 @@ from nodes.evaluate import BenchmarkParams, benchmark
 
 
 def quantized(model: Model, features: FeatureSet, folder: Path, **params: Any) -> Model:
-    made: Model = quantize(model, features, QuantizeParams(**params), Context.for_test(folder))
+    made: Model = quantize(model, features, params=QuantizeParams(**params), ctx=Context.for_test(folder))
     return made
 
 
@@ -183,7 +183,7 @@ def test_stop_is_obeyed_and_leaves_no_stray_files(
     stops = iter([False] * 5 + [True] * 100)
     ctx = Context.for_test(tmp_path, is_cancelled=lambda: next(stops))
     with pytest.raises(Cancelled):
-        quantize(digit_model, digit_features, QuantizeParams(), ctx)
+        quantize(digit_model, digit_features, params=QuantizeParams(), ctx=ctx)
     assert [path.name for path in ctx.work.iterdir()] == ["model"]
 
 

@@ -218,7 +218,7 @@ def test_parameters_out_of_range(values: dict[str, Any]) -> None:
 
 def test_int8(digit_model: Model, digit_features: FeatureSet, digit_audio: AudioSet, tmp_path: Path) -> None:
     """A quantized network keeps its layers' names; integer kernels may round otherwise, rarely to another label."""
-    small = quantize(digit_model, digit_features, QuantizeParams(), Context.for_test(tmp_path / "quantize"))
+    small = quantize(digit_model, digit_features, params=QuantizeParams(), ctx=Context.for_test(tmp_path / "quantize"))
     made, raw = _deploy(tmp_path, small, digit_features, digit_audio)
     assert raw["precision"] == small.meta.precision != "float32"
     names = {layer["layer"] for layer in raw["profile"]["layers"]}

@@ -139,7 +139,9 @@ def test_a_student_learnt_in_int8_is_float_and_tells_both(
     assert set(load_file(model.file("weights.safetensors"))) == set(load_file(plain.file("weights.safetensors")))
     told = model.meta.metrics
     assert told["validation_accuracy_in_int8"] == model.json(DISTILLATION_FILE)["validation_in_int8"]["accuracy"]
-    quantized = quantize(model, digit_features, QuantizeParams(subset="validation"), Context.for_test(tmp_path / "q"))
+    quantized = quantize(
+        model, digit_features, params=QuantizeParams(subset="validation"), ctx=Context.for_test(tmp_path / "q")
+    )
     assert quantized.meta.metrics["accuracy"] == pytest.approx(told["validation_accuracy_in_int8"], abs=0.05)
     assert quantized.meta.metrics["accuracy_float"] == pytest.approx(told["validation_accuracy"])
 

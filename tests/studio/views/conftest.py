@@ -31,7 +31,7 @@ def int8_model(artifacts: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
 
     params = QuantizeParams(clips=10, error_clips=5)
     context = Context.for_test(tmp_path_factory.mktemp("int8"))
-    made: Model = quantize(artifacts["train-1.model"], artifacts["mfcc-1.features"], params, context)
+    made: Model = quantize(artifacts["train-1.model"], artifacts["mfcc-1.features"], params=params, ctx=context)
     return made
 
 

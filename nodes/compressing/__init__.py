@@ -1,0 +1,1 @@
+"""What quantize and sensitivity share: clips, both families of numbers, fine-tuning, and the report."""
