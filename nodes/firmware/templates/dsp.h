@@ -44,10 +44,13 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16(uint32_t x)
 #define SMLABT(x, y, sum) ((sum) + half(x, 0) * half(y, 1))
 #define SMLATB(x, y, sum) ((sum) + half(x, 1) * half(y, 0))
 #define SMLATT(x, y, sum) ((sum) + half(x, 1) * half(y, 1))
-#define USAT7(x, right) (((x) >> (right)) < 0 ? 0 : ((x) >> (right)) > 127 ? 127 : ((x) >> (right)))
-#define SSAT8(x, right) (((x) >> (right)) < -128 ? -128 : ((x) >> (right)) > 127 ? 127 : ((x) >> (right)))
-#define USAT15(x) ((x) < 0 ? 0 : (x) > 32767 ? 32767 : (x))
-#define SSAT16(x) ((x) < -32768 ? -32768 : (x) > 32767 ? 32767 : (x))
+static inline __attribute__((always_inline, unused)) int32_t saturated(int32_t x, int32_t low, int32_t high) {
+  return x < low ? low : x > high ? high : x;
+}
+#define USAT7(x, right) saturated((x) >> (right), 0, 127)
+#define SSAT8(x, right) saturated((x) >> (right), -128, 127)
+#define USAT15(x) saturated(x, 0, 32767)
+#define SSAT16(x) saturated(x, -32768, 32767)
 #define SMMLA(x, y, high) ((int32_t)(((int64_t)(x) * (y) >> 32) + (high)))
 static inline __attribute__((always_inline, unused)) uint32_t MAX2(uint32_t x, uint32_t y) {
   int32_t low = half(x, 0) > half(y, 0) ? half(x, 0) : half(y, 0), high = half(x, 1) > half(y, 1) ? half(x, 1) : half(y, 1);
@@ -62,6 +65,15 @@ static inline __attribute__((always_inline, unused)) uint32_t MAX4(uint32_t x, u
   return kept;
 }
 #endif
+static inline __attribute__((always_inline, unused)) void COPY2(uint32_t *to, const uint32_t *from) {
+#if defined(OSSICLE_BLOCKS)
+  uint32_t first, second;
+  __asm volatile("ldrd %0, %1, [%2]\n strd %0, %1, [%3]" : "=&r"(first), "=&r"(second) : "r"(from), "r"(to) : "memory");
+#else
+  uint32_t first = from[0], second = from[1];
+  to[0] = first, to[1] = second;
+#endif
+}
 typedef struct __attribute__((packed, may_alias)) { uint32_t word; } ossicle_word_t;
 static inline __attribute__((always_inline, unused)) uint32_t LOAD4(const void *from) { return ((const ossicle_word_t *)from)->word; }
 static inline __attribute__((always_inline, unused)) void STORE4(void *to, uint32_t word) { ((ossicle_word_t *)to)->word = word; }
