@@ -71,6 +71,11 @@ class Kernel(ABC):
         """Of several that can, the one with the highest rank is taken."""
         return 0
 
+    def preference(self, task: Task) -> float:
+        """The rank for an operation, for kernels whose rank depends on it."""
+        del task
+        return self.rank
+
     def scratch_bytes(self, task: Task) -> int:
         """Memory it uses while it runs."""
         del task

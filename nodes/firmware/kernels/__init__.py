@@ -4,6 +4,7 @@ from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import Kernel, Task
 from nodes.firmware.kernels.dsp_conv import KERNELS as CONVOLUTIONS
 from nodes.firmware.kernels.dsp_conv_pool import kernels as with_pool
+from nodes.firmware.kernels.dsp_dense import FEW_PIXELS
 from nodes.firmware.kernels.dsp_dense import KERNELS as DENSE
 from nodes.firmware.kernels.dsp_depthwise import KERNELS as DEPTHWISE
 from nodes.firmware.kernels.dsp_first import KERNELS as FIRST
@@ -12,10 +13,12 @@ from nodes.firmware.kernels.dsp_pointwise import KERNELS as POINTWISE
 from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
 from nodes.firmware.kernels.dsp_recurrent import KERNELS as RECURRENT
 from nodes.firmware.kernels.plain import KERNELS as PLAIN
+from nodes.firmware.kernels.plain_conv import KERNELS as PLAIN_CONVOLUTIONS
 from nodes.firmware.kernels.plain_recurrent import KERNELS as PLAIN_RECURRENT
 
-LINES: tuple[Kernel, ...] = (*CONVOLUTIONS, *DEPTHWISE, *FIRST)
+LINES: tuple[Kernel, ...] = (*CONVOLUTIONS, *FEW_PIXELS, *DEPTHWISE, *FIRST)
 BUILT_IN: tuple[Kernel, ...] = (
+    *PLAIN_CONVOLUTIONS,
     *PLAIN,
     *LINES,
     *with_pool(LINES),
@@ -31,7 +34,7 @@ BUILT_IN: tuple[Kernel, ...] = (
 def candidates(task: Task) -> list[Kernel]:
     """Those that can compute an operation, the best first."""
     able = [one for one in BUILT_IN if isinstance(task.op, one.ops) and not one.refuse(task)]
-    return sorted(able, key=lambda one: (-one.rank, one.name))
+    return sorted(able, key=lambda one: (-one.preference(task), one.name))
 
 
 def best(task: Task) -> Kernel:

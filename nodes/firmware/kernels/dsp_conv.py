@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nodes.firmware.kernel import Kernel, LineKernel, Task, c_type
@@ -21,16 +21,21 @@ FARTHEST = 1000
 """Words between pixels that one instruction reaches."""
 
 
-def steps(width: int, *, only_pairs: bool = False) -> Iterator[tuple[str, int]]:
-    """C of the heads of loops over the pixels x of a row, and how many are computed at a time.
+def pixel_loops(
+    width: int, step: int, channels: int, body: Callable[[int], Iterator[str]], *, only_pairs: bool = False
+) -> Iterator[str]:
+    """C over the pixels of a row: `at` moves by `step` words a pixel, `to` by its channels; `body` computes so many.
 
     An odd last pixel is computed alone, or, in long rows and where there are `only_pairs`, again with its neighbour.
     """
-    if width % 2 and width > 1 and (only_pairs or width >= LEAST_OVERLAPPED):
-        yield f"for (int at = 0; at < {width}; at += 2) {{ const int x = at > {width - 2} ? {width - 2} : at;", 2
-        return
-    for first, end, pixels in split(width, PIXELS):
-        yield f"for (int x = {first}; x < {end}; x += {pixels}) {{", pixels
+    overlaps = width % 2 == 1 and width > 1 and (only_pairs or width >= LEAST_OVERLAPPED)
+    for first, end, pixels in split(width + overlaps, PIXELS):
+        yield f"for (int n = {(end - first) // pixels}; n > 0; n--) {{"
+        if overlaps:
+            yield f"  if (n == 1) at -= {step}, to -= {channels};"
+        yield from (f"  {line}" for line in body(pixels))
+        yield f"  at += {pixels * step}, to += {pixels * channels};"
+        yield "}"
 
 
 @dataclass(frozen=True)
@@ -72,17 +77,18 @@ class DspConv(LineKernel):
         step = op.stride[1] * band_of(task).column
 
         def products(block: Block) -> Iterator[str]:
-            yield f"const uint32_t *row = band + x * {step};"
+            yield "const uint32_t *row = at;"
             yield from block.run(writer, weight.shape[1])
 
+        def pixels(count: int) -> Iterator[str]:
+            yield f"const uint32_t *w = {packed};"
+            yield f"{c_type(task.forms[-1])} *q = to;"
+            block = Block(count, max(sums.parts), step, sums.is_wide)
+            yield from sums.loop(block, products, f"y * {out.w * out.c} + (q - line)", writer)
+
         yield from band_fill(task, writer)
-        for head, pixels in steps(out.w):
-            yield head
-            yield f"  const uint32_t *w = {packed};"
-            yield f"  {c_type(task.forms[-1])} *q = line + x * {out.c};"
-            block = Block(pixels, max(sums.parts), step, sums.is_wide)
-            yield from (f"  {text}" for text in sums.loop(block, products, f"y * {out.w} + x", writer))
-            yield "}"
+        yield f"const uint32_t *at = band; {c_type(task.forms[-1])} *to = line;"
+        yield from pixel_loops(out.w, step, out.c, pixels)
 
 
 KERNELS: tuple[Kernel, ...] = (DspConv(),)

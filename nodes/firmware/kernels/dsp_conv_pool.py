@@ -27,6 +27,9 @@ class DspConvPool(Kernel):
     def rank(self) -> int:
         return self.lines.rank
 
+    def preference(self, task: Task) -> float:
+        return self.lines.preference(alone(task))
+
     def refuse(self, task: Task) -> str:
         return general_refusal(alone(task)) or self.lines.refuse(alone(task))
 

@@ -16,7 +16,7 @@ import numpy as np
 from nodes.firmware.kernel import Kernel, Task, c_type
 from nodes.firmware.kernels.dsp import general_refusal, neighbours
 from nodes.firmware.kernels.dsp_block import TOGETHER, Block
-from nodes.firmware.kernels.dsp_conv import steps
+from nodes.firmware.kernels.dsp_conv import pixel_loops
 from nodes.firmware.kernels.dsp_rows import Ring, RowKernel
 from nodes.firmware.kernels.dsp_sums import Sums
 from nodes.firmware.writer import Writer
@@ -69,14 +69,16 @@ class DspFirst(RowKernel):
         weight = writer.constant("weight", sums.packed(neighbours(taps).reshape(len(taps), -1)))
         step = max(1, op.stride[1] // 2)
         yield from self.advance(task, writer)
-        for head, pixels in steps(out.w, only_pairs=not _is_packed(task)):
-            yield head
-            yield f"  const uint32_t *w = {weight};"
-            yield f"  {c_type(task.forms[-1])} *q = line + x * {out.c};"
-            block = Block(pixels, max(sums.parts), step if _is_packed(task) else TOGETHER, sums.is_wide)
-            lines = sums.loop(block, partial(_products, op, step, writer), f"y * {out.w} + x", writer)
-            yield from (f"  {text}" for text in lines)
-            yield "}"
+
+        def pixels(count: int) -> Iterator[str]:
+            yield f"const uint32_t *w = {weight};"
+            yield f"{c_type(task.forms[-1])} *q = to;"
+            block = Block(count, max(sums.parts), step if _is_packed(task) else TOGETHER, sums.is_wide)
+            products = partial(_products, op, writer)
+            yield from sums.loop(block, products, f"y * {out.w * out.c} + (q - line)", writer)
+
+        yield f"int at = 0; {c_type(task.forms[-1])} *to = line;"
+        yield from pixel_loops(out.w, step, out.c, pixels, only_pairs=not _is_packed(task))
 
     def ring(self, task: Task) -> Ring:
         op, x, out = task.op, task.inputs[0], task.output
@@ -93,17 +95,17 @@ class DspFirst(RowKernel):
         return f"expand_{'packed' if is_packed else 'paired'}{bits}({source}, {target}, {op.pads.left}, {x.w});"
 
 
-def _products(op: IntConv, step: int, writer: Writer, block: Block) -> Iterator[str]:
+def _products(op: IntConv, writer: Writer, block: Block) -> Iterator[str]:
     """All tap rows, one after another or, if they are many, in a loop."""
     rows, run = op.kernel[0], -(-op.kernel[1] // 2)
-    yield f"{{ const uint32_t *row = rows[0] + x * {step};"
+    yield "{ const uint32_t *row = rows[0] + at;"
     yield from (f"  {text}" for text in (*block.run(writer, run), "}"))
     if rows > 1 and rows * run > MOST_UNROLLED:
-        yield f"for (int m = 1; m < {rows}; m++) {{ const uint32_t *row = rows[m] + x * {step};"
+        yield f"for (int m = 1; m < {rows}; m++) {{ const uint32_t *row = rows[m] + at;"
         yield from (f"  {text}" for text in (*block.run(writer, run, starts=False), "}"))
         return
     for m in range(1, rows):
-        yield f"{{ const uint32_t *row = rows[{m}] + x * {step};"
+        yield f"{{ const uint32_t *row = rows[{m}] + at;"
         yield from (f"  {text}" for text in (*block.run(writer, run, starts=False), "}"))
 
 

@@ -81,7 +81,9 @@ class DspPointwise(Kernel):
             yield f"  {'int8_t' if task.is_byte else 'int16_t'} *q = o + i * {out.c};"
             yield from (
                 f"  {line}"
-                for line in sums.loop(Block(pixels, max(sums.parts), TOGETHER, sums.is_wide), products, "i", writer)
+                for line in sums.loop(
+                    Block(pixels, max(sums.parts), TOGETHER, sums.is_wide), products, "(q - o)", writer
+                )
             )
             yield "}"
 

@@ -50,6 +50,15 @@ expand_band8(const int8_t *from, uint32_t *to, int pixels, int codes, int column
     }
   }
 }"""
+MOVE = """static inline __attribute__((always_inline, unused)) void
+move_rows(uint32_t *to, int pixels, int words, int by, int column) {
+  for (int i = 0; i < pixels; i++, to += column) {
+    for (int j = 0; j + 1 < words; j += 2) COPY2(to + j, to + j + by);
+    if (words % 2) to[words - 1] = to[words - 1 + by];
+  }
+}"""
+MOST_MOVED = 64
+"""Channels for which moving known rows costs less than expanding them again."""
 BAND16 = """static inline __attribute__((always_inline, unused)) void
 expand_band16(const int16_t *from, uint32_t *to, int pixels, int codes, int column) {
   for (int i = 0; i < pixels; i++, from += codes, to += column) {
@@ -158,7 +167,14 @@ def band_fill(task: Task, writer: Writer) -> Iterator[str]:
         return
     bits = 8 if task.is_byte else 16
     writer.function(BAND if task.is_byte else BAND16)
-    yield f"for (int m = 0; m < {rows}; m++) {{"
+    kept = rows - op.stride[0]
+    if kept > 0 and x.c <= MOST_MOVED:
+        writer.function(MOVE)
+        yield f"const int known = y ? {kept} : 0;"
+        yield f"if (y) move_rows(band + {band.left_words}, {x.w}, {kept * each}, {op.stride[0] * each}, {band.column});"
+        yield f"for (int m = known; m < {rows}; m++) {{"
+    else:
+        yield f"for (int m = 0; m < {rows}; m++) {{"
     yield f"  const int row = y * {op.stride[0]} + m - {op.pads.top};"
     target = f"band + {band.left_words} + m * {each}"
     call = f"expand_band{bits}({{}}, {target}, {x.w}, {x.c}, {band.column});"

@@ -88,7 +88,7 @@ class Sums:
 
         Args:
             block: as many pixels as it has; its channels are those of a part.
-            place: number of the first pixel, for the residual.
+            place: of the first sum among the codes of the residual.
         """  # fmt: skip
         count = self.task.output.c if end is None else end
         for at, stop, part in split(count - first, self.parts):
@@ -111,7 +111,7 @@ class Sums:
             for p in range(block.pixels):
                 total = f"sum[{p * block.channels + j}]"
                 if len(self.op.inputs) > 1:
-                    more = f"({block.sum_type})x1[({place} + {p}) * {c} + k + {j}] * (1 << {self.op.residual_shift})"
+                    more = f"({block.sum_type})x1[{place} + {p * c + j}] * (1 << {self.op.residual_shift})"
                     total = f"({total} + {more})"
                 yield f"q[{p * c + j}] = ({kind}){self.code(total, j, f'k + {j}', writer)};"
         if self.streams_scale:
