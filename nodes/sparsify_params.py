@@ -38,7 +38,7 @@ class SparsifyParams(TrainParams):
     goes."""
     dense_layers: tuple[str, ...] = ()
     """Layers left whole, by name (conv1, b1.short, fc)."""
-    rate_factor: Annotated[float, Field(gt=0)] = 0.5
+    rate_factor: Annotated[float, Field(gt=0)] = 1.0
     """Factor on the recipe's learning rates where a trained model is wired."""
     alpha_soft: Annotated[float, Field(ge=0)] = 1.0
     """Where a trained model is wired, weight of its answers beside the labels: it teaches what is left of it (S3 III).
