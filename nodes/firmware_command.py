@@ -17,7 +17,8 @@ from engine.console import clean_output, progress, say, say_json, size, table
 from engine.context import Cancelled
 from engine.errors import OssicleError
 from engine.event import Event, Kind, Sink
-from nodes.firmware_node import FIRMWARE_FILE, FORMATS_FILE, CpuName, write_json
+from nodes.firmware_node import FIRMWARE_FILE, FORMATS_FILE, PARITY_FILE, CpuName, on_board, write_json
+from nodes.fit import BoardName
 from nodes.optimise_command import STOPPED, network_at
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def command(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write; new or empty.")],
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
+    device: Annotated[
+        Literal["none", BoardName], typer.Option(help="Board whose processor, clock and memories count.")
+    ] = "none",
     cpu: Annotated[CpuName, typer.Option(help="Processor the code is for.")] = "cortex-m4",
     toolchain: Annotated[Literal["best", "gcc", "zig"], typer.Option(help="Compiler.")] = "best",
     clock_hz: Annotated[
@@ -66,9 +70,11 @@ def command(
     from nodes.quant.errors import QuantError
 
     wish = Wish(
-        cpu, None if toolchain == "best" else toolchain, clock_hz, bits, bias_bits, rule, ram_bytes=ram_limit,
-        flash_bytes=flash_limit,
+        cpu, None if toolchain == "best" else toolchain, clock_hz, bits, bias_bits, rule,
+        ("library", "arduino", "header"), ram_bytes=ram_limit, flash_bytes=flash_limit,
     )  # fmt: skip
+    if device != "none":
+        wish = on_board(wish, device)
     try:
         with ExitStack() as stack:
             stdout = stack.enter_context(clean_output())
@@ -100,13 +106,14 @@ def network(path: Path, inputs: Path | None, seed: int) -> Network:
 
 
 def _make(network: Network, wish: Wish, out: Path, watch: Watch) -> Made:
-    from nodes.embedded.report import told
+    from nodes.embedded.report import parity_told, told
     from nodes.embedded.session import build
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OssicleError(f"{out} exists and is not empty", "a new or empty folder", "Choose another, or remove it")
     made = build(network, wish, out, watch)
     write_json(out / FIRMWARE_FILE, told(made))
+    write_json(out / PARITY_FILE, parity_told(made))
     return made
 
 

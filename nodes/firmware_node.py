@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -21,22 +23,37 @@ from engine import (
 )
 from engine.artifact import Firmware, FirmwareMeta
 from engine.audio import BACKGROUND, read_features, table_of
+from engine.resource import resource
 from nodes.evaluate import check_fit, empty_subset
+from nodes.fit import DEVICES_FILE, BoardName
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nodes.embedded.session import Made
     from nodes.embedded.wish import Clips, Network, Wish
+    from nodes.firmware.fit_boards import Board
 
 NETWORK_FILE, FORMATS_FILE = "model.onnx", "fixed.json"
 FIRMWARE_FILE, PARITY_FILE, REPORT_FILE = "firmware.json", "parity.json", "report.json"
-CpuName = Literal["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"]
+CpuName = Literal[
+    "cortex-m0",
+    "cortex-m0plus",
+    "cortex-m3",
+    "cortex-m4",
+    "cortex-m7",
+    "cortex-m23",
+    "cortex-m33",
+    "cortex-m55",
+    "rv32imac",
+]
 
 
 class FirmwareParams(Params):
     """What the firmware is for, how a float model is rounded, and what the result is compared on."""
 
+    device: Literal["none", BoardName] = "none"
+    """Board whose processor, clock, flash and RAM count instead of those given below."""
     cpu: CpuName = "cortex-m4"
     """Processor the code is for; m4, m7 and m33 get kernels with their 16-bit multiply-accumulate instructions."""
     forms: tuple[Literal["library", "arduino", "header"], ...] = ("library",)
@@ -64,13 +81,50 @@ class FirmwareParams(Params):
     """Bytes of flash; 0 for any."""
 
     def wish(self) -> Wish:
-        """The same for the library."""
+        """The same for the library.
+
+        Raises:
+            OssicleError: no code can be generated for the device's processor.
+        """
         from nodes.embedded.wish import Wish
 
-        return Wish(
+        wish = Wish(
             self.cpu, None if self.toolchain == "best" else self.toolchain, self.clock_hz, self.bits, self.bias_bits,
             self.rule, self.forms, ram_bytes=self.ram_limit_bytes, flash_bytes=self.flash_limit_bytes,
         )  # fmt: skip
+        return wish if self.device == "none" else on_board(wish, self.device)
+
+
+def on_board(wish: Wish, name: BoardName) -> Wish:
+    """A wish for a board: its processor, clock and memories.
+
+    Raises:
+        OssicleError: no code can be generated for its processor.
+    """
+    from nodes.firmware.cpu import CPUS
+
+    board = boards()[name]
+    if board.cpu not in CPUS or board.flash_bytes is None or board.clock_hz is None:
+        raise OssicleError(
+            f"there is no firmware for {board.title} ({board.core})",
+            f"a microcontroller with one of {', '.join(CPUS)}",
+            "Choose another device; the node fit tells which boards hold a network",
+        )
+    return replace(
+        wish,
+        cpu=board.cpu,
+        clock_hz=board.clock_hz,
+        ram_bytes=board.ram_bytes,
+        flash_bytes=board.flash_bytes,
+        device=board.title,
+    )
+
+
+def boards() -> Mapping[str, Board]:
+    """Boards by name."""
+    from nodes.firmware.fit_boards import read_boards
+
+    return read_boards(resource(DEVICES_FILE))
 
 
 class Found(NamedTuple):
@@ -80,11 +134,12 @@ class Found(NamedTuple):
     report: Report
 
 
-def _compilers(params: FirmwareParams, _base: Path) -> Any:
-    """Another compiler gives another image."""
+def _outside(params: FirmwareParams, _base: Path) -> Any:
+    """Another compiler gives another image, another row of a board other limits."""
     from nodes.firmware.toolchain import toolchains
 
-    return next((one.version() for one in toolchains() if params.toolchain in ("best", one.name)), "")
+    compiler = next((one.version() for one in toolchains() if params.toolchain in ("best", one.name)), "")
+    return [compiler, "" if params.device == "none" else str(boards()[params.device])]
 
 
 @node(
@@ -93,7 +148,7 @@ def _compilers(params: FirmwareParams, _base: Path) -> Any:
     category="Deployment",
     needs=("compiler",),
     isolation="process",
-    fingerprint=_compilers,
+    fingerprint=_outside,
 )
 def firmware(
     model: Model, features: FeatureSet | None, audio: AudioSet | None, params: FirmwareParams, ctx: Context

@@ -40,7 +40,7 @@ def test_the_readme_tells_about_it(path: Path, checkout: Path) -> None:
 def slices(recordings: Path) -> Mapping[str, dict[str, Any]]:
     """Small settings per project: seconds instead of minutes, the same graph."""
     fast = {"train-1.epochs": 2}
-    few = {"firmware-1.calibration_clips": 4, "firmware-1.parity_clips": 2}
+    few = {"quantize-1.clips": 4, "firmware-1.parity_clips": 2}
     return {
         "demo": fast | {"data": ["yes", "no"], "speak-1.clips_per_word": 24, "speak-1.voices": 8},
         "keyword_spotting": fast
@@ -54,7 +54,9 @@ def slices(recordings: Path) -> Mapping[str, dict[str, Any]]:
         | few,
         "keyword_m4": fast
         | {"data": str(recordings / "speech_commands_subset.tar.gz"), "ingest-1.limit_per_class": 20}
-        | {"train-2.epochs": 2, **few, "firmware-2.calibration_clips": 4, "firmware-2.parity_clips": 2},
+        | few
+        | {"train-2.epochs": 2, "quantize-1.steps": 2, "quantize-2.steps": 2}
+        | {name.replace("-1", "-2"): value for name, value in few.items()},
     }
 
 

@@ -22,7 +22,7 @@ from nodes.firmware.errors import FirmwareError
 from nodes.firmware.forms import Export, build_app, build_test, expected, write_form
 from nodes.firmware.fuse import fuse
 from nodes.firmware.golden import Run
-from nodes.firmware.memory import Memory
+from nodes.firmware.memory import ALIGN_BYTES, Memory
 from nodes.firmware.parity import check
 from nodes.firmware.parity_report import Parity
 from nodes.firmware.program import Program, generate
@@ -136,8 +136,13 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
 def _export(network: Network, fed: Feed, graph: IntegerGraph, wish: Wish) -> Export:
     inputs = [codes(clip, graph.forms[graph.source]) for clip in spread(network.judged, fed, wish.golden_clips)]
     program = generate(graph, find_cpu(wish.cpu), ram_limit_bytes=wish.ram_bytes or None)
-    memory = Memory(wish.flash_bytes or ROOM_BYTES, wish.ram_bytes or ROOM_BYTES)
+    memory = Memory(_whole_words(wish.flash_bytes) or ROOM_BYTES, _whole_words(wish.ram_bytes) or ROOM_BYTES)
     return Export(program, inputs, memory, wish.device)
+
+
+def _whole_words(size_bytes: int) -> int:
+    """As much of a memory as a linker may use."""
+    return size_bytes // ALIGN_BYTES * ALIGN_BYTES
 
 
 def _run(program: Program, test: Path) -> tuple[Run, tuple[int, ...]]:

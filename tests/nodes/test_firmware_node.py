@@ -80,6 +80,42 @@ def test_a_target_too_small_is_told(digit_model: Model, digit_features: FeatureS
         firmware(digit_model, digit_features, None, params, Context.for_test(tmp_path))
 
 
+def test_a_board_brings_its_processor_clock_and_memories(
+    digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    params = QUICK.model_copy(update={"device": "microbit_v2"})
+    found = firmware(digit_model, digit_features, None, params, Context.for_test(tmp_path))
+    told = found.firmware.json("firmware.json")
+    assert (told["cpu"], told["estimate"]["clock_hz"]) == ("cortex-m4", 64e6)
+    assert found.firmware.meta.target == told["target"] and "micro:bit" in told["target"]
+    assert told["limits"]["ram_bytes"] == 128 * 1024 and told["limits"]["flash_bytes"] == 512 * 1024
+
+
+@pytest.mark.parametrize("device", ["arduino", "raspberry_pi_3b_plus"])
+def test_a_board_without_kernels_is_told(device: str) -> None:
+    with pytest.raises(OssicleError, match="there is no firmware for"):
+        QUICK.model_copy(update={"device": device}).wish()
+
+
+def test_flash_too_small_names_what_takes_most(digit_model: Model, digit_features: FeatureSet, tmp_path: Path) -> None:
+    params = QUICK.model_copy(update={"flash_limit_bytes": 20_001})
+    with pytest.raises(OssicleError, match=r"[\d,]+ bytes too large for flash .*alone takes [\d,]+") as caught:
+        firmware(digit_model, digit_features, None, params, Context.for_test(tmp_path))
+    assert caught.value.expected == "at most 20,000 bytes"
+
+
+def test_every_processor_and_form_can_be_chosen() -> None:
+    from typing import get_args
+
+    from nodes.firmware.cpu import CPUS
+    from nodes.firmware.forms import FORMS
+    from nodes.firmware_node import CpuName
+
+    fields = FirmwareParams.model_fields
+    assert set(CPUS) <= set(get_args(CpuName))
+    assert set(get_args(get_args(fields["forms"].annotation)[0])) == set(FORMS) - {"project"}
+
+
 def test_it_stops_when_asked(digit_model: Model, digit_features: FeatureSet, tmp_path: Path) -> None:
     from engine.context import Cancelled
 
