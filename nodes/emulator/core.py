@@ -12,6 +12,7 @@ from nodes.emulator.image import ARM, RISCV, Image
 
 BREAKPOINT_ARM, BREAKPOINT_RISCV = 7, 3
 SEMIHOST_ARM = b"\xab\xbe"
+SEMIHOST_RISCV = bytes.fromhex("1310f001 73001000 13507040")
 SYSTEM_ARM = (0xE000_E000, 0x1000)
 _EXCEPTIONS_ARM: Mapping[int, str] = MappingProxyType(
     {
@@ -68,6 +69,16 @@ class Core:
         if number != self.breakpoint:
             return False
         return not self.thumb or bytes(uc.mem_read(uc.reg_read(self.call[2]), 2)) == SEMIHOST_ARM
+
+    def is_unknown_call(self, uc: Any) -> bool:
+        """Whether the host is called by an instruction that the emulator takes for an invalid one: RISC-V's `ebreak`."""
+        from unicorn import UcError
+
+        try:
+            around = bytes(uc.mem_read(uc.reg_read(self.call[2]) - self.trap_bytes, len(SEMIHOST_RISCV)))
+        except UcError:
+            return False
+        return not self.thumb and around == SEMIHOST_RISCV
 
     def arguments(self, uc: Any) -> tuple[int, int]:
         """(operation, argument)."""

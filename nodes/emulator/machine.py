@@ -67,16 +67,11 @@ class Machine:
 
     def run(self) -> Outcome:
         """From reset to the end of the program, a fault, or the time limit."""
-        from unicorn import UcError
-
         start = self._core.reset(self._uc, self._image)
         begun, ended = time.monotonic(), threading.Event()
         if self.options.still_s:
             threading.Thread(target=self._watch, args=(ended,), daemon=True).start()
-        try:
-            self._uc.emu_start(start, 0xFFFF_FFFE, timeout=int(self.options.limit_s * 1e6))
-        except UcError as error:
-            self._stop(f"{error}")
+        self._emulate(start, begun + self.options.limit_s)
         ended.set()
         out = self.outcome
         out.seconds = time.monotonic() - begun
@@ -87,6 +82,20 @@ class Machine:
         out.instructions = sum(out.regions)
         self._files.close()
         return out
+
+    def _emulate(self, start: int, until: float) -> None:
+        """Run; where a call of the host is an instruction that the emulator does not know, answer it and go on."""
+        from unicorn import UcError
+
+        while self.outcome.code is None and not self.outcome.fault:
+            try:
+                self._uc.emu_start(start, 0xFFFF_FFFE, timeout=int(max(until - time.monotonic(), 1e-3) * 1e6))
+                return
+            except UcError as error:
+                if not self._core.is_unknown_call(self._uc):
+                    return self._stop(f"{error}")
+                self._trap(self._uc, self._core.breakpoint, None)
+                start = self._uc.reg_read(self._core.call[2])
 
     def _watch(self, ended: threading.Event) -> None:
         """Stop a program that gets nowhere."""

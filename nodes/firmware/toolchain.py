@@ -47,8 +47,21 @@ class Toolchain:
         return (*self.command, *self.compiling(cpu), *traced, "-T", script, *sources, *ends, "-o", output)
 
     def compiling(self, cpu: Cpu) -> tuple[str, ...]:
-        """Flags for any source."""
-        return (*(cpu.gcc_flags if self.name == "gcc" else cpu.zig_flags), *self.flags, *COMMON)
+        """Flags for any source.
+
+        Raises:
+            FirmwareError: it does not compile for the processor.
+        """
+        if not self.takes(cpu):
+            raise _without(cpu, self.name)
+        return (*self._flags(cpu), *self.flags, *COMMON)
+
+    def takes(self, cpu: Cpu) -> bool:
+        """Whether it compiles for a processor."""
+        return bool(self._flags(cpu))
+
+    def _flags(self, cpu: Cpu) -> tuple[str, ...]:
+        return cpu.gcc_flags if self.name == "gcc" else cpu.zig_flags
 
     def version(self) -> str:
         """What the compiler says it is, in one line; empty if it says nothing."""
@@ -76,13 +89,16 @@ def toolchains() -> tuple[Toolchain, ...]:
     return tuple(found)
 
 
-def find_toolchain(name: Name | None = None) -> Toolchain:
-    """A toolchain by name, or the best there is.
+def find_toolchain(name: Name | None = None, cpu: Cpu | None = None) -> Toolchain:
+    """A toolchain by name, or the best there is, for a processor.
 
     Raises:
-        FirmwareError: it is not installed.
+        FirmwareError: it is not installed, or does not compile for the processor.
     """
-    found = [one for one in toolchains() if name in (None, one.name)]
+    installed = [one for one in toolchains() if name in (None, one.name)]
+    found = [one for one in installed if cpu is None or one.takes(cpu)]
+    if installed and not found and cpu is not None:
+        raise _without(cpu, installed[0].name)
     if not found:
         raise FirmwareError(
             f"There is no compiler for microcontrollers{f' ({name})' if name else ''}.",
@@ -134,6 +150,15 @@ def build(
     if not made.is_file() or made.open("rb").read(4) != b"\x7fELF":
         raise _unusable(toolchain, "ended well but wrote no ELF")
     return made
+
+
+def _without(cpu: Cpu, name: str) -> FirmwareError:
+    others = [other for other, flags in (("gcc", cpu.gcc_flags), ("zig", cpu.zig_flags)) if flags]
+    return FirmwareError(
+        f"The toolchain {name} does not compile for {cpu.name}.",
+        " or ".join(others),
+        "Install it: pip install ziglang." if "zig" in others else "Choose another processor.",
+    )
 
 
 def _unusable(toolchain: Toolchain, why: str) -> FirmwareError:

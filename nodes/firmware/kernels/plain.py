@@ -55,56 +55,6 @@ def sum_bound(op: IntConv, task: Task) -> int:
 
 
 @dataclass(frozen=True)
-class PlainConv(_Plain):
-    """Any convolution; taps outside the map are skipped."""
-
-    ops = (IntConv,)
-
-    @property
-    def name(self) -> str:
-        return "plain"
-
-    def emit(self, task: Task, writer: Writer) -> None:
-        op, x, out = task.op, task.inputs[0], task.output
-        assert isinstance(op, IntConv)
-        rows, columns = op.kernel
-        inputs, per_group = op.weight.shape[1], len(op.weight) // op.groups
-        bound = sum_bound(op, task)
-        wide = is_wide(bound, op.requantise)
-        weight = writer.constant("weight", stored(op.weight.transpose(0, 2, 3, 1)))
-        bias = writer.constant("bias", with_half(op.bias, op.requantise).astype(word(bound)))
-        total = "int64_t" if wide else "int32_t"
-        residual = f" + {_residual(op, total, out, writer)}" if len(op.inputs) > 1 else ""
-        writer.line(
-            f"for (int y = 0; y < {out.h}; y++)",
-            f"  for (int x = 0; x < {out.w}; x++)",
-            f"    for (int k = 0; k < {out.c}; k++) {{",
-            f"      {total} sum = {bias}[k]{residual};",
-            f"      for (int p = 0; p < {rows}; p++) {{",
-            f"        int row = y * {op.stride[0]} + p * {op.dilation[0]} - {op.pads.top};",
-            f"        if (row < 0 || row >= {x.h}) continue;",
-            f"        for (int q = 0; q < {columns}; q++) {{",
-            f"          int column = x * {op.stride[1]} + q * {op.dilation[1]} - {op.pads.left};",
-            f"          if (column < 0 || column >= {x.w}) continue;",
-            f"          for (int c = 0; c < {inputs}; c++)",
-            f"            sum += ({total})x0[(row * {x.w} + column) * {x.c} + k / {per_group} * {inputs} + c]"
-            f" * {weight}[((k * {rows} + p) * {columns} + q) * {inputs} + c];",
-            "        }",
-            "      }",
-            f"      o[(y * {out.w} + x) * {out.c} + k] = {code_of(op.requantise, 'sum', 'k', writer, wide=wide)};",
-            "    }",
-        )
-
-
-def _residual(op: IntConv, kind: str, out: Map, writer: Writer) -> str:
-    """C of the second input's share in the sum of channel k."""
-    multiple = f"(1 << {op.residual_shift})"
-    if op.residual_multiplier is not None:
-        multiple = f"{writer.constant('residual', stored(op.residual_multiplier))}[k]"
-    return f"({kind})x1[(y * {out.w} + x) * {out.c} + k] * {multiple}"
-
-
-@dataclass(frozen=True)
 class PlainPool(_Plain):
     """Maximum or requantised sum of every window."""
 
@@ -282,7 +232,6 @@ class PlainConcat(_Plain):
 
 
 KERNELS: tuple[Kernel, ...] = (
-    PlainConv(),
     PlainPool(),
     PlainAdd(),
     PlainBinary(),
