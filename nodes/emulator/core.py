@@ -71,7 +71,7 @@ class Core:
         return not self.thumb or bytes(uc.mem_read(uc.reg_read(self.call[2]), 2)) == SEMIHOST_ARM
 
     def is_unknown_call(self, uc: Any) -> bool:
-        """Whether the host is called by an instruction that the emulator takes for an invalid one: RISC-V's `ebreak`."""
+        """Whether the host is called by what the emulator takes for an invalid instruction: RISC-V's `ebreak`."""
         from unicorn import UcError
 
         try:

@@ -87,15 +87,18 @@ class Machine:
         """Run; where a call of the host is an instruction that the emulator does not know, answer it and go on."""
         from unicorn import UcError
 
-        while self.outcome.code is None and not self.outcome.fault:
+        is_running = True
+        while is_running and self.outcome.code is None and not self.outcome.fault:
+            is_running = False
             try:
                 self._uc.emu_start(start, 0xFFFF_FFFE, timeout=int(max(until - time.monotonic(), 1e-3) * 1e6))
-                return
             except UcError as error:
-                if not self._core.is_unknown_call(self._uc):
-                    return self._stop(f"{error}")
-                self._trap(self._uc, self._core.breakpoint, None)
-                start = self._uc.reg_read(self._core.call[2])
+                is_running = self._core.is_unknown_call(self._uc)
+                if is_running:
+                    self._trap(self._uc, self._core.breakpoint, None)
+                else:
+                    self._stop(f"{error}")
+            start = self._uc.reg_read(self._core.call[2])
 
     def _watch(self, ended: threading.Event) -> None:
         """Stop a program that gets nowhere."""
