@@ -71,7 +71,7 @@ def features(net: Net, data: Path, count: int, folder: Path) -> NDArray[np.float
     raw = {
         "ingest-1": (
             "ingest",
-            {"source": str(data.resolve()), "layout": "speech_commands", "limit_per_class": count},
+            {"source": str(data.resolve()), "layout": "speech_commands", "words": [], "limit_per_class": count},
         ),
         "features-1": (kind, {"preset": preset}),
     }
