@@ -11,6 +11,7 @@ from types import MappingProxyType
 from nodes.firmware.compose import FrontEndCode, Heard, fit_together, heard_header
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.golden import checksum, golden_header
+from nodes.firmware.maps import note_of
 from nodes.firmware.memory import Memory
 from nodes.firmware.parameters import parameters_header
 from nodes.firmware.program import Program
@@ -210,6 +211,7 @@ def _words(export: Export) -> dict[str, str]:
         "@RAM_KB@": f"{memory.ram_bytes / 1024:g}",
         "@FLASH_ORIGIN@": f"{memory.flash_origin:#010x}",
         "@RAM_ORIGIN@": f"{memory.ram_origin:#010x}",
+        "@NOTE@": f"\n{note}" if (note := note_of(export.device)) else "",
         "@CLIPS@": str(min(len(export.inputs), GOLDEN_LIMIT)),
         "@INPUT_FRACTION@": str(graph.forms[graph.source].fraction),
         "@OUTPUT_FRACTION@": str(graph.forms[graph.result].fraction),
