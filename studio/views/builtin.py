@@ -13,6 +13,7 @@ import studio.views.firmware_beside
 import studio.views.firmware_layers
 import studio.views.firmware_parity
 import studio.views.firmware_plan
+import studio.views.fit
 import studio.views.latency
 import studio.views.lineage
 import studio.views.memory_plan
@@ -21,6 +22,7 @@ import studio.views.plots
 import studio.views.receipt
 import studio.views.report
 import studio.views.roc
+import studio.views.sensitivity
 import studio.views.statistics
 import studio.views.trade_off
 import studio.views.weights  # noqa: F401
