@@ -48,6 +48,9 @@ def command(
     bits: Annotated[int, typer.Option(min=2, max=16, help="Bits of weights and maps.")] = 8,
     bias_bits: Annotated[int, typer.Option(min=2, max=32, help="Bits of stored biases.")] = 32,
     rule: Annotated[Literal["sqnr", "overload"], typer.Option(help="How the point of a tensor is placed.")] = "sqnr",
+    weight_scales: Annotated[
+        Literal["power_of_two", "per_channel"], typer.Option(help="Steps of weights: per layer, or per output channel.")
+    ] = "power_of_two",
     inputs: Annotated[
         Path | None, typer.Option(metavar="FILE.npy", help="Inputs to calibrate and compare on, stacked; else noise.")
     ] = None,
@@ -71,7 +74,7 @@ def command(
 
     wish = Wish(
         cpu, None if toolchain == "best" else toolchain, clock_hz, bits, bias_bits, rule,
-        ("library", "arduino", "header"), ram_bytes=ram_limit, flash_bytes=flash_limit,
+        weight_scales == "per_channel", ("library", "arduino", "header"), ram_bytes=ram_limit, flash_bytes=flash_limit,
     )  # fmt: skip
     if device != "none":
         wish = on_board(wish, device)

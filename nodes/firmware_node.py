@@ -69,6 +69,8 @@ class FirmwareParams(Params):
     """Bits of stored biases: 8 as in S3, 32 to keep them exact."""
     rule: Literal["sqnr", "overload"] = "sqnr"
     """How the point of a tensor is placed: most signal to noise, or least overload (S3 section V)."""
+    weight_scales: Literal["power_of_two", "per_channel"] = "power_of_two"
+    """Steps of weights: one power of two per layer (shifts alone, fastest), or one of its own per output channel."""
     calibration_clips: Annotated[int, Field(ge=1, le=100_000)] = 64
     """Clips of the training subset on which a float model's formats are chosen."""
     subset: Literal["validation", "testing"] = "testing"
@@ -89,9 +91,17 @@ class FirmwareParams(Params):
         from nodes.embedded.wish import Wish
 
         wish = Wish(
-            self.cpu, None if self.toolchain == "best" else self.toolchain, self.clock_hz, self.bits, self.bias_bits,
-            self.rule, self.forms, ram_bytes=self.ram_limit_bytes, flash_bytes=self.flash_limit_bytes,
-        )  # fmt: skip
+            self.cpu,
+            None if self.toolchain == "best" else self.toolchain,
+            self.clock_hz,
+            self.bits,
+            self.bias_bits,
+            self.rule,
+            self.weight_scales == "per_channel",
+            self.forms,
+            ram_bytes=self.ram_limit_bytes,
+            flash_bytes=self.flash_limit_bytes,
+        )
         return wish if self.device == "none" else on_board(wish, self.device)
 
 
@@ -138,7 +148,7 @@ def _outside(params: FirmwareParams, _base: Path) -> Any:
     """Another compiler gives another image, another row of a board other limits."""
     from nodes.firmware.toolchain import toolchains
 
-    compiler = next((one.version() for one in toolchains() if params.toolchain in ("best", one.name)), "")
+    compiler = [one.version() for one in toolchains() if params.toolchain in ("best", one.name)]
     return [compiler, "" if params.device == "none" else str(boards()[params.device])]
 
 

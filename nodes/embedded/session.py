@@ -119,7 +119,7 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
         export = _export(network, fed, graph, wish)
         for form in dict.fromkeys((PROJECT, *wish.forms)):
             write_form(form, export, folder / form)
-    toolchain = find_toolchain(wish.toolchain)
+    toolchain = find_toolchain(wish.toolchain, export.program.cpu)
     with clock.stage("build", f"compiling with {toolchain.name}"):
         app = build_app(export, folder / PROJECT, toolchain)
         test = build_test(export, folder / PROJECT, toolchain)
@@ -204,7 +204,7 @@ def rounded(whole: Graph, network: Network, fed: Feed, wish: Wish, watch: Watch)
     if network.formats is not None:
         settings = _shared(read_formats(network.formats), fed)
         return _keeping(convert(fed.graph, None, settings), fed)
-    settings = Settings(wish.bits, wish.bias_bits, rule_of(wish.rule))
+    settings = Settings(wish.bits, wish.bias_bits, rule_of(wish.rule), channel_scales=wish.channel_scales)
     if fed.pieces == 1:
         return convert(fed.graph, gather(fed.graph, _told(network.calibration, fed.inputs, watch), wish.bits), settings)
     tensors = gather(whole, _told(network.calibration, _as_it_is, watch), wish.bits)

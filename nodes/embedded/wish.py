@@ -68,7 +68,8 @@ class Wish:
     Attributes:
         toolchain: the best there is if None.
         clock_hz: for the estimated milliseconds.
-        bits, bias_bits, rule: of the integers, where the model brings no formats of its own.
+        bits, bias_bits, rule, channel_scales: of the integers, where the model brings no formats of its own; with
+            `channel_scales` every output channel of a convolution has a step of its own, that is no power of two.
         forms: in which the network leaves; "project" is always among them.
         golden_clips: inputs compiled into the test that travels with the project.
         ram_bytes, flash_bytes: limits; 0 for none.
@@ -81,6 +82,7 @@ class Wish:
     bits: int = 8
     bias_bits: int = 32
     rule: RuleName = "sqnr"
+    channel_scales: bool = False
     forms: tuple[FormName, ...] = ()
     golden_clips: int = 2
     ram_bytes: int = 0

@@ -61,6 +61,17 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert any(line.startswith("first") for line in lines[head + 1 :])
 
 
+@pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m55", "rv32imac"])
+def test_other_processors(cpu: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, said, complaint = told(
+        capsys, stranger(tmp_path / "net.onnx"), "-o", tmp_path / "out", "--cpu", cpu, "--json"
+    )
+    report = json.loads(said)
+    assert code == 0, complaint
+    assert report["cpu"] == cpu and "to the bit" in report["parity"]["summary"]
+    assert min(row["instructions"] for row in report["layers"]) > 0
+
+
 @pytest.mark.parametrize("operator", ["Erf"])
 def test_operators_without_an_integer_form_are_told(
     operator: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

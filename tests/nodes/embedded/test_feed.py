@@ -89,6 +89,22 @@ def test_decisions_count_what_changed_and_what_is_right(tmp_path: Path) -> None:
     assert found.clips == 3 and found.right["float"] == 3 and found.right["integer"] == 3 - found.changed
 
 
+def test_a_step_per_channel_is_nearer_to_the_floats(tmp_path: Path) -> None:
+    """On layers whose channels differ as much as random ones do, at few bits."""
+    graph, data = graph_of("ds_cnn_s", (10, 49), tmp_path)
+    clips = Clips(np.random.default_rng(5).normal(size=(4, 10, 49)).astype(np.float32))
+    net, fed, errors = Network("net", data, clips, clips), feed(graph), []
+    for wish in (Wish(bits=6), Wish(bits=6, channel_scales=True)):
+        made = rounded(graph, net, fed, wish, Watch())
+        lost = 0.0
+        for clip in clips.values:
+            (given,) = fed.inputs(clip)
+            found = evaluate(made, codes(given, made.forms[made.source]))["b1.pw"] * made.forms["b1.pw"].step
+            lost += float(np.square(found - reference.evaluate(fed.graph, given)["b1.pw"]).sum())
+        errors.append(lost)
+    assert errors[1] < errors[0]
+
+
 def test_formats_of_all_patches_become_one(tmp_path: Path) -> None:
     """What a quantizing node found for each patch apart: the largest range serves all of them."""
     from nodes.quant.convert import settled, watch
