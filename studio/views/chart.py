@@ -68,6 +68,7 @@ class Chart(pg.GraphicsLayoutWidget):  # type: ignore[misc]
                     other.blockSignals(True)
                     other.setXRange(*span, padding=0)
                     other.blockSignals(False)
+            pane.plot.getAxis("bottom").linkedViewChanged(pane.plot.vb)  # which blocked signals told nothing
 
     def drop(self, key: str) -> None:
         """Take a pane out."""
