@@ -198,7 +198,42 @@ def document(
         "models": [_network_row(network, demand) for network in networks],
         "boards": [asdict(board) for board in boards.values()],
         "fits": list(_rows(verdicts, boards, demand.by)),
+        "plots": [_picture(networks, boards, verdicts, demand)],
     }
+
+
+def _picture(
+    networks: Sequence[Network], boards: Mapping[str, Board], verdicts: Sequence[Verdict], demand: Demand
+) -> dict[str, Any]:
+    """S3, figure 5, as reports are asked to draw it: a rectangle per network, a point per board."""
+    needs = {one.name: need for one in networks if (need := _needs(one, verdicts, demand)) is not None}
+    points = [(board.title, *_offers(board, demand.by)) for board in boards.values()]
+    places = [*needs.values(), *((x, y) for _, x, y in points)]
+    left, low = (min(values) / 2.0 for values in zip(*places, strict=True))
+    speed = "MIPS" if demand.by == "paper" else "clock / MHz"
+    return {
+        "title": "Networks against boards",
+        "caption": "a board inside a network's rectangle is too small for it",
+        "x": {"name": speed, "scale": "log"},
+        "y": {"name": "RAM / bytes", "scale": "log"},
+        "lines": [{"name": name, "x": [left, x, x], "y": [y, y, low]} for name, (x, y) in needs.items()],
+        "points": [{"name": name, "x": x, "y": y} for name, x, y in points],
+    }
+
+
+def _needs(network: Network, verdicts: Sequence[Verdict], demand: Demand) -> tuple[float, float] | None:
+    """Million instructions or cycles per second, bytes of RAM; None where no kernels of ours run."""
+    if demand.by == "paper":
+        return network.operations / 1e6 / demand.frame_s * demand.margin, float(network.buffer_bytes)
+    counts = [one.firmware.instructions for one in verdicts if one.firmware and one.network == network.name]
+    if not counts:
+        return None
+    return min(counts) * CPI[1] * demand.margin / demand.frame_s / 1e6, float(network.ram_bytes)
+
+
+def _offers(board: Board, by: By) -> tuple[float, float]:
+    is_clock = by == "firmware" and board.clock_hz is not None
+    return (board.clock_hz or 0.0) / 1e6 if is_clock else board.mips, float(board.ram_bytes)
 
 
 def _network_row(network: Network, demand: Demand) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def read_plots(artifact: Artifact, _scene: Scene) -> list[Plotted]:
 def has_plots(artifact: Artifact) -> bool:
     """Whether a report has plots that no card of its own shows better."""
     path = artifact.path / REPORT_FILE
-    return top_level(path, "plots") and not is_of_kind(path, "optimisation")
+    return top_level(path, "plots") and not any(is_of_kind(path, kind) for kind in ("optimisation", "fit"))
 
 
 def _rows(raw: Mapping[str, Any]) -> list[tuple[object, ...]]:

@@ -17,7 +17,7 @@ from nodes.firmware.errors import FirmwareError
 from nodes.firmware.fit import Demand, Network, answer, document, judge, network_of, refusal
 from nodes.firmware.fit_boards import Board, read_boards
 from nodes.firmware.fit_costs import CLASSES, MEASURED, costs_of, measure, read_costs
-from nodes.firmware.fit_layers import Family, works
+from nodes.firmware.fit_layers import PRODUCTS, Family, works
 from nodes.firmware.fuse import fuse
 from nodes.firmware.program import generate
 from nodes.firmware.project import emulate, make, write
@@ -130,7 +130,21 @@ def test_estimates_are_near_what_firmware_takes(name: str, one_patch: dict[str, 
 def test_the_file_of_costs_is_what_kernels_take_today() -> None:
     """Written anew by `python -m nodes.firmware.fit_costs resources/kernel_costs.json` if this fails."""
     for name, cost in measure("cortex-m4").families.items():
-        assert COSTS["cortex-m4"].families[name].instructions == pytest.approx(cost.instructions, rel=0.25), name
+        known, near = COSTS["cortex-m4"].families[name].instructions, 0.25 if name in PRODUCTS else 0.6
+        assert known == pytest.approx(cost.instructions, rel=near), name
+
+
+@pytest.mark.parametrize("by", ["paper", "firmware"])
+def test_boards_inside_a_rectangle_do_not_hold_the_network(by: Any) -> None:
+    """The picture says the same as the verdicts, as far as RAM and speed decide."""
+    demand = Demand(by=by)
+    verdicts = judge([network("m200k")], SIX, COSTS, demand)
+    (picture,) = document([network("m200k")], SIX, verdicts, demand)["plots"]
+    (line,), points = picture["lines"], {point["name"]: point for point in picture["points"]}
+    for one in verdicts:
+        point = points[SIX[one.board].title]
+        is_outside = point["x"] > line["x"][1] and point["y"] >= line["y"][1]
+        assert one.fits(by) == is_outside or (by == "firmware" and one.firmware is None)
 
 
 @pytest.mark.parametrize("stop", ["never", "none_fits", "any_fails"])
