@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 app = group(__doc__)
 FolderOption = Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where the hub keeps everything.")]
 HOME = Path(".ossicle/hub")
+FRESH_S = 3600.0
 
 
 @app.command()
@@ -41,6 +43,10 @@ def serve(
     broker_port: Annotated[int, typer.Option(help="Port of it; 0: the one before.", min=0, max=65535)] = 0,
     workflows: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Also serve the workflows of this folder, below /workflows.")
+    ] = None,
+    release_keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keys of snapshot and timestamp, to sign every hour."),
     ] = None,
 ) -> None:
     """Serve a hub until stopped: a broker with TLS, the store, the HTTP API and a page with live detections.
@@ -61,6 +67,7 @@ def serve(
         if broker:
             access = Access(user, _secret(password_file), ca, client_id="ossicle-hub")
             settings = Settings(broker=_broker(broker), access=access)
+        _keep_fresh(folder, release_keys)
         _serve(folder, settings, host, port, workflows)
 
 
@@ -162,10 +169,12 @@ def _serve(folder: Path, settings: Settings, host: str, port: int, workflows: Pa
 
 
 def make_app(hub: Hub, hosts: Sequence[str], workflows: Path | None = None) -> FastAPI:
-    """The hub's application with its page and, if asked for, the API of a folder of workflows."""
+    """The hub's application with its page, its signed releases and, if asked for, the API of a folder of workflows."""
+    from starlette.staticfiles import StaticFiles
+
     from nodes.hub.api import Extras, create_app
 
-    mounts: dict[str, Any] = {}
+    mounts: dict[str, Any] = {"/repository": StaticFiles(directory=hub.home.folder / "repository", check_dir=False)}
     if workflows is not None:
         from engine import http
         from engine.runner import LocalRunner
@@ -186,6 +195,27 @@ def page() -> str:
 
     style = variables() + text("report/style.css") + text("hub/page.css")
     return Template(text("hub/page.html")).substitute(style=style, script=text("hub/page.js"))
+
+
+def _keep_fresh(folder: Path, keys: Path | None) -> None:
+    """Sign snapshot and timestamp of the releases now and every hour; without the keys somebody else must."""
+    if keys is None:
+        return
+    from nodes.hub.errors import HubError
+    from nodes.hub.release.repository import Repository
+
+    repository = Repository(folder / "repository")
+    repository.refresh(keys)
+
+    def work() -> None:
+        while True:
+            time.sleep(FRESH_S)
+            try:
+                repository.refresh(keys)
+            except HubError as error:
+                say(str(error), error=True)
+
+    threading.Thread(target=work, name="releases", daemon=True).start()
 
 
 def _stop_listeners(hub: Hub, server: Any) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +20,10 @@ from nodes.hub.device.source import open_source
 from nodes.hub.errors import HubError
 from nodes.hub.event import time_text
 from nodes.hub.outbox import Said
+from nodes.hub.release.slots import POINTER, Slots
 
 FAILED: Final = 1
+RELEASE: Final = "release"
 ABOUT: Final = """Listen with a deployment, and tell a hub what is heard.
 
 Without --hub detections are only printed. With it they are kept in an outbox on disk until the hub has stored them, so
@@ -40,6 +44,9 @@ def parser(program: str) -> argparse.ArgumentParser:
     add = made.add_argument
     add("deployment", type=Path, metavar="DEPLOYMENT", help="folder of a deployment")
     add("--source", default="mic", help="mic, an audio file or a folder of them (mic)")
+    add("--repository", metavar="URL", help="on the order to update, install from there (DEPLOYMENT then holds slots)")
+    add("--root", type=Path, metavar="FILE", help="its first root.json, given by hand")
+    add("--channel", default="stable", help="which of its channels (stable)")
     add("--hub", type=Path, metavar="TICKET", help="ticket of `ossicle hub enrol`")
     add("--outbox", type=Path, metavar="FILE", help="where events wait (DEVICE.outbox beside the ticket)")
     add("--mqtt", choices=("5", "3.1.1"), default="3.1.1", help="version of MQTT (3.1.1: every broker speaks it)")
@@ -89,24 +96,87 @@ def run(arguments: Sequence[str], program: str = "device run") -> int:
 
 
 def _listen(given: argparse.Namespace) -> int:
-    ear = open_ear(given.deployment)
+    slots = _slots(given.deployment)
+    ear = open_ear(given.deployment if slots is None else slots.start())
     source = open_source(given.source, ear.facts.rate_hz, given.speed, lambda error: _complain(str(error)))
     line: Line
-    runtime = Runtime(ear, _manner(given, ear), lambda said: line.tell(said))
+    news = _News(slots)
+    runtime = Runtime(
+        ear, _manner(given, ear), lambda said: line.tell(said), {"update": lambda _order: news.ask(runtime)}
+    )
     line = _line(given, runtime)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: runtime.stop())
     code = 0
     try:
-        for said in runtime.run(source):
+        for said in runtime.run(source, news.heard):
             _show(said, given.json)
     except HubError as error:
         _complain(str(error))
         code = FAILED
     if given.telemetry:
         line.tell([Said(TELEMETRY, runtime.tally.report())])
+    if news.is_asked:
+        line.tell([_update(given)])
     _summarise({**runtime.tally.report(), **line.end(given.drain)}, given.json)
+    if news.is_asked:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     return code
+
+
+@dataclass
+class _News:
+    """What a device with slots does beside listening: proves its model, and stops when it is told to update."""
+
+    slots: Slots | None
+    is_asked: bool = False
+
+    def heard(self) -> None:
+        """A window was heard: the model on trial has shown that it runs."""
+        if self.slots is not None:
+            self.slots.confirm()
+
+    def ask(self, runtime: Runtime) -> None:
+        """Stop listening, to update."""
+        if self.slots is None:
+            raise HubError("this device has no slots", "one that was set up by `ossicle device update`", "Set it up")
+        self.is_asked = True
+        runtime.stop()
+
+
+def _slots(folder: Path) -> Slots | None:
+    return Slots(folder) if (folder / POINTER).is_file() else None
+
+
+def _update(given: argparse.Namespace) -> Said:
+    """Look at the repository; what came of it, for the hub."""
+    from nodes.hub.ticket import read_ticket
+
+    try:
+        name = read_ticket(given.hub).device if given.hub else given.deployment.resolve().name
+        found = follow(given.deployment, name, given.repository or "", given.root, given.channel)
+    except HubError as error:
+        found = {"outcome": "failed", "model": "", "why": error.what}
+    return Said(RELEASE, found, datetime.now(UTC))
+
+
+def follow(folder: Path, device: str, url: str, root: Path | None, channel: str) -> dict[str, str]:
+    """Look once at a repository and install what this device shall run.
+
+    Raises:
+        HubError: it is not to be trusted, or cannot be reached; the model that runs is as before.
+    """
+    try:
+        from nodes.hub.release.client import Follower, update
+    except ModuleNotFoundError as error:
+        raise HubError(f"{error.name} is not installed", "what checks signatures", "Run `pip install tuf`") from error
+    try:
+        trusted = root.read_bytes() if root is not None else b""
+    except OSError as error:
+        raise HubError(
+            f"{root} cannot be read ({error.strerror})", "the repository's root.json", "Copy it here"
+        ) from error
+    return asdict(update(Follower(device, url, trusted, folder, channel)))
 
 
 def _manner(given: argparse.Namespace, ear: Ear) -> Manner:

@@ -99,18 +99,26 @@ class Runtime:
         """End the loop at the next block."""
         self._stopped.set()
 
-    def run(self, source: Source) -> Iterator[Said]:
+    def run(self, source: Source, heard: Callable[[], None] = lambda: None) -> Iterator[Said]:
         """Listen until the source ends or `stop`; yields every detection as it is told.
+
+        Args:
+            heard: called once, after the first window.
 
         Raises:
             HubError: the source broke.
         """
+        has_heard = False
         rate_hz, next_report = self.ear.facts.rate_hz, time.monotonic() + self.manner.telemetry_s
         for block in source.blocks(max(1, round(self.manner.hop_s * rate_hz))):
             if self._stopped.is_set():
                 return
             self._obey()
-            if (said := self._hear(block)) is not None:
+            said = self._hear(block)
+            if self.tally.windows and not has_heard:
+                has_heard = True
+                heard()
+            if said is not None:
                 yield said
             if self.manner.telemetry_s and time.monotonic() >= next_report:
                 next_report += self.manner.telemetry_s
