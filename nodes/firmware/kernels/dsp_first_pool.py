@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.firmware.kernel import Kernel, Task
-from nodes.firmware.kernels.dsp import DIALECT, biases, code_of, refusal
+from nodes.firmware.kernels.dsp import DIALECT, biases, general_refusal, scale_words
 from nodes.firmware.kernels.dsp_block import split
 from nodes.firmware.kernels.dsp_conv_pool import alone
-from nodes.firmware.kernels.plain import is_wide, sum_bound
+from nodes.firmware.kernels.dsp_sums import SCALE_WORDS, Sums
 from nodes.firmware.writer import Writer
 from nodes.lne.ir import Pads
-from nodes.quant.integer import IntConv, IntConvPool
+from nodes.quant.integer import IntConvPool, Scale, Shift
 
 RECORD = 6
 """Words per channel: bias, outer taps of the first row, middle taps of two rows, outer taps of two, the last middle."""
@@ -46,8 +46,10 @@ class DspFirstPool(Kernel):
     def refuse(self, task: Task) -> str:
         op = task.op
         assert isinstance(op, IntConvPool)
-        if reason := refusal(alone(task)):
+        if reason := general_refusal(alone(task)):
             return reason
+        if not task.is_byte or not (isinstance(op.conv.requantise, Shift) or Sums(alone(task)).streams_scale):
+            return "it is not in 8 bits, or its scales are not short"
         conv, pool = op.conv, op.pool
         if task.inputs[0].c != 1 or conv.kernel != (3, 3) or conv.groups != 1 or len(op.inputs) > 1:
             return "it is not a 3x3 convolution of one channel"
@@ -57,16 +59,16 @@ class DspFirstPool(Kernel):
             return "its maximum is not of 2x2"
         if 2 * task.output.h > op.between.h or 2 * task.output.w > op.between.w:
             return "its last window is cut"
-        return "its sums may need 64 bits" if is_wide(sum_bound(conv, alone(task))) else ""
+        return "its sums may need 64 bits" if Sums(alone(task)).is_wide else ""
 
     def emit(self, task: Task, writer: Writer) -> None:
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConvPool)
         writer.function(DIALECT)
         writer.function(_tile())
-        weight = writer.constant("weight", packed(op.conv))
+        sums = Sums(alone(task))
+        weight = writer.constant("weight", packed(sums))
         words = ", ".join(f"{name}{row}" for row in range(4) for name in "eo")
-        code = code_of(op.conv.requantise, f"tile_3x3({words}, &w)", writer)
         writer.line(
             "const int8_t *p = x0;",
             "int8_t *q = o;",
@@ -79,7 +81,10 @@ class DspFirstPool(Kernel):
         for first, end, part in split(out.c, (4, 2, 1)):
             writer.line(f"    for (int k = {first}; k < {end}; k += {part}, q += {part}) {{")
             for j in range(part):
-                writer.line(f"      int32_t code{j} = {code};", f"      q[{j}] = (int8_t)code{j};")
+                writer.line(f"      {{ const int32_t sum = tile_3x3({words}, &w);", *sums.multiplier(0))
+                writer.line(f"      q[{j}] = (int8_t){sums.code('sum', 0, 'k', writer)}; }}")
+                if sums.streams_scale:
+                    writer.line(f"      w += {SCALE_WORDS};")
             writer.line("    }")
         writer.line("  }")
 
@@ -144,13 +149,18 @@ def _products(kind: str, row: int) -> Iterator[tuple[str, str, str]]:
             yield from ((left, f"SMLAB{half}", f"o{at}"), (right, f"SMLAT{half}", f"e{at}"))
 
 
-def packed(op: IntConv) -> NDArray[np.uint32]:
-    """Records of the channels, see RECORD."""
+def packed(sums: Sums) -> NDArray[np.uint32]:
+    """Records of the channels, see RECORD, with multipliers behind if there are."""
+    op = sums.op
     taps = op.weight[:, 0].astype(np.int64) & 0xFFFF
     outer = taps[:, :, 0] | taps[:, :, 2] << 16
     middle = taps[:, 0, 1] | taps[:, 1, 1] << 16
     words = (outer[:, 0], middle, outer[:, 1], outer[:, 2], taps[:, 2, 1])
-    return np.stack((biases(op), *(w.astype(np.uint32) for w in words)), 1)
+    record = np.stack((biases(op), *(word.astype(np.uint32) for word in words)), 1)
+    if not sums.streams_scale:
+        return record
+    assert isinstance(op.requantise, Scale)
+    return np.concatenate((record, scale_words(op.requantise)), 1)
 
 
 KERNELS: tuple[Kernel, ...] = (DspFirstPool(),)

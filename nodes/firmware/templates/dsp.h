@@ -19,11 +19,11 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_
 #define SMLABT(x, y, sum) __smlabt((int32_t)(x), (int32_t)(y), sum)
 #define SMLATB(x, y, sum) __smlatb((int32_t)(x), (int32_t)(y), sum)
 #define SMLATT(x, y, sum) __smlatt((int32_t)(x), (int32_t)(y), sum)
-#define USAT7(x, right) ({ int32_t code; __asm("usat %0, #7, %1, asr %2" : "=r"(code) : "r"(x), "I"(right) : "cc"); code; })
-#define SSAT8(x, right) ({ int32_t code; __asm("ssat %0, #8, %1, asr %2" : "=r"(code) : "r"(x), "I"(right) : "cc"); code; })
-#define USAT15(x) ({ int32_t code; __asm("usat %0, #15, %1" : "=r"(code) : "r"(x) : "cc"); code; })
-#define SSAT16(x) ({ int32_t code; __asm("ssat %0, #16, %1" : "=r"(code) : "r"(x) : "cc"); code; })
-#define SMMLA(x, y, high) ({ int32_t sum; __asm("smmla %0, %1, %2, %3" : "=r"(sum) : "r"(x), "r"(y), "r"(high)); sum; })
+#define USAT7(x, right) ({ int32_t code_; __asm("usat %0, #7, %1, asr %2" : "=r"(code_) : "r"(x), "I"(right) : "cc"); code_; })
+#define SSAT8(x, right) ({ int32_t code_; __asm("ssat %0, #8, %1, asr %2" : "=r"(code_) : "r"(x), "I"(right) : "cc"); code_; })
+#define USAT15(x) ({ int32_t code_; __asm("usat %0, #15, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
+#define SSAT16(x) ({ int32_t code_; __asm("ssat %0, #16, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
+#define SMMLA(x, y, high) ({ int32_t top_; __asm("smmla %0, %1, %2, %3" : "=r"(top_) : "r"(x), "r"(y), "r"(high)); top_; })
 static inline __attribute__((always_inline, unused)) uint32_t MAX4(uint32_t x, uint32_t y) {
   uint32_t kept;
   __asm volatile("ssub8 %0, %1, %2\n sel %0, %1, %2" : "=&r"(kept) : "r"(x), "r"(y) : "cc");
