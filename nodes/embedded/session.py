@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from nodes.embedded.wish import NOISE_CLIPS, Clips, Floats, Network, Watch, Wish
 from nodes.emulator import Options
 from nodes.firmware.cpu import find_cpu
 from nodes.firmware.cycles import layer_cycles
-from nodes.firmware.emulator import run_elf
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.forms import Export, build_app, build_test, expected, write_form
 from nodes.firmware.fuse import fuse
@@ -26,7 +26,7 @@ from nodes.firmware.memory import ALIGN_BYTES, Memory
 from nodes.firmware.parity import check
 from nodes.firmware.parity_report import Parity
 from nodes.firmware.program import Program, generate
-from nodes.firmware.project import emulate
+from nodes.firmware.project import RUN_LIMIT_S, outcome_of, read_run
 from nodes.firmware.qemu import board_of, run_board
 from nodes.firmware.report import image_report
 from nodes.firmware.toolchain import Toolchain, find_toolchain
@@ -121,8 +121,7 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
             write_form(form, export, folder / form)
     toolchain = find_toolchain(wish.toolchain, export.program.cpu)
     with clock.stage("build", f"compiling with {toolchain.name}"):
-        app = build_app(export, folder / PROJECT, toolchain)
-        test = build_test(export, folder / PROJECT, toolchain)
+        app, test = _built(export, folder / PROJECT, toolchain)
     with clock.stage("run", f"running on an emulated {wish.cpu}"):
         run, cycles = _run(export.program, test)
         witness = _witness(export, test)
@@ -145,12 +144,18 @@ def _whole_words(size_bytes: int) -> int:
     return size_bytes // ALIGN_BYTES * ALIGN_BYTES
 
 
+def _built(export: Export, folder: Path, toolchain: Toolchain) -> tuple[Path, Path]:
+    """The device's image and the test's, compiled side by side."""
+    with ThreadPoolExecutor(2) as pool:
+        app, test = (pool.submit(one, export, folder, toolchain) for one in (build_app, build_test))
+        return app.result(), test.result()
+
+
 def _run(program: Program, test: Path) -> tuple[Run, tuple[int, ...]]:
-    run = emulate(test, [layer.name for layer in program.layers])
-    if program.cpu.name not in COUNTED_CPUS:
-        return run, ()
-    blocks = run_elf(test, Options(keeps_blocks=True)).blocks
-    return run, layer_cycles(test, blocks, len(program.layers))
+    has_model, names = program.cpu.name in COUNTED_CPUS, [layer.name for layer in program.layers]
+    outcome = outcome_of(test, names, Options(RUN_LIMIT_S, keeps_blocks=has_model))
+    cycles = layer_cycles(test, outcome.blocks, len(names)) if has_model else ()
+    return read_run(outcome, len(names)), cycles
 
 
 def _witness(export: Export, test: Path) -> str:

@@ -118,13 +118,23 @@ def emulate(elf: Path, layers: int | Sequence[str], limit_s: float = RUN_LIMIT_S
         FirmwareError: it hangs, faults or says what a test does not say; with the layer it was in and the registers.
     """
     names = [str(index) for index in range(layers)] if isinstance(layers, int) else layers
-    outcome = run_elf(elf, Options(limit_s))
+    return read_run(outcome_of(elf, names, Options(limit_s)), len(names))
+
+
+def outcome_of(elf: Path, layers: Sequence[str], options: Options) -> Outcome:
+    """What a project's test did in a process of its own.
+
+    Raises:
+        FirmwareError: as `emulate`.
+    """
+    outcome = run_elf(elf, options)
     if outcome.fault or outcome.code not in (0, 1):
-        raise broken(where(outcome, names))
-    return _read(outcome, len(names))
+        raise broken(where(outcome, layers))
+    return outcome
 
 
-def _read(outcome: Outcome, layers: int) -> Run:
+def read_run(outcome: Outcome, layers: int) -> Run:
+    """What a test told on its console, and its instructions."""
     sums, stack, wrong = [], 0, 0
     for line in outcome.console.splitlines():
         word, first, second = line.split()
