@@ -40,6 +40,7 @@ BoardName = Literal[
     "stm32u575zi",
     "stm32f746ng",
     "stm32h743zi",
+    "stm32n657",
     "teensy_41",
     "apollo3",
     "esp32_c3",

@@ -28,11 +28,12 @@ from nodes.quant.convert import convert, watch
 from nodes.quant.fixed import codes
 from nodes.quant.integer import IntegerGraph
 
-MEASURED: Final = ("cortex-m0", "cortex-m3", "cortex-m4")
+MEASURED: Final = ("cortex-m0", "cortex-m3", "cortex-m4", "rv32imac")
 CLASSES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "cortex-m0": "cortex-m0", "cortex-m0plus": "cortex-m0", "cortex-m23": "cortex-m0", "cortex-m3": "cortex-m3",
         "cortex-m4": "cortex-m4", "cortex-m7": "cortex-m4", "cortex-m33": "cortex-m4",
+        "cortex-m55": "cortex-m4", "rv32imac": "rv32imac",
     }
 )  # fmt: skip
 """The processor whose instructions another one executes as well."""
@@ -185,7 +186,7 @@ def measure(cpu: str, toolchain: Toolchain | None = None) -> Costs:
     base_bytes = 0
     for graph in (_plane(), _steps()):
         with tempfile.TemporaryDirectory(prefix="ossicle-costs-") as folder:
-            found, base_bytes = _measured(graph, cpu, toolchain or find_toolchain(), Path(folder))
+            found, base_bytes = _measured(graph, cpu, toolchain or find_toolchain(None, find_cpu(cpu)), Path(folder))
         families.update(found)
     return Costs(families, base_bytes)
 
@@ -229,11 +230,11 @@ def _base_bytes(program: Program, image: Image) -> int:
 
 def measured_document(cpus: Iterable[str] = MEASURED) -> dict[str, Any]:
     """The file's content."""
-    toolchain = find_toolchain()
+    used = {cpu: find_toolchain(None, find_cpu(cpu)) for cpu in cpus}
     return {
         "about": ABOUT,
-        "toolchain": toolchain.version(),
-        "processors": {cpu: dict(_plain(measure(cpu, toolchain))) for cpu in cpus},
+        "toolchains": {cpu: toolchain.version() for cpu, toolchain in used.items()},
+        "processors": {cpu: dict(_plain(measure(cpu, toolchain))) for cpu, toolchain in used.items()},
     }
 
 
