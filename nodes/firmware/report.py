@@ -5,6 +5,7 @@ The rows have the names that firmware.json uses for them, see `studio.views.data
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from nodes.firmware.golden import Run
 from nodes.firmware.image import Image, read_image
 from nodes.firmware.memory import Memory
 from nodes.firmware.program import Program
+from nodes.firmware.project import constant_bytes
 from nodes.firmware.stack import stack_bound
 
 Json = dict[str, Any]
+_DEFINED = re.compile(r"\b(\w+)\([^();{}]*\)\s*\{")
+"""Functions where C defines them."""
 
 
 def image_report(program: Program, elf: Path, memory: Memory, run: Run | None = None) -> Json:
@@ -62,20 +66,25 @@ def layer_sizes(program: Program, image: Image) -> list[Json]:
 def sizes(program: Program, image: Image, memory: Memory) -> Json:
     """Bytes of flash and RAM in whole and by what they are for.
 
-    `start_bytes` is what is not the network's: vectors, start-up, main, memcpy. `buffer_bytes` is what the program
-    owns beside the network's block: the answer; `stack_bytes` are kept free.
+    `shared_bytes` are functions that layers share. `start_bytes` is what is not the network's: vectors, start-up, main,
+    memcpy, a front end. `buffer_bytes` is what the program owns beside the network's block: the answer; `stack_bytes`
+    are kept free.
     """
     rows = layer_sizes(program, image)
     flash, ram = image.used_bytes("flash"), image.used_bytes("ram")
     parts = Counter[str]()
     for row in rows:
         parts.update({name: row[name] for name in ("constant_bytes", "code_bytes")})
-    network = parts["constant_bytes"] + parts["code_bytes"] + image.bytes_of(f"{program.name}_run")
+    of_layers = {name for layer in program.layers for name in (layer.function, *layer.symbols)}
+    defined = set(_DEFINED.findall(program.source)) | constant_bytes(program.source).keys()
+    shared = sum(map(image.bytes_of, defined - of_layers))
+    network = parts["constant_bytes"] + parts["code_bytes"] + shared
     kept = image.bytes_of(f"{program.name}_arena") + program.state_bytes
     return {
         "flash_bytes": flash,
         "ram_bytes": ram,
         **parts,
+        "shared_bytes": shared,
         "network_bytes": network,
         "start_bytes": flash - network,
         "arena_bytes": program.arena_bytes,

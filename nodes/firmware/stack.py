@@ -1,4 +1,4 @@
-"""How deep the stack of a Thumb program can get, read off its instructions: frames along the deepest chain of calls.
+"""How deep the stack of a program can get, read off its instructions: frames along the deepest chain of calls.
 
 Exact where every frame is made by `push`, `sub sp` and their kin, as GCC and Clang do for frames of fixed size. There
 is no bound where code calls through a pointer, calls itself, or makes a frame of variable size. Interrupts come on top.
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+
+from nodes.firmware import stack_riscv as riscv
+from nodes.firmware.stack_riscv import Step
 
 START = "Reset_Handler"
+EXECUTED = 4
+"""Flag of sections that hold code."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def stack_bound(elf: Path, start: str = START) -> Bound:
     frames = read_frames(elf)
     first = next((address for address, frame in frames.items() if frame.name == start), None)
     if first is None:
-        return Bound(None, (), f"there is no {start} in Thumb code")
+        return Bound(None, (), f"there is no {start} in the code")
     try:
         path = _deepest(frames, first, ())
     except _UnboundedError as error:
@@ -70,55 +75,70 @@ def _deepest(frames: Mapping[int, Frame], address: int, above: tuple[int, ...]) 
 
 
 def read_frames(elf: Path) -> dict[int, Frame]:
-    """Every function of a Thumb program by address; nothing for other processors."""
+    """Every function of a program by address; nothing for processors other than Arm's and RISC-V's small ones."""
     from elftools.elf.elffile import ELFFile
 
     with elf.open("rb") as file:
         image = ELFFile(file)
-        table = image.get_section_by_name(".symtab")
-        if image["e_machine"] != "EM_ARM" or table is None:
+        table, machine = image.get_section_by_name(".symtab"), image["e_machine"]
+        if machine not in _STEPS or table is None:
             return {}
         symbols = [(one.name, one["st_value"], one["st_size"], one["st_info"]["type"]) for one in table.iter_symbols()]
-        code = [(part["sh_addr"], part.data()) for part in image.iter_sections() if part["sh_flags"] & 4]
+        code = [(part["sh_addr"], part.data()) for part in image.iter_sections() if part["sh_flags"] & EXECUTED]
     marks = sorted((value & ~1, name[1] == "d") for name, value, _, _ in symbols if name[:2] in ("$t", "$d"))
-    functions = {value & ~1: (name, size) for name, value, size, kind in symbols if kind == "STT_FUNC" and size}
-    return {
-        address: _frame(name, address, _instructions(code, marks, address, size))
-        for address, (name, size) in functions.items()
-    }
+    found = {}
+    for name, value, size, kind in symbols:
+        if kind == "STT_FUNC" and size:
+            start = value & ~1
+            base, data = next((at, data) for at, data in code if at <= start < at + len(data))
+            steps = _STEPS[machine](data[start - base : start - base + size], start, marks)
+            found[start] = _frame(name, start, start + size, steps)
+    return found
 
 
+def _frame(name: str, start: int, end: int, steps: Iterable[Step]) -> Frame:
+    size, calls, unknown = 0, [], ""
+    for made, target, is_call, why in steps:
+        size += made
+        unknown = unknown or why
+        if target is not None and (is_call or not start <= target < end):  # a jump out is a call at its end
+            calls.append(target)
+    return Frame(name, size, tuple(calls), unknown)
+
+
+def _thumb_steps(data: bytes, start: int, marks: Marks) -> Iterator[Step]:
+    for at, first, second in _instructions(data, start, marks):
+        for target, is_call in _branches(at, first, second):
+            yield 0, target, is_call, ""
+        yield sum(bytes_of(first, second) for bytes_of in _made(first, second)), None, False, _unknown(first, second)
+
+
+def _riscv_steps(data: bytes, start: int, marks: Marks) -> Iterator[Step]:
+    del marks  # constants lie elsewhere
+    return riscv.steps(data, start)
+
+
+Marks = Sequence[tuple[int, bool]]
+"""Where code (False) and constants (True) begin."""
+_STEPS: Mapping[str, Callable[[bytes, int, Marks], Iterator[Step]]] = MappingProxyType(
+    {"EM_ARM": _thumb_steps, "EM_RISCV": _riscv_steps}
+)
 Instruction = tuple[int, int, int]
 """Address, first half-word, second half-word or -1."""
 
 
-def _instructions(code: Any, marks: Sequence[tuple[int, bool]], start: int, size: int) -> list[Instruction]:
+def _instructions(data: bytes, start: int, marks: Marks) -> Iterator[Instruction]:
     """Of a function, without the constants between."""
-    base, data = next((at, data) for at, data in code if at <= start < at + len(data))
-    at, found = start, []
-    while at < start + size:
-        mark = bisect_right(marks, (at, True)) - 1
-        first = struct.unpack_from("<H", data, at - base)[0]
+    at = 0
+    while at < len(data):
+        mark = bisect_right(marks, (start + at, True)) - 1
+        first = struct.unpack_from("<H", data, at)[0]
         if mark >= 0 and marks[mark][1]:
             at += 2
             continue
         wide = first >= 0xE800
-        found.append((at, first, struct.unpack_from("<H", data, at + 2 - base)[0] if wide else -1))
+        yield start + at, first, struct.unpack_from("<H", data, at + 2)[0] if wide else -1
         at += 4 if wide else 2
-    return found
-
-
-def _frame(name: str, start: int, instructions: list[Instruction]) -> Frame:
-    end = instructions[-1][0] + 4 if instructions else start
-    calls = tuple(
-        target
-        for one in instructions
-        for target, is_call in _branches(*one)
-        if is_call or not start <= target < end  # a jump out of a function is a call at its end
-    )
-    size = sum(bytes_of(first, second) for _, first, second in instructions for _, bytes_of in _made(first, second))
-    unknown = next((why for _, first, second in instructions if (why := _unknown(first, second))), "")
-    return Frame(name, size, calls, unknown)
 
 
 def _branches(at: int, first: int, second: int) -> Iterator[tuple[int, bool]]:
@@ -163,9 +183,9 @@ NARROW: tuple[Rule, ...] = (
 """Instructions that make a frame: mask and value of both half-words, bytes."""
 
 
-def _made(first: int, second: int) -> list[tuple[int, Callable[[int, int], int]]]:
+def _made(first: int, second: int) -> list[Callable[[int, int], int]]:
     rules = WIDE if second >= 0 else NARROW
-    return [(0, rule[4]) for rule in rules if first & rule[0] == rule[1] and max(second, 0) & rule[2] == rule[3]]
+    return [rule[4] for rule in rules if first & rule[0] == rule[1] and max(second, 0) & rule[2] == rule[3]]
 
 
 def _unknown(first: int, second: int) -> str:

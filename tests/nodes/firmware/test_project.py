@@ -48,9 +48,10 @@ def integers(bits: int) -> tuple[IntegerGraph, list[np.ndarray]]:
 
 
 def targets() -> list[object]:
-    """Every processor by the best compiler, two by the others."""
+    """Every set of instructions by the best compiler, two by the others; `test_forms` runs every processor."""
     best, *others = toolchains()
-    all_of = [(best, cpu, 8) for cpu in CPUS] + [(best, "cortex-m4", 16)]
+    cpus = [CPUS[name] for name in ("cortex-m0", "cortex-m3", "cortex-m4", "rv32imac")]
+    all_of = [(find_toolchain(None, cpu), cpu.name, 8) for cpu in cpus] + [(best, "cortex-m4", 16)]
     some = [(other, cpu, 8) for other in others for cpu in ("cortex-m0", "cortex-m4")]
     return [pytest.param(*one, id=f"{one[0].name}-{one[1]}-{one[2]}") for one in (*all_of, *some)]
 
