@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +31,11 @@ class Run:
     seconds: float
 
 
-def golden_header(program: Program, inputs: Sequence[Codes]) -> str:
+def golden_header(program: Program, inputs: Sequence[Codes], front_end: str = "") -> str:
     """`golden.h`: inputs, answers, and a checksum of every layer's output.
+
+    Args:
+        front_end: prefix of a front end's symbols, if clips in a file are samples.
 
     Raises:
         FirmwareError: there is no clip.
@@ -51,6 +54,7 @@ def golden_header(program: Program, inputs: Sequence[Codes]) -> str:
             f"#define GOLDEN_INPUT_SIZE {graph.maps[graph.source].size}",
             f"#define GOLDEN_OUTPUT_SIZE {graph.maps[graph.result].size}",
             f"#define GOLDEN_RESET() {_reset(program)}",
+            *_hearing(front_end),
             f"typedef {given} golden_input_t;",
             f"typedef {result} golden_output_t;",
             _arrays("golden_inputs", given, [in_memory(clip, graph, graph.source).tolist() for clip in inputs]),
@@ -63,6 +67,17 @@ def golden_header(program: Program, inputs: Sequence[Codes]) -> str:
             "",
         )
     )
+
+
+def _hearing(front_end: str) -> Iterator[str]:
+    """What the test calls of a front end."""
+    if front_end:
+        yield f'#include "{front_end}.h"\n#define GOLDEN_HEARS 1'
+        yield f"#define GOLDEN_CLIP_SAMPLES {front_end.upper()}_CLIP_SAMPLES"
+        yield from (f"#define GOLDEN_{name.upper()} {front_end}_{name}" for name in _CALLS)
+
+
+_CALLS = ("start", "push", "finish", "features")
 
 
 def _reset(program: Program) -> str:

@@ -6,6 +6,7 @@ emulators at once. Every code of every stage comes back and is compared with the
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 
 from nodes.emulator import Options, Outcome
 from nodes.firmware.emulator import broken, run_elf, where
+from nodes.firmware.errors import FirmwareError
+from nodes.firmware.parity_front import NAMES, FrontTally, Hearing, as_input, hear
 from nodes.firmware.parity_replay import float_stages, replayed
 from nodes.firmware.parity_report import Answers, Parity, stage_row
 from nodes.firmware.parity_tally import Exact, Rounded
@@ -93,6 +96,7 @@ class _Comparison:
     rounded: dict[str, Rounded] = field(default_factory=dict)
     own: dict[str, int] = field(default_factory=dict)
     output: Exact = field(default_factory=Exact)
+    front: FrontTally | None = None
     clips: int = 0
     changed: int = 0
     right: dict[str, int] = field(default_factory=dict)
@@ -106,16 +110,24 @@ class _Comparison:
     def _names(self) -> Iterator[str]:
         return (layer.output for layer in self.program.layers)
 
-    def add(self, block: Array, given: Array, trace: Trace) -> None:
-        """Take a block of clips: as reals, as codes, and what the firmware made of them."""
+    def add(self, block: Array, trace: Trace) -> None:
+        """Take a block of clips (as reals, or as samples for a front end) and what the firmware made of them."""
         graph = self.program.graph
+        if self.front is None:
+            given = reached = codes(block.astype(np.float64), graph.forms[graph.source])
+            reals = block
+        else:
+            heard = hear(self.front.hearing, block, graph)
+            features = self.front.add(heard, trace.front, self.clips)
+            given, reals = heard.given, heard.features
+            reached = as_input(features, self.front.hearing.plan, graph)
         expected = simulated_maps(graph, given)
         departing: set[int] = set()
         for name, exact in self.exact.items():
             departing.update(exact.add(expected[name], trace.maps[name], self.clips))
         departing.update(self.output.add(expected[graph.result], trace.output, self.clips))
-        self._replay(given, trace, sorted(departing)[:REPLAYED])
-        wanted = None if self.float_graph is None else self._hear(block, expected)
+        self._replay(reached, trace, sorted(departing)[:REPLAYED])
+        wanted = None if self.float_graph is None else self._hear(reals, expected)
         self._decide(wanted, expected[graph.result], trace.output)
         self.clips += len(block)
 
@@ -151,7 +163,8 @@ class _Comparison:
     def result(self, seconds: dict[str, float]) -> Parity:
         """All rows."""
         graph = self.program.graph
-        rows = [
+        rows = [] if self.front is None else list(self.front.rows())
+        rows += [
             stage_row(
                 layer.name, "layer", layer.operator, graph.forms[name], self.exact[name], self.own[name],
                 self.rounded.get(name),
@@ -175,6 +188,7 @@ def check(
     clips: Sequence[Array] | Array,
     float_graph: Graph | None = None,
     *,
+    front_end: Hearing | None = None,
     truth: Sequence[int] | None = None,
     runner: Runner | None = None,
     workers: int = 2,
@@ -184,7 +198,8 @@ def check(
 
     Args:
         elf: the program's image, with the test of `nodes.firmware.project`.
-        clips: inputs as reals, each of the source's shape.
+        clips: inputs as reals, each of the source's shape; with a front end (clips, samples) of 16 bits.
+        front_end: of an image made from `write_hearing`'s folder.
         truth: number of each clip's class, for how many are classified rightly.
         workers: emulators at once.
         on_progress: told (clips done, clips in all); what it raises ends the check.
@@ -194,14 +209,17 @@ def check(
     """
     if not len(clips):
         raise broken("there are no clips to run")
-    runner, found = runner or Unicorn(), _Comparison(program, float_graph, truth)
+    runner, found = (
+        runner or Unicorn(),
+        _Comparison(program, float_graph, truth, front=None if front_end is None else FrontTally(front_end)),
+    )
     begun, waited = time.monotonic(), 0.0
     with tempfile.TemporaryDirectory(prefix="ossicle-parity-") as kept:
-        for block in _emulated_blocks(program, elf, clips, runner, workers, Path(kept)):
+        for block in _emulated_blocks(program, elf, clips, runner, workers, Path(kept), front_end):
             started = time.monotonic()
             trace = block.trace.result()
             waited += time.monotonic() - started
-            found.add(block.clips, block.given, trace)
+            found.add(block.clips, trace)
             if on_progress is not None:
                 on_progress(found.clips, len(clips))
     total = time.monotonic() - begun
@@ -210,32 +228,51 @@ def check(
 
 @dataclass(frozen=True)
 class _Block:
-    """Clips on their way: as reals, as codes, and what the firmware makes of them."""
+    """Clips on their way: as they were given, and what the firmware makes of them."""
 
     clips: Array
-    given: Array
     trace: Future[Trace]
 
 
-def _blocks(program: Program, clips: Sequence[Array] | Array, workers: int) -> Iterator[Array]:
-    """Clips (clips, channels, rows, columns), so many at once that every emulator has work and a trace stays small."""
-    shape = program.graph.maps[program.graph.source].shape
-    at_once = min(CLIPS_AT_ONCE, max(1, TRACE_BYTES_AT_ONCE // trace_bytes(program)), -(-len(clips) // workers))
+def _blocks(
+    program: Program, clips: Sequence[Array] | Array, workers: int, front_end: Hearing | None
+) -> Iterator[Array]:
+    """Clips, so many at once that every emulator has work and a trace stays small."""
+    shape: tuple[int, ...] = program.graph.maps[program.graph.source].shape
+    if front_end is not None:
+        shape = (front_end.plan.front_end.clip_samples,)
+    each = trace_bytes(program) + (0 if front_end is None else front_end.record_bytes())
+    at_once = min(CLIPS_AT_ONCE, max(1, TRACE_BYTES_AT_ONCE // each), -(-len(clips) // workers))
     for first in range(0, len(clips), at_once):
-        yield np.stack([np.asarray(clip).reshape(shape) for clip in clips[first : first + at_once]])
+        yield np.stack([_shaped(np.asarray(clip), shape) for clip in clips[first : first + at_once]])
+
+
+def _shaped(clip: Array, shape: tuple[int, ...]) -> Array:
+    if clip.size != math.prod(shape):
+        what = "samples" if len(shape) == 1 else "values"
+        raise FirmwareError(
+            f"A clip has {clip.size:,} {what}.",
+            f"{' x '.join(map(str, shape))}",
+            "Give clips as long as the network's.",
+        )
+    return clip.reshape(shape)
 
 
 def _emulated_blocks(
-    program: Program, elf: Path, clips: Sequence[Array] | Array, runner: Runner, workers: int, folder: Path
+    program: Program,
+    elf: Path,
+    clips: Sequence[Array] | Array,
+    runner: Runner,
+    workers: int,
+    folder: Path,
+    front_end: Hearing | None,
 ) -> Iterator[_Block]:
     """Blocks in order, while the emulators are at work on the next ones."""
-    form, ahead = program.graph.forms[program.graph.source], deque[_Block]()
-    pool = ThreadPoolExecutor(workers)
+    ahead, pool = deque[_Block](), ThreadPoolExecutor(workers)
     try:
-        for number, block in enumerate(_blocks(program, clips, workers)):
-            given = codes(block.astype(np.float64), form)
-            coming = pool.submit(_emulated, program, elf, given, folder / str(number), runner)
-            ahead.append(_Block(block, given, coming))
+        for number, block in enumerate(_blocks(program, clips, workers, front_end)):
+            coming = pool.submit(_emulated, program, elf, block, folder / str(number), runner, front_end)
+            ahead.append(_Block(block, coming))
             if len(ahead) > workers:
                 yield ahead.popleft()
         while ahead:
@@ -244,13 +281,20 @@ def _emulated_blocks(
         pool.shutdown(cancel_futures=True)
 
 
-def _emulated(program: Program, elf: Path, given: Array, folder: Path, runner: Runner) -> Trace:
+def _emulated(
+    program: Program, elf: Path, block: Array, folder: Path, runner: Runner, front_end: Hearing | None
+) -> Trace:
     folder.mkdir()
-    write_clips(folder / CLIPS_FILE, program.graph, given)
+    graph, names = program.graph, [layer.name for layer in program.layers]
+    if front_end is None:
+        write_clips(folder / CLIPS_FILE, graph, codes(block.astype(np.float64), graph.forms[graph.source]))
+    else:
+        (folder / CLIPS_FILE).write_bytes(block.astype("<i2").tobytes())
+        names = [*front_end.plan.front_end.frames * NAMES, *names]
     outcome = runner(elf, folder)
     if outcome.fault or outcome.code != 0:
-        raise broken(where(outcome, [layer.name for layer in program.layers]))
-    trace = read_trace(folder / TRACE_FILE, program, len(given))
+        raise broken(where(outcome, names))
+    trace = read_trace(folder / TRACE_FILE, program, len(block))
     for name in (CLIPS_FILE, TRACE_FILE):
         (folder / name).unlink()
     return trace

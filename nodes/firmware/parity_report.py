@@ -18,14 +18,14 @@ class Noise:
         sqnr_db: of the network up to here; None where there is no error.
         own_sqnr_db: of this stage alone, with the inputs the integer network has.
         largest: error, as a real and in steps.
-        outside: share of float values beyond the range of the format.
+        outside: share of float values beyond the range of the format; None where a stage has no format.
     """
 
     sqnr_db: float | None
     own_sqnr_db: float | None
     largest: float
-    largest_steps: float
-    outside: float
+    largest_steps: float | None
+    outside: float | None
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,10 @@ def stage_row(
 
 def noise_row(rounded: Rounded) -> Noise:
     """A row from what was gathered."""
-    steps = rounded.largest / rounded.form.step
-    return Noise(rounded.sqnr_db, rounded.own_sqnr_db, rounded.largest, steps, rounded.outside / rounded.values)
+    form, largest = rounded.form, rounded.largest
+    if form is None:
+        return Noise(rounded.sqnr_db, None, largest, None, None)
+    return Noise(rounded.sqnr_db, rounded.own_sqnr_db, largest, largest / form.step, rounded.outside / rounded.values)
 
 
 def _own_db(stage: Stage) -> float:

@@ -68,7 +68,8 @@ class Exact:
 class Rounded:
     """Reals of the integer reference against those of the float graph."""
 
-    form: Fixed
+    form: Fixed | None = None
+    """Of the codes; None where a stage has none."""
     values: int = 0
     energy: float = 0.0
     error: float = 0.0
@@ -78,17 +79,23 @@ class Rounded:
     """Energy and error of the stage alone, its inputs being the integer network's."""
 
     def add(self, wanted: Array, codes: Array) -> None:
-        """Take a block of clips."""
-        distance = wanted - codes.astype(np.float64) * self.form.step
+        """Take a block of clips, as codes."""
+        assert self.form is not None
+        self.add_reals(wanted, codes.astype(np.float64) * self.form.step)
+        low, high = (self.form.low - 0.5) * self.form.step, (self.form.high + 0.5) * self.form.step
+        self.outside += int(((wanted < low) | (wanted > high)).sum())
+
+    def add_reals(self, wanted: Array, found: Array) -> None:
+        """Take a block of clips, as reals."""
+        distance = wanted - found
         self.values += wanted.size
         self.energy += float(np.square(wanted).sum())
         self.error += float(np.square(distance).sum())
         self.largest = max(self.largest, float(np.abs(distance).max(initial=0.0)))
-        low, high = (self.form.low - 0.5) * self.form.step, (self.form.high + 0.5) * self.form.step
-        self.outside += int(((wanted < low) | (wanted > high)).sum())
 
     def add_own(self, wanted: Array, codes: Array) -> None:
         """Take a clip of which the float stage got the integer network's inputs."""
+        assert self.form is not None
         self.own[0] += float(np.square(wanted).sum())
         self.own[1] += float(np.square(wanted - codes.astype(np.float64) * self.form.step).sum())
 

@@ -1,5 +1,5 @@
 /* Runs the network on clips: on those of a file of the host where a debugger or an emulator offers one (each is a record
-   of codes; every layer's output goes to a second file), else on the golden clips in flash, telling a checksum of every
+   of codes, or of samples if there is a front end; what every stage gives goes to a second file), else on the golden clips in flash, telling a checksum of every
    layer's output, which of them is not the golden one, and the stack used. */
 #include <stdint.h>
 
@@ -12,9 +12,9 @@ unsigned ossicle_stack_bytes(void);
 int ossicle_semihost(int operation, const void *argument);
 
 enum { FILE_OPEN = 1, FILE_CLOSE = 2, FILE_WRITE = 5, FILE_READ = 6, MODE_READ = 1, MODE_WRITE = 5 };
-enum { OUTPUT_RECORD = 0x7fffffff, TRACE_FAILED = 3 };
+enum { OUTPUT_RECORD = 0x7fffffff, FRONT_RECORD = 0x10000000, TRACE_FAILED = 3 };
 
-static int trace = -1, lost, golden;
+static int trace = -1, first_record, lost, golden;
 
 static int open_file(const char *name, int mode) {
   uintptr_t length = 0;
@@ -73,7 +73,7 @@ static uint32_t checksum(const uint8_t *byte, unsigned bytes) {
 void ossicle_after(int layer, const void *codes, unsigned bytes) {
   ossicle_mark();
   if (trace >= 0) {
-    record(layer, codes, bytes);
+    record(first_record + layer, codes, bytes);
     return;
   }
   uint32_t sum = checksum(codes, bytes);
@@ -81,11 +81,36 @@ void ossicle_after(int layer, const void *codes, unsigned bytes) {
   if (sum != golden_sums[golden][layer]) write_line("differs", (uint32_t)layer, golden_sums[golden][layer], 16);
 }
 
+#ifdef GOLDEN_HEARS
+/* The next clip's samples through the front end, in pieces; 0 at the end of the file. */
+static int take_clip(int clips, golden_input_t *input) {
+  static int16_t samples[211];
+  const int most = sizeof samples / sizeof *samples;
+  GOLDEN_START();
+  first_record = FRONT_RECORD;
+  for (int left = GOLDEN_CLIP_SAMPLES, count; left > 0; left -= count) {
+    count = left < most ? left : most;
+    if (transfer(FILE_READ, clips, samples, (unsigned)count * sizeof *samples)) return 0;
+    GOLDEN_PUSH(samples, count);
+  }
+  GOLDEN_FINISH();
+  first_record = 0;
+  const golden_input_t *features = GOLDEN_FEATURES();
+  for (int i = 0; i < GOLDEN_INPUT_SIZE; i++) input[i] = features[i];
+  return 1;
+}
+#else
+/* The next clip's codes; 0 at the end of the file. */
+static int take_clip(int clips, golden_input_t *input) {
+  return !transfer(FILE_READ, clips, input, GOLDEN_INPUT_SIZE * sizeof *input);
+}
+#endif
+
 static int run_file(int clips) {
   static golden_input_t input[GOLDEN_INPUT_SIZE];
   static golden_output_t output[GOLDEN_OUTPUT_SIZE];
   uint32_t count = 0;
-  for (; !lost && transfer(FILE_READ, clips, input, sizeof input) == 0; count++) {
+  for (; !lost && take_clip(clips, input); count++) {
     GOLDEN_RESET();
     @NAME@_run(input, output);
     record(OUTPUT_RECORD, output, sizeof output);
