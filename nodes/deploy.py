@@ -22,6 +22,7 @@ from engine import (
 )
 from engine.audio import BACKGROUND, FEATURE_FILE, open_h5, table_of, waveforms
 from engine.bench import machine
+from nodes.compressing.host import refuse_fixed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +98,7 @@ def deploy(
     """
     from nodes.application import ApplicationError
 
+    refuse_fixed(model)
     try:
         return _deploy(Inputs(model, features, audio, report), params, ctx)
     except ApplicationError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from engine import Context, FeatureSet, Model, OssicleError, Params, Report, ReportMeta, node
+from nodes.quantize_params import FIXED_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,7 +246,7 @@ def _runner(path: Path, threads: int) -> Callable[[NDArray[np.float32]], NDArray
     """
     from functools import partial
 
-    if path.with_name("fixed.json").is_file():
+    if path.with_name(FIXED_FILE).is_file():
         from nodes.quant.formats import integer_graph
         from nodes.quant.simulate import simulated
 

@@ -23,6 +23,7 @@ from engine import (
 )
 from engine.audio import read_features, table_of
 from engine.bench import machine
+from nodes.compressing.host import refuse_fixed
 from nodes.deploy import Clips, Inputs, comparison_clips, model_facts
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def optimise(
     from nodes.application import ApplicationError
     from nodes.lne import LneError
 
+    refuse_fixed(model)
     try:
         return _optimise(Inputs(model, features, audio, None), params, ctx)
     except (ApplicationError, LneError) as error:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 FIXED_METHODS = ("sqnr", "overload")
 """Methods of fixed point; the others are of affine int8."""
+FIXED_FILE = "fixed.json"
+"""Formats beside the model.onnx of a network in fixed point, see `nodes.quant.formats`."""
 
 
 class QuantizeParams(Params):

@@ -22,6 +22,7 @@ from studio.views.viewer import Scene, viewer
 
 LEAST_SHARE: Final = 1e-7
 """Where the axis of overload ends; no overload at all is drawn there."""
+LEAST_BAR: Final = 0.005
 RULES: Final = {"sqnr": ("best SQNR", "teal"), "overload": ("overload threshold", "gold")}
 WIDE_PX, TALL_PX = 380, 250
 
@@ -274,6 +275,7 @@ def _marks(span: tuple[float, float]) -> dict[float, str]:
 
 
 def _span(tensor: Tensor) -> tuple[float, float]:
-    """Powers of two from the first curve or value to the last."""
-    places = np.concatenate([tensor.integers, tensor.exponents])
+    """Powers of two from the first curve or bar to the last; bars too low to be seen do not count."""
+    seen = tensor.exponents[tensor.counts >= LEAST_BAR * tensor.counts.max(initial=0.0)]
+    places = np.concatenate([tensor.integers, seen])
     return (float(places.min()) - 1.0, float(places.max()) + 0.5) if len(places) else (-1.0, 1.0)

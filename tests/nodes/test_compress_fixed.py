@@ -15,7 +15,9 @@ from safetensors.numpy import load_file, save_file
 from engine import Context, FeatureSet, Model, OssicleError
 from engine.audio import Clip, make_table, read_features, table_of, write_features
 from nodes.compress import QuantizeParams, quantize
+from nodes.deploy import DeployParams, deploy
 from nodes.evaluate import BenchmarkParams, benchmark
+from nodes.optimise import OptimiseParams, optimise
 from nodes.quant.fixed import Fixed, codes
 from nodes.quant.formats import FIXED_FILE, integer_graph, read_formats
 from nodes.quant.integer import evaluate
@@ -174,6 +176,17 @@ def test_a_model_in_fixed_point_is_not_quantized_again(
     made = quantized(digit_model, digit_features, tmp_path / "once", method="sqnr")
     with pytest.raises(OssicleError, match="already fixed8"):
         quantized(made, digit_features, tmp_path / "twice", method="sqnr")
+
+
+@pytest.mark.parametrize("pack", [deploy, optimise])
+def test_applications_for_other_machines_refuse_it(
+    pack: Any, digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    made = quantized(digit_model, digit_features, tmp_path / "q", method="sqnr")
+    params = DeployParams() if pack is deploy else OptimiseParams()
+    more = (None, None, None) if pack is deploy else (None, None)
+    with pytest.raises(OssicleError, match="fixed point .fixed8. for microcontrollers"):
+        pack(made, *more, params, Context.for_test(tmp_path / "d"))
 
 
 def test_a_damaged_file_of_formats_is_told_by_the_benchmark(

@@ -17,6 +17,7 @@ from nodes.lne.reading import read_onnx
 from nodes.quant.convert import Settings, convert, settled, watch
 from nodes.quant.errors import QuantError
 from nodes.quant.fixed import Fixed, by_overload, codes, decibels, reals
+from nodes.quant.formats import FIXED_FILE, integer_graph, write_formats
 from nodes.quant.simulate import answers
 from nodes.quant.trained import Rounded, rounded
 from nodes.quant.trained_onnx import check_read_back, same_structure, write_onnx
@@ -190,6 +191,33 @@ def test_weights_that_are_zero_stay_zero() -> None:
     assert isinstance(learnt, Conv)
     assert (learnt.weight == 0).sum() >= (pruned.weight == 0).sum() > 10
     assert (learnt.weight[pruned.weight == 0] == 0).all() and not np.allclose(learnt.weight, pruned.weight)
+
+
+REAL = {**ZOO, "m20k_lstm": (1, 64, 96), "seed_cnn": (40, 49), "bc_resnet": (40, 25), "res8_narrow": (20, 25)}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_networks_learn_and_come_back(name: str, tmp_path: Path) -> None:
+    """From the graph over a step of learning to a file, its integers, and their answers."""
+    torch.manual_seed(0)
+    export_onnx(build(architecture(name, input_shape=REAL[name], classes=5)).eval(), tmp_path / "model.onnx")
+    graph = read_onnx(tmp_path / "model.onnx").graph
+    given = clips(graph, 2)
+    settings = settled(graph, watch(graph, given, 8), Settings())
+    network = Rounded(graph, settings)
+    network(torch.from_numpy(given)).square().sum().backward()  # type: ignore[no-untyped-call]
+    assert all(value.grad is not None and value.grad.isfinite().all() for value in network.parameters())
+    torch.optim.SGD(network.parameters(), 1e-3).step()
+    learnt = network.learnt()
+    write_onnx(learnt, tmp_path / "learnt.onnx")
+    read = read_onnx(tmp_path / "learnt.onnx").graph
+    check_read_back(tmp_path / "learnt.onnx", graph, read)
+    write_formats(tmp_path / FIXED_FILE, settings, read)
+    (tmp_path / "learnt.onnx").rename(tmp_path / "model.onnx")
+    made = integer_graph(tmp_path / "model.onnx")
+    wanted = Rounded(read, settings, rounds=False)(torch.from_numpy(given)).detach().numpy()
+    found = next(answers(made, [given]))
+    assert np.square(found - wanted).sum() <= 0.05 * np.square(wanted).sum()
 
 
 @pytest.mark.parametrize("bias_bits", [8, 32])
