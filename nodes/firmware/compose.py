@@ -14,11 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.kernel import c_type
 from nodes.firmware.program import Program
 from nodes.quant.fixed import Codes, Fixed
+
+if TYPE_CHECKING:
+    from nodes.firmware.frontend import Plan
+
+SOUND: Final = "sound"
+"""Prefix of a program's front end; no network gets it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,14 @@ class FrontEndCode:
     frames: int
     coefficients: int
     output: Fixed
+
+
+def front_end_code(plan: Plan, name: str = SOUND) -> FrontEndCode:
+    """C of a front end in integers, for a program with a network."""
+    from nodes.firmware.frontend import frontend_source
+
+    made = frontend_source(plan, name)
+    return FrontEndCode(made.name, made.source, made.header, plan.frames, plan.front_end.coefficients, plan.output)
 
 
 @dataclass(frozen=True, eq=False)

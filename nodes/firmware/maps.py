@@ -60,6 +60,13 @@ PLACES: Mapping[str, Place] = MappingProxyType(
             taken_bytes=0x2000,
             note="Its boot ROM wants a flash configuration block and an image vector table.",
         ),
+        "ST STM32N6570-DK": Place(0x7000_0000, 0x3400_0000, note="Its boot ROM starts signed images only."),
+        "ESP32-C3": Place(
+            0x4200_0000,
+            0x3FC8_0000,
+            ram_bytes=384 << 10,
+            note="The boot loader of ESP-IDF maps its flash; 16 KB are its cache.",
+        ),
         "SparkFun Edge": Place(0x0000_C000, 0x1000_0000, taken_bytes=0xC000, note="Below 0xC000 lies its boot loader."),
     }
 )

@@ -17,8 +17,8 @@ from nodes.quant.integer import IntConvPool, IntegerGraph, IntRearrange
 
 ALIGN_BYTES = 4
 RESERVED = frozenset((
-    "startup", "memory", "test", "golden", "main", "app", "app_listen", "listen", "heard", "arduino", "features",
-    "demo", "link", "firmware", "arm_acle", "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes",
+    "startup", "memory", "test", "golden", "main", "app", "app_listen", "listen", "heard", "sound", "arduino",
+    "features", "demo", "link", "firmware", "arm_acle", "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes",
     "iso646", "limits", "locale", "math", "setjmp", "signal", "stdalign", "stdarg", "stdatomic", "stdbool", "stddef",
     "stdint", "stdio", "stdlib", "stdnoreturn", "string", "tgmath", "threads", "time", "uchar", "wchar", "wctype",
 ))  # fmt: skip

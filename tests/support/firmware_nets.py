@@ -21,9 +21,9 @@ def small_graph(name: str = "small net") -> Graph:
     return build.graph(name)
 
 
-def small_integers(name: str = "small net", clips: int = 2) -> tuple[IntegerGraph, list[Codes]]:
+def small_integers(name: str = "small net", clips: int = 2, scale: float = 1.0) -> tuple[IntegerGraph, list[Codes]]:
     """The network in 8 bits, and codes (channels, rows, columns) of clips."""
     graph = small_graph(name)
-    values = list(np.random.default_rng(1).normal(0.0, 1.0, (clips + 2, *graph.source_shape)))
+    values = list(np.random.default_rng(1).normal(0.0, scale, (clips + 2, *graph.source_shape)))
     made = convert(graph, watch(graph, values, 8), Settings(bits=8))
     return made, [codes(clip[0], made.forms[made.source]) for clip in values[:clips]]

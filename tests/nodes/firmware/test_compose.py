@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from firmware_nets import small_integers
 
+from nodes.dsp.presets import PRESETS
 from nodes.emulator import Options
-from nodes.firmware.compose import FrontEndCode, Heard
+from nodes.firmware.compose import FrontEndCode, Heard, front_end_code
 from nodes.firmware.cpu import CPUS
 from nodes.firmware.emulator import run_elf
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.forms import Export, build_app, build_listen, write_form
+from nodes.firmware.frontend import codes_of, plan
 from nodes.firmware.golden import in_memory
 from nodes.firmware.program import Program, generate
 from nodes.firmware.stack import stack_bound
@@ -87,6 +89,27 @@ def test_the_device_hears_and_answers_as_the_reference_does(given: Export, toolc
     assert lines[-1].startswith("stack ") and lines[-1].endswith(" 0")
     limit = stack_bound(elf).size_bytes
     assert limit is not None and 0 < int(lines[-1].split()[1]) <= limit
+
+
+def test_a_real_front_end_and_a_network_hear_together(tmp_path: Path) -> None:
+    """MFCC of noise and tones, then a network calibrated on such features: every answer is the reference's."""
+    hearing = replace(PRESETS["dscnn-10x49"], n_mfcc=8, clip_samples=16000, patch_frames=10)
+    made = small_integers(scale=30.0)[0]
+    program, ears = generate(made, CPUS["cortex-m4"]), plan(hearing, made.forms[made.source])
+    t, rng = np.arange(16000), np.random.default_rng(2)
+    wave = np.sin(0.05 * t) * 6000 * (t > 5000) + rng.normal(0, np.geomspace(2, 4000, 16000))
+    samples = np.clip(np.round(wave), -32768, 32767).astype(np.int64)
+    frames = codes_of(ears, samples)
+    told = [
+        evaluate(made, frames[end - 10 : end].reshape(1, 10, 8))[made.result] for end in range(10, len(frames) + 1, 5)
+    ]
+    assert len({int(answer.argmax()) for answer in told}) > 1, "a test of one answer says little"
+    heard = Heard(samples, [in_memory(answer, made, made.result) for answer in told])
+    given = Export(program, small_integers()[1], front_end=front_end_code(ears), every_frames=5, heard=heard)
+    write_form("project", given, tmp_path)
+    found = run_elf(build_listen(given, tmp_path, find_toolchain()), Options())
+    assert found.code == 0, found
+    assert [line.split()[1] for line in found.console.splitlines()[:-1]] == [str(int(a.argmax())) for a in told]
 
 
 def test_a_wrong_answer_is_noticed(given: Export, tmp_path: Path) -> None:
