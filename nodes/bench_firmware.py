@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from engine.bench import BenchResult, Row, at_least, at_most, machine
 from nodes.bench_firmware_accuracy import accuracy_rows
+from nodes.bench_firmware_frontend import frontend_rows
 from nodes.bench_firmware_nets import CPU, NETS, Goal, Measured, measure
 from nodes.bench_firmware_parity import parity_rows
 
@@ -24,9 +25,9 @@ def firmware(options: Mapping[str, str]) -> BenchResult:
     before a figure counts. Instructions are counted in emulation of a Cortex-M4; cycles are estimated for memory that
     never waits.
 
-    Options: `parts` (which rows: nets, parity, accuracy, which trains and takes long; all), `nets` (m20k, ds_cnn_s,
-    tc_resnet8; all), `toolchains` ("gcc,zig", those installed), `folder` (where projects are kept; else nowhere), and
-    those of `nodes.bench_firmware_parity` and `nodes.bench_firmware_accuracy`.
+    Options: `parts` (which rows: nets, front_ends, parity, accuracy, which trains and takes long; all), `nets` (m20k,
+    ds_cnn_s, tc_resnet8; all), `toolchains` ("gcc,zig", those installed), `folder` (where projects are kept; else nowhere), and
+    those of `nodes.bench_firmware_frontend`, `nodes.bench_firmware_parity` and `nodes.bench_firmware_accuracy`.
     """
     chosen = _named(options.get("parts", ""), list(PARTS), "parts")
     rows = [row for name in chosen for row in PARTS[name](options)]
@@ -116,6 +117,6 @@ def _ratio_rows(found: Sequence[Measured]) -> Iterator[Row]:
 
 
 PARTS: Mapping[str, Callable[[Mapping[str, str]], Iterable[Row]]] = MappingProxyType(
-    {"nets": _network_rows, "parity": parity_rows, "accuracy": accuracy_rows}
+    {"nets": _network_rows, "front_ends": frontend_rows, "parity": parity_rows, "accuracy": accuracy_rows}
 )
 """Groups of rows by name."""

@@ -279,6 +279,18 @@ typedef struct __attribute__((packed, may_alias)) {
 
 /* Samples to a place at or before where they lie. */
 static NO_CALLS void copy(int16_t *to, const int16_t *from, int count) {
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+  if (count >= 16 && !(((uintptr_t)to | (uintptr_t)from) & 3)) {
+    int blocks = count / 16;
+    count %= 16;
+    __asm volatile(
+        "1: ldmia %0!, {r4, r5, r6, r8}\n stmia %1!, {r4, r5, r6, r8}\n"
+        "ldmia %0!, {r4, r5, r6, r8}\n stmia %1!, {r4, r5, r6, r8}\n subs %2, #1\n bne 1b\n"
+        : "+r"(from), "+r"(to), "+r"(blocks)
+        :
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+  }
+#endif
 #if defined(__ARM_FEATURE_UNALIGNED) || !defined(__arm__)
   for (; count >= 8; count -= 8, to += 8, from += 8) {
     const word_t *a = (const word_t *)from;
