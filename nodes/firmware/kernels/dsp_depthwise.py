@@ -29,12 +29,12 @@ HELD = 3
 FARTHEST = 1000
 PLANES = """static inline __attribute__((always_inline, unused)) void
 expand_planes(const int8_t *from, uint32_t *to, int pixels, int codes, int plane) {
-  for (int c = 0; c < codes; c += 4, to += 2 * plane) {
+  for (int c = 0; c < codes; c += 4, to += plane) {
 \n#pragma GCC unroll 4
     for (int i = 0; i < pixels; i++) {
       uint32_t four = LOAD4(from + i * codes + c);
       to[i] = SXTB16(four);
-      to[plane + i] = SXTB16_ODD(four);
+      to[codes / 4 * plane + i] = SXTB16_ODD(four);
     }
   }
 }"""
@@ -47,13 +47,14 @@ copy_planes(const int16_t *from, uint32_t *to, int pixels, int codes, int plane)
 
 @dataclass(frozen=True)
 class Lanes:
-    """Sums of two channels of some pixels, at `sum[2 * pixel + lane]`, over some taps of a row.
+    """Sums of two channels of some pixels, at `sum[2 * pixel + lane]`, over all taps.
 
     Attributes:
         stride: words from pixel to pixel.
     """
 
     pixels: int
+    rows: int
     taps: int
     stride: int
     wide: bool = False
@@ -61,60 +62,102 @@ class Lanes:
     @property
     def name(self) -> str:
         """Of its C function."""
-        return f"lanes{'64' if self.wide else ''}_{self.pixels}x{self.taps}_stride{self.stride}"
+        return f"lanes{'64' if self.wide else ''}_{self.pixels}_of_{self.rows}x{self.taps}_stride{self.stride}"
+
+    @property
+    def bias_words(self) -> int:
+        """Words of the biases in front of the taps."""
+        return 4 if self.wide else 2
 
     def function(self) -> str:
-        """C of it; `w` moves behind the taps."""
-        kind = "int64_t" if self.wide else "int32_t"
+        """C of it; `w` moves from the biases behind the taps."""
         return "\n".join(
             (
                 "static inline __attribute__((always_inline, unused)) void",
-                f"{self.name}({kind} *sum, const uint32_t *x, const uint32_t **w) {{",
+                f"{self.name}({'int64_t' if self.wide else 'int32_t'} *sum, const uint32_t *const *rows, int at, "
+                "const uint32_t **w) {",
                 "#if OSSICLE_BLOCKS",
                 *self._assembler(),
                 "#else",
-                f"  for (int t = 0; t < {self.taps}; t++, *w += 1)",
-                f"    for (int i = 0; i < {2 * self.pixels}; i++)",
-                f"      sum[i] += ({kind})half(x[i / 2 * {self.stride} + t], i % 2) * half(**w, i % 2);",
+                *self._twin(),
                 "#endif",
                 "}",
             )
         )
 
+    def _twin(self) -> Iterator[str]:
+        count, kind = 2 * self.pixels, "int64_t" if self.wide else "int32_t"
+        bias = (
+            "(int64_t)((uint64_t)(*w)[i % 2 * 2 + 1] << 32 | (*w)[i % 2 * 2])" if self.wide else "(int32_t)(*w)[i % 2]"
+        )
+        yield f"  for (int i = 0; i < {count}; i++) sum[i] = {bias};"
+        yield f"  *w += {self.bias_words};"
+        yield f"  for (int m = 0; m < {self.rows}; m++)"
+        yield f"    for (int t = 0; t < {self.taps}; t++, *w += 1)"
+        yield f"      for (int i = 0; i < {count}; i++)"
+        yield f"        sum[i] += ({kind})half(rows[m][at + i / 2 * {self.stride} + t], i % 2) * half(**w, i % 2);"
+
+    @property
+    def _sums(self) -> list[str]:
+        return [f"{half}{i}" for i in range(2 * self.pixels) for half in (("l", "h") if self.wide else ("s",))]
+
+    @property
+    def _lent(self) -> list[str]:
+        """Registers that hold the pointers to the other rows until they lie on the stack."""
+        return [*self._sums, *(f"u{t}" for t in range(min(self.taps, HELD))), "z"][: self.rows - 1]
+
+    @property
+    def fits(self) -> bool:
+        """Whether there are registers enough to lend."""
+        return len(self._lent) == self.rows - 1
+
     def _assembler(self) -> Iterator[str]:
-        halves = ("l", "h") if self.wide else ("s",)
-        for i in range(2 * self.pixels):
-            if self.wide:
-                yield f"  uint32_t l{i} = (uint32_t)sum[{i}], h{i} = (uint32_t)(sum[{i}] >> 32);"
-            else:
-                yield f"  int32_t s{i} = sum[{i}];"
-        yield "  const uint32_t *v = *w;"
-        weights = [f"u{t}" for t in range(self.taps)]
-        yield f"  uint32_t z, {', '.join(weights)};"
+        names = [*self._sums, *(f"u{t}" for t in range(min(self.taps, HELD))), "z"]
+        for name in names:
+            given = f" = (uint32_t)(rows[{self._lent.index(name) + 1}] + at)" if name in self._lent else ""
+            yield f"  uint32_t {name}{given};"
+        yield "  const uint32_t *v = *w, *x = rows[0] + at;"
         yield "  __asm("
         yield from (f'      "{line}\\n"' for line in self._instructions())
-        sums = [f'[{half}{i}] "+r"({half}{i})' for i in range(2 * self.pixels) for half in halves]
-        others = ['[v] "+r"(v)', '[z] "=&r"(z)', *(f'[{name}] "=&r"({name})' for name in weights)]
-        yield "      : " + ", ".join((*sums, *others))
-        yield '      : [x] "r"(x) : "memory");'
+        places = [f'[{name}] "{"+" if name in self._lent else "=&"}r"({name})' for name in names]
+        yield f"      : {', '.join((*places, '[v] {0}+r{0}(v)'.format(chr(34)), '[x] {0}+r{0}(x)'.format(chr(34))))}"
+        yield '      :: "memory");'
         yield "  *w = v;"
         for i in range(2 * self.pixels):
-            yield f"  sum[{i}] = (int64_t)((uint64_t)h{i} << 32 | l{i});" if self.wide else f"  sum[{i}] = s{i};"
+            yield f"  sum[{i}] = " + (f"(int64_t)((uint64_t)h{i} << 32 | l{i});" if self.wide else f"(int32_t)s{i};")
 
     def _instructions(self) -> Iterator[str]:
-        for t in range(0, self.taps - 1, 2):
+        for name in reversed(self._lent):
+            yield f"str %[{name}], [sp, #-4]!"
+        last = 2 * self.pixels - 2
+        for i in range(2 if self.wide else 1):
+            names = (f"l{last + i}", f"h{last + i}") if self.wide else (f"s{last}", f"s{last + 1}")
+            yield f"ldrd %[{names[0]}], %[{names[1]}], [%[v]], #8"
+        if self.wide:
+            yield from (f"mov %[{half}{i}], %[{half}{last + i % 2}]" for i in range(last) for half in "lh")
+        for m in range(self.rows):
+            if m:
+                yield "ldr %[x], [sp], #4"
+            for at, end, taps in split(self.taps, tuple(range(HELD, 0, -1))):
+                for n in range(at, end, taps):
+                    yield from self._part(n, taps, starts=not (m or n or self.wide))
+
+    def _part(self, first: int, taps: int, *, starts: bool) -> Iterator[str]:
+        """Some taps of a row, in registers. The very first of a pixel adds to the biases in the last one's sums."""
+        for t in range(0, taps - 1, 2):
             yield f"ldrd %[u{t}], %[u{t + 1}], [%[v]], #8"
-        if self.taps % 2:
-            yield f"ldr %[u{self.taps - 1}], [%[v]], #4"
-        for column in range(self.stride * (self.pixels - 1) + self.taps):
-            meets = [p for p in range(self.pixels) if 0 <= column - p * self.stride < self.taps]
+        if taps % 2:
+            yield f"ldr %[u{taps - 1}], [%[v]], #4"
+        for column in range(self.stride * (self.pixels - 1) + taps):
+            meets = [p for p in range(self.pixels) if 0 <= column - p * self.stride < taps]
             if meets:
-                yield f"ldr %[z], [%[x], #{4 * column}]"
+                yield f"ldr %[z], [%[x], #{4 * (first + column)}]"
             for p in meets:
                 weight = f"%[u{column - p * self.stride}]"
                 for lane, half in enumerate(("bb", "tt")):
                     i = 2 * p + lane
-                    into = f"%[l{i}], %[h{i}], %[z], {weight}" if self.wide else f"%[s{i}], %[z], {weight}, %[s{i}]"
+                    known = 2 * self.pixels - 2 + lane if starts and column == p * self.stride else i
+                    into = f"%[l{i}], %[h{i}], %[z], {weight}" if self.wide else f"%[s{i}], %[z], {weight}, %[s{known}]"
                     yield f"smla{'l' if self.wide else ''}{half} {into}"
 
 
@@ -139,6 +182,8 @@ class DspDepthwise(RowKernel):
             return "it is not depthwise"
         if op.groups % (4 if task.is_byte else 2) or task.inputs[0].c != op.groups:
             return "its channels do not fill words"
+        if not Lanes(1, *op.kernel, op.stride[1]).fits:
+            return "its kernel has too many rows"
         return "its kernel is too wide" if op.kernel[1] + max(PIXELS) * op.stride[1] > FARTHEST else ""
 
     def ring(self, task: Task) -> Ring:
@@ -155,45 +200,38 @@ class DspDepthwise(RowKernel):
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
         op, out, sums = task.op, task.output, Sums(task)
         assert isinstance(op, IntConv)
-        each, plane = pixel_words(task), _plane(self, task)
+        plane = _plane(self, task)
         weight = writer.constant("weight", packed(task, sums))
-        start, kind = "i / 2 * 4 + i % 2" if task.is_byte else "2 * i", c_type(task.forms[-1])
+        kind, lanes = c_type(task.forms[-1]), 2 if task.is_byte else 1
         yield from self.advance(task, writer)
-        yield f"const uint32_t *record = {weight};"
-        yield f"for (int i = 0; i < {each}; i++, record += {_record(task, sums)}) {{"
-        yield f"  {kind} *q = line + {start};"
-        for first, end, pixels in split(out.w, PIXELS_WIDE if sums.is_wide else PIXELS):
-            yield f"  for (int x = {first}; x < {end}; x += {pixels}, q += {pixels * out.c}) {{"
-            yield f"    const uint32_t *w = record; const int at = i * {plane} + x * {op.stride[1]};"
+        yield f"const uint32_t *record = {weight}; int at = 0;"
+        if lanes > 1:
+            yield "for (int lane = 0; lane < 2; lane++)"
+        first, moved = "line + lane" if lanes > 1 else "line", plane - op.stride[1] * out.w
+        yield f"for ({kind} *of = {first}, *end = of + {out.c}; of < end; of += {2 * lanes}, at += {moved}) {{"
+        yield f"  {kind} *q = of;"
+        for begin, stop, pixels in split(out.w, PIXELS_WIDE if sums.is_wide else PIXELS):
+            loops = (stop - begin) // pixels
+            yield f"  for (int n = 0; n < {loops}; n++) {{" if loops > 1 else "  {"
+            yield "    const uint32_t *w = record;"
             yield from (f"    {text}" for text in self._block(task, sums, pixels, writer))
+            yield f"    at += {pixels * op.stride[1]}, q += {pixels * out.c};"
             yield "  }"
+        yield f"  record += {_record(task, sums)};"
         yield "}"
 
     def _block(self, task: Task, sums: Sums, pixels: int, writer: Writer) -> Iterator[str]:
         op, out, wide = task.op, task.output, sums.is_wide
         assert isinstance(op, IntConv)
-        kind = "int64_t" if wide else "int32_t"
-        start = [
-            f"(int64_t)((uint64_t)w[{2 * i + 1}] << 32 | w[{2 * i}])" if wide else f"(int32_t)w[{i}]" for i in (0, 1)
-        ]
-        yield f"{kind} b0 = {start[0]}, b1 = {start[1]}, sum[{2 * pixels}] = {{{', '.join(['b0, b1'] * pixels)}}};"
-        yield f"w += {4 if wide else 2};"
-        for m in range(op.kernel[0]):
-            for at, end, taps in split(op.kernel[1], tuple(range(HELD, 0, -1))):
-                lanes = Lanes(pixels, taps, op.stride[1], wide)
-                writer.function(lanes.function())
-                for n in range(at, end, taps):
-                    yield f"{lanes.name}(sum, rows[{m}] + at{f' + {n}' if n else ''}, &w);"
+        lanes = Lanes(pixels, *op.kernel, op.stride[1], wide)
+        writer.function(lanes.function())
+        yield f"{'int64_t' if wide else 'int32_t'} sum[{2 * pixels}];"
+        yield f"{lanes.name}(sum, rows, at, &w);"
         second = 2 if task.is_byte else 1
         for lane, offset in enumerate((0, second)):
             yield from sums.multiplier(lane)
             for p in range(pixels):
-                code = sums.code(
-                    f"sum[{2 * p + lane}]",
-                    lane,
-                    f"({'i / 2 * 4 + i % 2' if task.is_byte else '2 * i'} + {offset})",
-                    writer,
-                )
+                code = sums.code(f"sum[{2 * p + lane}]", lane, f"(of - line + {offset})", writer)
                 yield f"q[{p * out.c + offset}] = ({c_type(task.forms[-1])}){code};"
 
 
@@ -213,11 +251,14 @@ def packed(task: Task, sums: Sums) -> NDArray[np.uint32]:
     op = task.op
     assert isinstance(op, IntConv)
     taps = (pairs if task.is_byte else neighbours)(op.weight[:, 0].transpose(1, 2, 0))  # rows, columns, words
-    order = np.arange(op.groups).reshape(-1, 4)[:, (0, 2, 1, 3)] if task.is_byte else np.arange(op.groups)
-    order = order.reshape(-1, 2)
+    words = taps.reshape(-1, op.groups // 2)
+    order = np.arange(op.groups).reshape(-1, 2)
+    if task.is_byte:  # even planes, then odd ones
+        order = np.arange(op.groups).reshape(-1, 2, 2).transpose(2, 0, 1).reshape(-1, 2)
+        words = np.concatenate((words[:, 0::2], words[:, 1::2]), 1)
     bias = np.ascontiguousarray(with_half(op.bias, op.requantise).astype("<i8")).view("<u4").reshape(-1, 2)
     parts = [(bias if sums.is_wide else bias[:, :1])[order].reshape(len(order), -1)]
-    parts.append(taps.reshape(-1, len(order)).T)
+    parts.append(words.T)
     if sums.streams_scale:
         assert isinstance(op.requantise, Scale)
         parts.append(scale_words(op.requantise)[order].reshape(len(order), -1))
