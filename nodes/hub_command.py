@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from nodes.hub.hub import Hub, Settings
+    from nodes.hub.store import Store
 
 app = group(__doc__)
 FolderOption = Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where the hub keeps everything.")]
@@ -44,6 +45,10 @@ def serve(
     workflows: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Also serve the workflows of this folder, below /workflows.")
     ] = None,
+    database_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File with a PostgreSQL address, to keep events there.")
+    ] = None,
+    keep_days: Annotated[float, typer.Option(help="Forget events older than this; 0 keeps all.", min=0)] = 0.0,
     release_keys: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Keys of snapshot and timestamp, to sign every hour."),
@@ -63,12 +68,12 @@ def serve(
 
     with _told():
         hosts = tuple(dict.fromkeys((broker_host, "127.0.0.1", "localhost")))
-        settings = Settings(kind=kind, port=broker_port, hosts=hosts)
+        settings = Settings(kind=kind, port=broker_port, hosts=hosts, keep_days=keep_days)
         if broker:
             access = Access(user, _secret(password_file), ca, client_id="ossicle-hub")
-            settings = Settings(broker=_broker(broker), access=access)
+            settings = Settings(broker=_broker(broker), access=access, keep_days=keep_days)
         _keep_fresh(folder, release_keys)
-        _serve(folder, settings, host, port, workflows)
+        _serve(folder, settings, _store(database_file), (host, port), workflows)
 
 
 @app.command()
@@ -143,14 +148,25 @@ def results(
         say(f"{row.time}  {row.device:<16} {row.kind:<10} {text}")
 
 
-def _serve(folder: Path, settings: Settings, host: str, port: int, workflows: Path | None) -> None:
+def _store(database_file: Path | None) -> Store | None:
+    """The store in PostgreSQL whose address a file holds; None for the hub's own file."""
+    if database_file is None:
+        return None
+    from nodes.hub.postgres import PostgresStore
+
+    return PostgresStore(_secret(database_file))
+
+
+def _serve(
+    folder: Path, settings: Settings, store: Store | None, place: tuple[str, int], workflows: Path | None
+) -> None:
     import uvicorn
 
     from nodes.hub.home import HubHome
     from nodes.hub.hub import Hub
 
-    home = HubHome(folder)
-    hub = Hub(home, settings)
+    (host, port), home = place, HubHome(folder)
+    hub = Hub(home, settings, store)
     hub.start()
     try:
         with socket.socket() as listener:
@@ -267,4 +283,6 @@ def _told() -> Iterator[None]:
 
 
 def _missing(error: ModuleNotFoundError) -> OssicleError:
-    return OssicleError(f"{error.name} is not installed", "what a hub needs", "Run `pip install 'ossicle[iot]'`")
+    return OssicleError(
+        f"{error.name} is not installed", "what a hub needs", "Run `pip install 'ossicle[iot,postgres]'`"
+    )

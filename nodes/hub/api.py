@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Request, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -135,7 +136,7 @@ def create_app(
     extras = extras or Extras()
     app = FastAPI(
         title="Ossicle hub", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json",
-        exception_handlers={HubError: _tell}, responses={401: {"model": Problem}},
+        exception_handlers={HubError: _tell, RequestValidationError: _misunderstood}, responses={401: {"model": Problem}},
     )  # fmt: skip
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     guard = [Security(_guard(token))]
@@ -169,6 +170,13 @@ async def _tell(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HubError)
     body = {"what": error.what, "expected": error.expected, "remedy": error.remedy}
     return JSONResponse(body, 409 if error.is_final else 503)
+
+
+async def _misunderstood(_request: Request, error: Exception) -> JSONResponse:
+    """What is wrong with a request, without echoing it: what came may be no text at all."""
+    assert isinstance(error, RequestValidationError)
+    rows = [{"loc": list(row["loc"]), "msg": row["msg"], "type": row["type"]} for row in error.errors()]
+    return JSONResponse({"detail": rows}, 422)
 
 
 async def _limit(request: Request, call_next: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,7 +16,9 @@ from nodes.hub.errors import HubError
 from nodes.hub.event import time_text
 from nodes.hub.home import HubHome
 from nodes.hub.live import Feed
+from nodes.hub.quota import Quota
 from nodes.hub.receiver import Receiver, Watchers
+from nodes.hub.retention import Retention
 from nodes.hub.store import SqliteStore, Store
 from nodes.hub.ticket import Ticket
 
@@ -34,6 +36,8 @@ class Settings:
         kind: of its own broker; None takes what is installed.
         port: of its own broker; 0 takes the one it had before, or a free one.
         hosts: names and addresses devices may call it by; it listens on the first.
+        keep_days: events older than this are forgotten; 0 keeps everything.
+        quota: how much one device may say.
     """
 
     broker: Broker | None = None
@@ -41,6 +45,8 @@ class Settings:
     kind: Kind | None = None
     port: int = 0
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+    keep_days: float = 0.0
+    quota: Quota = field(default_factory=Quota)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,10 @@ class Hub:
         self.restarts = 0
         self._presence: dict[str, Presence] = {}
         self._broker = self._start_broker() if self.settings.broker is None else None
-        self.receiver = Receiver(self.store, self.address, self._access(), Watchers(self.feed.events, self._present))
+        watchers = Watchers(self.feed.events, self._present)
+        self.receiver = Receiver(self.store, self.address, self._access(), watchers, self.settings.quota)
+        days = self.settings.keep_days
+        self.retention = Retention(self.store, days) if days else None
         self._ends = threading.Event()
         self._watch = threading.Thread(target=self._keep_broker, name="broker watch", daemon=True)
 
@@ -82,11 +91,15 @@ class Hub:
         """Connect, and store what comes."""
         self.receiver.start()
         self._watch.start()
+        if self.retention is not None:
+            self.retention.start()
 
     def stop(self) -> None:
         """Store what has come, and end."""
         self._ends.set()
         self.feed.close()
+        if self.retention is not None:
+            self.retention.stop()
         self.receiver.stop()
         if self._watch.is_alive():
             self._watch.join()
@@ -147,6 +160,8 @@ class Hub:
             "devices_here": sum(found.state == PRESENT for found in self._presence.values()),
             "tally": {name: getattr(tally, name) for name in figures},
             "complaints": dict(tally.complaints),
+            "turned_away": dict(self.receiver.quota.turned_away),
+            "forgotten": self.retention.forgotten if self.retention is not None else 0,
         }
 
     def order(self, device: str, order: Mapping[str, Any]) -> bool:

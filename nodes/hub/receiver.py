@@ -15,6 +15,7 @@ from nodes.hub.endpoint import Broker
 from nodes.hub.errors import HubError
 from nodes.hub.event import DEVICE, Ack, Event, Refusal, decode, encode_ack, ranges
 from nodes.hub.link import Hears, Letter, Link
+from nodes.hub.quota import Quota
 from nodes.hub.sender import GREETING
 from nodes.hub.store import Store, now
 from nodes.hub.topics import ACK, EVENTS, HUB_READS, ORDERS, PRESENCE, command_topic, speaker
@@ -63,8 +64,15 @@ class _Group:
 class Receiver:
     """Stores what devices send, in a thread of its own."""
 
-    def __init__(self, store: Store, broker: Broker, access: Access, watchers: Watchers | None = None) -> None:
-        self.tally = Tally()
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        access: Access,
+        watchers: Watchers | None = None,
+        quota: Quota | None = None,
+    ) -> None:
+        self.tally, self.quota = Tally(), quota or Quota()
         self._store, self._watchers = store, watchers or Watchers()
         self._queue: queue.Queue[tuple[str, bytes] | None] = queue.Queue(MOST_WAITING)
         self._link = Link(broker, access, [HUB_READS], Hears(self._heard, self._up))
@@ -146,6 +154,8 @@ class Receiver:
         except HubError as error:
             self.tally.malformed += 1
             self.tally.complaints[device] = error.what
+            return
+        if not self.quota.admits(device, len(events)):
             return
         group.events.extend(events)
         group.refused.extend((device, refusal) for refusal in refused)

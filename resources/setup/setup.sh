@@ -38,6 +38,7 @@ needed() {
     package xdotool /usr/bin/xdotool
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
     command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || echo nats-server
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
     command -v chromium >/dev/null || echo chromium
     command -v openssl >/dev/null || echo openssl
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
