@@ -129,7 +129,8 @@ def _sources(export: Export) -> tuple[str, ...]:
 
 def _project(export: Export) -> dict[str, str]:
     words = _words(export)
-    build_files = {name: filled(f"project/{name}", words) for name in ("Makefile", "CMakeLists.txt", "README.md")}
+    names = ("Makefile", "README.md", *(("CMakeLists.txt",) if export.program.cpu.gcc_flags else ()))
+    build_files = {name: filled(f"project/{name}", words) for name in names}
     return {
         **_code(export),
         **{name: filled(name, words) for name in TEST_SOURCES},
@@ -197,14 +198,16 @@ def _words(export: Export) -> dict[str, str]:
         "@TITLE@": program.name.replace("_", " "),
         "@CPU@": cpu.name,
         "@DEVICE@": " ".join(export.device.split()) or cpu.name,
-        "@BOARD@": board.machine or "no board",
+        **_board(board),
         "@RUN@": shlex.join(board.command("")[:-1]) if board.machine else "false",
         "@GCC_FLAGS@": " ".join(gcc),
         "@GCC_ENDS@": " ".join(GCC_ENDS),
         "@GCC_START@": GCC_ENDS[0],
         "@GCC_LIBRARIES@": " ".join(GCC_ENDS[1:]),
         "@ZIG_FLAGS@": " ".join((*cpu.zig_flags, *FLAGS["zig"], *COMMON)),
-        "@GCC@": f"arm-none-eabi-gcc {' '.join((*cpu.gcc_flags, *FLAGS['gcc']))} -c {program.name}.c",
+        "@GCC@": _compiling(program),
+        "@COMPILER@": "gcc" if cpu.gcc_flags else "zig",
+        "@RUN_TEXT@": filled(f"project/run_{'gcc' if cpu.gcc_flags else 'zig'}.md", _board(board)).strip(),
         "@TRACE@": TRACE,
         "@SOURCES@": " ".join(_sources(export)),
         "@FLASH_KB@": f"{memory.flash_bytes / 1024:g}",
@@ -221,6 +224,17 @@ def _words(export: Export) -> dict[str, str]:
         "@LAYERS@": _layer_table(program),
         **_front_words(export),
     }
+
+
+def _board(board: Board) -> dict[str, str]:
+    return {"@BOARD@": board.machine or "no board", "@PACKAGE@": board.package}
+
+
+def _compiling(program: Program) -> str:
+    """A command that compiles the network alone."""
+    cpu = program.cpu
+    flags = (*cpu.gcc_flags, *FLAGS["gcc"]) if cpu.gcc_flags else (*cpu.zig_flags, *FLAGS["zig"])
+    return f"{'arm-none-eabi-gcc' if cpu.gcc_flags else 'python3 -m ziglang cc'} {' '.join(flags)} -c {program.name}.c"
 
 
 def _front_words(export: Export) -> dict[str, str]:

@@ -18,9 +18,10 @@ from nodes.quant.integer import IntConvPool, IntegerGraph, IntRearrange
 ALIGN_BYTES = 4
 RESERVED = frozenset((
     "startup", "memory", "test", "golden", "main", "app", "app_listen", "listen", "heard", "sound", "arduino",
-    "features", "demo", "link", "firmware", "arm_acle", "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes",
-    "iso646", "limits", "locale", "math", "setjmp", "signal", "stdalign", "stdarg", "stdatomic", "stdbool", "stddef",
-    "stdint", "stdio", "stdlib", "stdnoreturn", "string", "tgmath", "threads", "time", "uchar", "wchar", "wctype",
+    "features", "demo", "link", "firmware", "arm_acle", "assert", "complex", "ctype", "errno", "fenv", "float",
+    "inttypes", "iso646", "limits", "locale", "math", "setjmp", "signal", "stdalign", "stdarg", "stdatomic",
+    "stdbool", "stddef", "stdint", "stdio", "stdlib", "stdnoreturn", "string", "tgmath", "threads", "time", "uchar",
+    "wchar", "wctype",
 ))  # fmt: skip
 """Names of a project's own files and of headers, which a network's files would hide."""
 

@@ -13,7 +13,6 @@ from nodes.firmware.cpu import Cpu
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.memory import Memory
 
-PACKAGE = "qemu-system-arm"
 LIMIT_S = 120.0
 SERIAL = ("-display", "none", "-monitor", "none", "-serial", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native,chardev=console", "-chardev", "stdio,id=console")
@@ -21,15 +20,22 @@ SEMIHOSTING = ("-semihosting-config", "enable=on,target=native,chardev=console",
 
 @dataclass(frozen=True)
 class Board:
-    """A board in QEMU. A later core of a family runs the code of an earlier one."""
+    """A board in QEMU. A later core of a family runs the code of an earlier one.
+
+    Attributes:
+        package: that holds `program`.
+        options: besides those of every board.
+    """
 
     machine: str
     memory: Memory = Memory()
     program: str = "qemu-system-arm"
+    package: str = "qemu-system-arm"
+    options: tuple[str, ...] = ()
 
     def command(self, elf: str) -> tuple[str, ...]:
         """Runs an ELF that was linked for the board's memory; its console is the standard output."""
-        return (self.program, "-M", self.machine, *SERIAL, *SEMIHOSTING, "-kernel", elf)
+        return (self.program, "-M", self.machine, *self.options, *SERIAL, *SEMIHOSTING, "-kernel", elf)
 
 
 _SECURE = Memory(flash_origin=0x1000_0000, ram_origin=0x3800_0000)
@@ -44,6 +50,13 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
         "cortex-m23": _M33,
         "cortex-m33": _M33,
         "cortex-m55": Board("mps3-an547", Memory(512 << 10, 2 << 20, 0x1000_0000, 0x2100_0000)),
+        "rv32imac": Board(
+            "virt",
+            Memory(flash_origin=0x8000_0000, ram_origin=0x8040_0000),
+            "qemu-system-riscv32",
+            "qemu-system-misc",
+            ("-bios", "none"),
+        ),
     }
 )
 """By processor. The 4 MB of flash and of RAM hold any network; a device's own limits are the linker's business."""
@@ -76,7 +89,7 @@ def run_board(elf: Path, board: Board, limit_s: float = LIMIT_S) -> Told:
         )  # fmt: skip
     except FileNotFoundError as error:
         raise FirmwareError(
-            f"{board.program} is not installed.", "QEMU's boards", f"Install it: apt install {PACKAGE}."
+            f"{board.program} is not installed.", "QEMU's boards", f"Install it: apt install {board.package}."
         ) from error
     except subprocess.TimeoutExpired as error:
         last = (error.stdout or b"").decode("ascii", "replace").strip().rpartition("\n")[2]

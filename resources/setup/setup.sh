@@ -44,6 +44,7 @@ needed() {
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
     command -v qemu-system-arm >/dev/null || echo qemu-system-arm
+    command -v qemu-system-riscv32 >/dev/null || echo qemu-system-misc
 }
 
 missing=$(needed | tr '\n' ' ')

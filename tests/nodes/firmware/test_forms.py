@@ -19,7 +19,7 @@ from nodes.firmware.fuse import fuse
 from nodes.firmware.memory import Memory
 from nodes.firmware.program import generate
 from nodes.firmware.project import departures, emulate
-from nodes.firmware.qemu import BOARDS, run_board
+from nodes.firmware.qemu import BOARDS, board_of, run_board
 from nodes.firmware.toolchain import Toolchain, find_toolchain, toolchains
 from nodes.lne.ir import Map
 from nodes.quant.integer import IntConv, IntegerGraph, evaluate
@@ -66,6 +66,15 @@ def test_the_two_commands_of_the_readme(tmp_path: Path) -> None:
     assert subprocess.run(["make", "run"], cwd=tmp_path, capture_output=True, timeout=120, check=False).returncode
 
 
+@pytest.mark.skipif(shutil.which("qemu-system-riscv32") is None, reason="needs qemu-system-misc")
+def test_a_processor_gcc_does_not_know_is_zigs(tmp_path: Path) -> None:
+    """The two commands again, with the Python that has Zig."""
+    given = export("rv32imac")
+    write_form("project", given, tmp_path)
+    assert "gcc" not in (tmp_path / "README.md").read_text() and not (tmp_path / "CMakeLists.txt").exists()
+    assert "Every layer is the reference's" in run(tmp_path, "make", f"PYTHON={sys.executable}", "all", "run")
+
+
 @GCC
 @QEMU
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
@@ -76,12 +85,13 @@ def test_cmake_builds_it_too(tmp_path: Path) -> None:
     assert "Every layer is the reference's" in run(tmp_path, "cmake", "--build", "build", "--target", "run")
 
 
-@QEMU
 @pytest.mark.parametrize("cpu", sorted(CPUS.keys() & BOARDS.keys()))
 def test_qemu_and_the_counting_emulator_say_the_same(cpu: str, tmp_path: Path) -> None:
+    if board_of(CPUS[cpu]) is None:
+        pytest.skip(f"needs {BOARDS[cpu].package}")
     given = export(cpu)
     write_form("project", given, tmp_path)
-    elf = build_test(given, tmp_path, find_toolchain())
+    elf = build_test(given, tmp_path, find_toolchain(None, CPUS[cpu]))
     told = run_board(elf, given.board)
     assert told.code == 0 and told.console.rpartition("stack ")[0] == expected(given)
     found = emulate(elf, len(given.program.layers))
