@@ -73,7 +73,7 @@ class QuantizeParams(Params):
     The names stand in the report of sensitivity and in fixed.json."""
     steps: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     """Batches of fine-tuning with rounded numbers on the training clips, so that less is lost; 0 learns nothing."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
     """First learning rate of the fine-tuning; it falls to zero along half a cosine."""
     batch: Annotated[int, Field(ge=2, le=65_536)] = 100
     """Clips per step of the fine-tuning."""

@@ -12,21 +12,30 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine import Context, FeatureSet, Model, OssicleError
+from engine import Context, FeatureSet, Model, OssicleError, Report
 from engine.audio import Clip, make_table, read_features, table_of, write_features
 from nodes.compress import QuantizeParams, quantize
 from nodes.deploy import DeployParams, deploy
 from nodes.evaluate import BenchmarkParams, benchmark
+from nodes.lne.ir import Binary, Softmax
+from nodes.lne.reading import read_onnx
 from nodes.optimise import OptimiseParams, optimise
 from nodes.quant.fixed import Fixed, codes
 from nodes.quant.formats import FIXED_FILE, integer_graph, read_formats
 from nodes.quant.integer import evaluate
+from nodes.quant.trained_onnx import write_onnx
+from nodes.sensitivity import SensitivityParams, sensitivity
 from nodes.zoo import build, export_onnx
 from nodes.zoo.weights import load_weights
 
 
 def quantized(model: Model, features: FeatureSet, folder: Path, **params: Any) -> Model:
     made: Model = quantize(model, features, params=QuantizeParams(**params), ctx=Context.for_test(folder))
+    return made
+
+
+def explored(model: Model, features: FeatureSet, folder: Path, **params: Any) -> Report:
+    made: Report = sensitivity(model, features, SensitivityParams(**params), Context.for_test(folder))
     return made
 
 
@@ -231,6 +240,24 @@ def test_no_calibration_clips_are_told(digit_model: Model, digit_features: Featu
     write_features(tmp_path / "data", table, (20, 49), [(slice(0, 1), np.ones((1, 20, 49), np.float32))])
     with pytest.raises(OssicleError, match="there are no training clips"):
         quantized(digit_model, replace(digit_features, path=tmp_path / "data"), tmp_path, method="sqnr")
+
+
+def test_operators_without_an_integer_form_are_listed_at_once(
+    digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    graph = read_onnx(digit_model.file("model.onnx")).graph
+    last = graph.maps[graph.result]
+    more = (
+        Softmax("middle", (graph.result,), "shares"),
+        Binary("ratio", ("shares", graph.result), "quotient", kind="divide"),
+    )
+    maps = {**graph.maps, **{name: replace(last, name=name) for name in ("shares", "quotient")}}
+    folder = tmp_path / "m"
+    folder.mkdir()
+    write_onnx(replace(graph, ops=(*graph.ops, *more), maps=maps, result="quotient"), folder / "model.onnx")
+    for explore in (quantized, explored):
+        with pytest.raises(OssicleError, match=r"no integer form of middle \(softmax\), ratio \(divide\)"):
+            explore(Model(folder, digit_model.meta), digit_features, tmp_path / explore.__name__, method="sqnr")
 
 
 def test_weights_that_overflow_are_listed(digit_model: Model, digit_features: FeatureSet, tmp_path: Path) -> None:
