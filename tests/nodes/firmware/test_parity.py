@@ -21,7 +21,7 @@ from nodes.firmware.parity_trace import TRACE_FILE
 from nodes.firmware.program import Program, generate
 from nodes.firmware.project import make, write
 from nodes.firmware.qemu import board_of
-from nodes.firmware.toolchain import find_toolchain
+from nodes.firmware.toolchain import find_toolchain, toolchains
 from nodes.lne.ir import Activation, Graph, Pads, Pool
 from nodes.quant.convert import convert, watch
 from nodes.quant.fixed import Fixed, codes
@@ -53,11 +53,14 @@ def integers(bits: int = 8) -> IntegerGraph:
     return convert(graph, watch(graph, inputs(graph), bits), Settings(bits=bits))
 
 
-def built(graph: IntegerGraph, folder: Path, edit: Callable[[str], str] = str) -> tuple[Program, Path]:
-    program = generate(graph, CPUS["cortex-m4"])
+def built(
+    graph: IntegerGraph, folder: Path, edit: Callable[[str], str] = str, cpu: str = "cortex-m4"
+) -> tuple[Program, Path]:
+    program = generate(graph, CPUS[cpu])
     program = replace(program, source=edit(program.source))
     clip = codes(inputs(network())[0], graph.forms[graph.source])
-    return program, make(find_toolchain(), program, folder, write(program, folder, [clip]))
+    toolchain = find_toolchain(None, program.cpu)
+    return program, make(toolchain, program, folder, write(program, folder, [clip]))
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,15 @@ def test_sound_firmware_equals_the_reference_over_many_clips(sound: tuple[Progra
     assert found.answers.right["integer"] == found.answers.right["firmware"]
     assert "to the bit over 21 clips" in found.summary
     json.dumps(found.as_data(), allow_nan=False)
+
+
+@pytest.mark.parametrize(("cpu", "bits"), [("cortex-m4", 16), ("cortex-m0", 8), ("rv32imac", 8)])
+def test_other_words_and_processors_are_compared_as_well(cpu: str, bits: int, tmp_path: Path) -> None:
+    if not any(one.takes(CPUS[cpu]) for one in toolchains()):
+        pytest.skip(f"there is no compiler for {cpu}")
+    program, elf = built(integers(bits), tmp_path, cpu=cpu)
+    found = check(program, elf, inputs(network(), 5), network())
+    assert found.is_exact and found.cpu == cpu and found.stages[0].bits == bits
 
 
 def test_noise_of_rounding_is_told_by_stage(sound: tuple[Program, Path]) -> None:
