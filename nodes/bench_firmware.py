@@ -11,6 +11,7 @@ from types import MappingProxyType
 from engine.bench import BenchResult, Row, at_least, at_most, machine
 from nodes.bench_firmware_accuracy import accuracy_rows
 from nodes.bench_firmware_frontend import frontend_rows
+from nodes.bench_firmware_front_end import front_end_rows
 from nodes.bench_firmware_nets import CPU, NETS, Goal, Measured, measure
 from nodes.bench_firmware_parity import parity_rows
 
@@ -26,8 +27,9 @@ def firmware(options: Mapping[str, str]) -> BenchResult:
     never waits.
 
     Options: `parts` (which rows: nets, front_ends, parity, accuracy, which trains and takes long; all), `nets` (m20k,
-    ds_cnn_s, tc_resnet8; all), `toolchains` ("gcc,zig", those installed), `folder` (where projects are kept; else nowhere), and
-    those of `nodes.bench_firmware_frontend`, `nodes.bench_firmware_parity` and `nodes.bench_firmware_accuracy`.
+    ds_cnn_s, tc_resnet8; all), `toolchains` ("gcc,zig", those installed), `folder` (where projects are kept; else
+    nowhere), and those of `nodes.bench_firmware_frontend`, `nodes.bench_firmware_parity` and
+    `nodes.bench_firmware_accuracy`.
     """
     chosen = _named(options.get("parts", ""), list(PARTS), "parts")
     rows = [row for name in chosen for row in PARTS[name](options)]

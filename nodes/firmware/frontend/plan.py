@@ -37,6 +37,7 @@ class Plan:
         log_bias: (bands,) what is added to a band's logarithm, `LOG_BITS` behind the point.
         log_fraction: bits behind the point of logarithms in int16.
         silence: a band's logarithm below its floor, in decibels.
+        range_codes: logarithms are raised to so much below the largest of all frames; 0 where no floor depends on them.
         matrix: (coefficients, bands) in int16; without a cosine transform (bands,), a factor for each.
         bias: (coefficients,) what sums begin with.
         right: sums are shifted by this to codes.
@@ -52,6 +53,7 @@ class Plan:
     log_bias: Codes
     log_fraction: int
     silence: int
+    range_codes: int
     matrix: Codes
     bias: Codes
     right: int
@@ -100,7 +102,7 @@ def plan(
     if reasons := _refusals(front_end, output, samples, gain, offset):
         raise FirmwareError(
             f"The front end has no form in integers: {'; '.join(reasons)}.",
-            "a front end that streams: frames of 16 to 4,096 samples, ln or decibels without a clip's maximum",
+            "frames of 16 to 4,096 samples that follow each other, zeros around a clip",
             "Choose another preset, or change these values.",
         )
     window = hann(front_end.window_samples)
@@ -110,8 +112,11 @@ def plan(
     floors, biases = _logarithms(front_end, bands, bits)
     fraction = _log_fraction(front_end)
     silence = math.floor(quietest(front_end) * 2.0**fraction + 0.5)
+    is_late = front_end.log == "db" and front_end.db_range < _reach_db(front_end)
+    range_codes = math.floor(front_end.db_range / DECIBELS * 2.0**fraction + 0.5) if is_late else 0
     matrix, bias, right = _matrix(front_end, output, fraction, gain, offset)
-    return Plan(front_end, output, samples, bits, stored, bands, floors, biases, fraction, silence, matrix, bias, right)
+    logs = (floors, biases, fraction, silence, range_codes)
+    return Plan(front_end, output, samples, bits, stored, bands, *logs, matrix, bias, right)
 
 
 def folded(frames: NDArray[T], dft_samples: int) -> NDArray[T]:
@@ -134,7 +139,6 @@ def _refusals(
         (samples < f.window_samples and f.power == 1, "magnitudes need a DFT as long as the window"),
         (f.hop_samples > f.window_samples, f"a hop of {f.hop_samples:,} samples leaves gaps between windows"),
         (f.pad_samples > 0 and f.padding == "reflect", "a clip's ends are reflected, which a stream does not know"),
-        (f.log == "db" and f.db_range < _reach_db(f), f"decibels stop {f.db_range:g} dB below the clip's maximum"),
         (output.bits > 16, f"features of {output.bits} bits"),
         (f.n_mfcc > 0 and f.n_mels % 4 != 0, f"a cosine transform of {f.n_mels} bands, which are no multiple of 4"),
         (f.n_mfcc % 2 != 0, f"{f.n_mfcc} coefficients, an odd number"),

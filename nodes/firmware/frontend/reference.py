@@ -81,7 +81,8 @@ def stages(plan: Plan, samples: Codes) -> dict[str, Staged]:
         power = magnitude(power)
     mel = plan.bands(power)
     log = logarithm(plan, mel)
-    sums = log @ plan.matrix.T + plan.bias if f.n_mfcc else log * plan.matrix + plan.bias
+    heard = np.maximum(log, log.max() - plan.range_codes) if plan.range_codes else log
+    sums = heard @ plan.matrix.T + plan.bias if f.n_mfcc else heard * plan.matrix + plan.bias
     codes = np.clip(sums >> plan.right, plan.output.low, plan.output.high)
     step = 1.0 / gain**2 if f.power == 2 else 1.0 / (gain * 2**tables.MAGNITUDE_BITS)
     log_step = 2.0**-plan.log_fraction * (1.0 if f.log == "ln" else DECIBELS)
@@ -131,7 +132,8 @@ def float_stages(plan: Plan, samples: Codes) -> dict[str, NDArray[np.float64]]:
     exact = np.abs(np.fft.rfft(windowed, f.fft_samples)) ** f.power
     mel = exact @ mel_matrix(f).T
     log = np.log(mel + f.log_offset) if f.log == "ln" else DECIBELS * np.log(np.maximum(mel, f.db_floor))
-    features = log @ dct_matrix(f).T if f.n_mfcc else log
+    heard = np.maximum(log, log.max() - f.db_range) if plan.range_codes else log
+    features = heard @ dct_matrix(f).T if f.n_mfcc else heard
     return {
         "framing": frames,
         "window": window,

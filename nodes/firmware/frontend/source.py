@@ -56,6 +56,8 @@ def frontend_source(plan: Plan, name: str = "frontend") -> Source:
         "code": "int8_t" if output.bits <= 8 else "int16_t",
         "right": plan.right,
         "bits": output.bits,
+        "late": int(plan.range_codes > 0),
+        "range": plan.range_codes,
         "lowest": output.low,
         "highest": output.high,
         "constants": constants,
@@ -86,7 +88,8 @@ def ram_bytes(plan: Plan) -> int:
     f = plan.front_end
     ring = -(-plan.frames * f.coefficients * item // 4) * 4
     logs = 2 * _even(f.n_mels) * (2 if f.n_mfcc else 1)
-    return 8 * plan.points + 2 * f.window_samples + logs + ring + 12
+    kept = 2 * plan.frames * f.n_mels if plan.range_codes else 0
+    return 8 * plan.points + 2 * f.window_samples + logs + kept + ring + 12
 
 
 def _even(count: int) -> int:

@@ -9,6 +9,7 @@
 #define BANDS @bands@
 #define COEFFICIENTS @coefficients@
 #define FRAMES @frames@
+#define LATE @late@
 #define RIGHT @right@ /* from a sum to a code */
 #define LOWEST (@lowest@)
 #define HIGHEST @highest@
@@ -120,6 +121,12 @@ static point_t points[POINTS];
 static int16_t samples[WINDOW] __attribute__((aligned(4)));
 static int16_t logs[@log_room@] __attribute__((aligned(4)));
 static code_t ring[FRAMES][COEFFICIENTS] __attribute__((aligned(4)));
+#if LATE /* the loudest band of all frames decides what silence is: logarithms are kept, codes made of them when asked */
+static int16_t kept[FRAMES][BANDS] __attribute__((aligned(4)));
+#define ROWS kept
+#else
+#define ROWS ring
+#endif
 static int held, next, gathered;
 
 /* point = x (cosine - j sine) / 4 */
@@ -233,7 +240,23 @@ static void trace_window(void) {
 }
 #endif
 
+/* Codes of the frame whose logarithms are in `logs`. */
+static void make_codes(code_t *codes) {
+  int32_t *const sums = &points[0].at.re; /* bins are no longer needed */
+  BEFORE_STAGE(6);
+  find_sums(sums);
+  AFTER_STAGE(6, sums, sizeof(int32_t) * COEFFICIENTS);
+  BEFORE_STAGE(7);
+  for (int k = 0; k < COEFFICIENTS; k++) codes[k] = (code_t)SATURATED(sums[k]);
+  AFTER_STAGE(7, codes, sizeof(code_t) * COEFFICIENTS);
+}
+
 static NO_CALLS void make_frame(void) {
+#if LATE
+  int16_t *const log = kept[next];
+#else
+  int16_t *const log = logs;
+#endif
 #ifdef OSSICLE_STAGES
   BEFORE_STAGE(0);
   AFTER_STAGE(0, samples, sizeof samples);
@@ -257,18 +280,14 @@ static NO_CALLS void make_frame(void) {
   for (int band = 0; band < BANDS; band++) traced[band] = find_band(band, &weights);
   AFTER_STAGE(4, traced, sizeof(uint64_t) * BANDS);
   BEFORE_STAGE(5);
-  for (int band = 0; band < BANDS; band++) logs[band] = (int16_t)find_log(traced[band], band);
-  AFTER_STAGE(5, logs, sizeof(int16_t) * BANDS);
+  for (int band = 0; band < BANDS; band++) log[band] = (int16_t)find_log(traced[band], band);
+  AFTER_STAGE(5, log, sizeof(int16_t) * BANDS);
 #else
-  for (int band = 0; band < BANDS; band++) logs[band] = (int16_t)find_log(find_band(band, &weights), band);
+  for (int band = 0; band < BANDS; band++) log[band] = (int16_t)find_log(find_band(band, &weights), band);
 #endif
-  int32_t *const sums = &points[0].at.re; /* bins are no longer needed */
-  BEFORE_STAGE(6);
-  find_sums(sums);
-  AFTER_STAGE(6, sums, sizeof(int32_t) * COEFFICIENTS);
-  BEFORE_STAGE(7);
-  for (int k = 0; k < COEFFICIENTS; k++) ring[next][k] = (code_t)SATURATED(sums[k]);
-  AFTER_STAGE(7, ring[next], sizeof ring[next]);
+#if !LATE
+  make_codes(ring[next]);
+#endif
   next = next + 1 < FRAMES ? next + 1 : 0;
   gathered += gathered < FRAMES;
 }
@@ -335,10 +354,10 @@ int @name@_ready(void) { return gathered; }
 
 static void reverse(int first, int last) {
   for (; first < last; first++, last--)
-    for (int i = 0; i < COEFFICIENTS; i++) {
-      const code_t code = ring[first][i];
-      ring[first][i] = ring[last][i];
-      ring[last][i] = code;
+    for (unsigned i = 0; i < sizeof ROWS[0] / sizeof ROWS[0][0]; i++) {
+      const int16_t value = ROWS[first][i];
+      ROWS[first][i] = ROWS[last][i];
+      ROWS[last][i] = (__typeof__(ROWS[0][0]))value;
     }
 }
 
@@ -350,5 +369,15 @@ const code_t *@name@_features(void) {
     reverse(0, FRAMES - 1);
     next = 0;
   }
+#if LATE
+  int lowest = -32768;
+  for (int t = 0; t < FRAMES; t++)
+    for (int band = 0; band < BANDS; band++) lowest = kept[t][band] > lowest ? kept[t][band] : lowest;
+  lowest -= @range@;
+  for (int t = 0; t < FRAMES; t++) {
+    for (int band = 0; band < BANDS; band++) logs[band] = kept[t][band] > lowest ? kept[t][band] : (int16_t)lowest;
+    make_codes(ring[t]);
+  }
+#endif
   return ring[0];
 }
