@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nodes.firmware.kernel import Task, c_type
 from nodes.firmware.kernels import requantise
+from nodes.firmware.kernels.curve import stored
 from nodes.firmware.kernels.dsp import code_of, is_quick, scale_words
 from nodes.firmware.kernels.dsp_block import Block, split
 from nodes.firmware.kernels.plain import is_wide, sum_bound
@@ -111,12 +112,19 @@ class Sums:
             for p in range(block.pixels):
                 total = f"sum[{p * block.channels + j}]"
                 if len(self.op.inputs) > 1:
-                    more = f"({block.sum_type})x1[{place} + {p * c + j}] * (1 << {self.op.residual_shift})"
+                    more = f"({block.sum_type})x1[{place} + {p * c + j}] * {self._multiple(j, writer)}"
                     total = f"({total} + {more})"
                 yield f"q[{p * c + j}] = ({kind}){self.code(total, j, f'k + {j}', writer)};"
         if self.streams_scale:
             yield f"w += {SCALE_WORDS * block.channels};"
         yield "(void)k;"
+
+    def _multiple(self, index: int, writer: Writer) -> str:
+        """C of what a code of the residual counts in the sum."""
+        multiples = self.op.residual_multiplier
+        if multiples is None:
+            return f"(1 << {self.op.residual_shift})"
+        return f"{writer.constant('residual', stored(multiples))}[k + {index}]"
 
     def multiplier(self, index: int) -> Iterator[str]:
         """C that reads the multiplier of a channel, of those at `w`, into m, h and r."""

@@ -32,7 +32,8 @@ def code_of(rule: Requantise, total: str, channel: str, writer: Writer, *, wide:
     writer.function(CLAMP64 if wide or isinstance(rule, Scale) else CLAMP)
     if isinstance(rule, Shift):
         half = 0 if folded or rule.right <= 0 else 1 << (rule.right - 1)
-        moved = f"(({total}{f' + {half}' if half else ''}) {'>>' if rule.right >= 0 else '<<'} {abs(rule.right)})"
+        by = f">> {rule.right}" if rule.right >= 0 else f"* ({'(int64_t)' if wide else ''}1 << {-rule.right})"
+        moved = f"(({total}{f' + {half}' if half else ''}) {by})"
         return f"ossicle_clamp{'64' if wide else ''}({moved}, {rule.low}, {rule.high})"
     multiplier = writer.constant("multiplier", rule.multiplier.astype(np.int32))
     right = writer.constant("right", rule.right.astype(np.int8))
