@@ -7,6 +7,7 @@ could be larger, and operations without a rule here, are computed clip by clip b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -34,13 +35,18 @@ from nodes.quant.integer import (
     IntConv,
     IntConvPool,
     IntegerGraph,
+    IntGru,
+    IntLstm,
     IntOp,
     IntPool,
     IntRearrange,
+    IntRecurrent,
+    IntSequence,
     IntTable,
     Scale,
     Shift,
 )
+from nodes.quant.steps import CELLS
 
 CLIPS_AT_ONCE: Final = 64
 _EXACT: Final = ((2.0**24, np.float32), (2.0**53, np.float64))
@@ -211,6 +217,30 @@ def _concat(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:
     return concatenated(parts, op.axis, graph.maps[op.output])
 
 
+def _sequence(op: IntOp, inputs: list[Array], graph: IntegerGraph) -> Array:
+    """All clips take a step at once; clips are the last axis of every state."""
+    assert isinstance(op, IntSequence)
+    x, out = inputs[0][:, 0], graph.maps[op.output]  # (clips, steps, features)
+    cell, parts = CELLS[type(op)]
+    own = replace(op, state_bias=op.state_bias[:, None]) if isinstance(op, IntGru) else op
+    state = (np.zeros((op.units, len(x)), np.int64),) * parts
+    found = np.zeros((len(x), x.shape[1], op.units), np.float32)
+    order = range(x.shape[1])
+    for step in reversed(order) if op.reverse else order:
+        given = (_product(op.weight, x[:, step].T) << op.shifts[0]) + op.bias[:, None]
+        kept = _product(op.recurrence, state[0]) << op.shifts[1]
+        shape = (-1, op.units, len(x))
+        state = cell(own, given.reshape(shape), kept.reshape(shape), state)
+        found[:, step] = state[0].T
+    made = found if op.whole else state[0].T.astype(np.float32)[:, None]
+    return channels_last(made.transpose(0, 2, 1).reshape(len(x), *out.shape))
+
+
+def _product(weight: Codes, values: Array) -> Codes:
+    """A product of codes of up to 16 bits, exact as float64."""
+    return np.asarray(weight.astype(np.float64) @ values.astype(np.float64), np.int64)
+
+
 _RULES: Mapping[type[IntOp], Callable[[IntOp, list[Array], IntegerGraph], Array | None]] = MappingProxyType(
     {
         IntConv: _conv,
@@ -220,6 +250,9 @@ _RULES: Mapping[type[IntOp], Callable[[IntOp, list[Array], IntegerGraph], Array 
         IntTable: _table,
         IntRearrange: _rearrange,
         IntConcat: _concat,
+        IntRecurrent: _sequence,
+        IntGru: _sequence,
+        IntLstm: _sequence,
     }
 )
 """A rule gives None where its sums would not be exact."""

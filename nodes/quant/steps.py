@@ -20,7 +20,7 @@ States = dict[str, State]
 
 def through_steps(op: IntSequence, x: Codes, out: Map, start: State | None) -> tuple[Codes, State]:
     """The layer's output for a map (features, 1, steps), and the state it ends in."""
-    cell, parts = _CELLS[type(op)]
+    cell, parts = CELLS[type(op)]
     state = start or (np.zeros(op.units, np.int64),) * parts
     steps = range(x.shape[2])
     whole = np.zeros((op.units, 1, len(steps)), np.int64)
@@ -64,6 +64,7 @@ def _narrow(values: Codes) -> Codes:
     return np.asarray(np.clip(values, -(1 << 15), (1 << 15) - 1))
 
 
-_CELLS: Mapping[type[IntSequence], tuple[Callable[[IntSequence, Codes, Codes, State], State], int]] = MappingProxyType(
+CELLS: Mapping[type[IntSequence], tuple[Callable[[IntSequence, Codes, Codes, State], State], int]] = MappingProxyType(
     {IntRecurrent: (_vanilla, 1), IntGru: (_gru, 2), IntLstm: (_lstm, 2)}
 )
+"""A step of a layer, and how many states it keeps. Any axes may follow that of the units, clips for instance."""

@@ -19,7 +19,7 @@ from nodes.quant.simulate import answers, simulate, simulated_maps
 
 
 def network() -> Graph:
-    """Every operation with a rule, and a recurrent layer that has none."""
+    """Every operation."""
     build = Builder(2, 13, 10)
     build.conv(8, (3, 3), activation=Activation.RELU6)
     build.add(
@@ -64,6 +64,24 @@ def test_integers_are_equal_to_the_bit(bits: int) -> None:
     given = codes(clips(graph, 3), made.forms[made.source])
     check(made, given)
     check(fuse(made), given)
+
+
+@pytest.mark.parametrize("bits", [5, 8, 16])
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("kind", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
+def test_recurrent_layers_step_with_all_clips_at_once(
+    kind: str, gates: int, reverse: bool, whole: bool, bits: int
+) -> None:
+    build, rng = Builder(5, 1, 7), np.random.default_rng(1)
+    cell = Recurrent(
+        "cell", ("input",), "state", kind=kind, weight=rng.normal(0, 0.6, (gates * 4, 5)), whole=whole,
+        recurrence=rng.normal(0, 0.6, (gates * 4, 4)), bias=rng.normal(0, 0.3, (2, gates * 4)), reverse=reverse,
+    )  # fmt: skip
+    build.add(cell, (4, 1, 7 if whole else 1))
+    graph = build.graph()
+    made = convert(graph, watch(graph, clips(graph, 6), bits), Settings(bits=bits))
+    check(made, codes(clips(graph, 5), made.forms[made.source]))
 
 
 @pytest.mark.parametrize("right", [-3, 0, 9, 44])
