@@ -11,7 +11,6 @@ from types import MappingProxyType
 from engine.bench import BenchResult, Row, at_least, at_most, machine
 from nodes.bench_firmware_accuracy import accuracy_rows
 from nodes.bench_firmware_frontend import frontend_rows
-from nodes.bench_firmware_front_end import front_end_rows
 from nodes.bench_firmware_nets import CPU, NETS, Goal, Measured, measure
 from nodes.bench_firmware_parity import parity_rows
 

@@ -74,7 +74,8 @@ def command(
 
     wish = Wish(
         cpu, None if toolchain == "best" else toolchain, clock_hz, bits, bias_bits, rule,
-        weight_scales == "per_channel", ("library", "arduino", "header"), ram_bytes=ram_limit, flash_bytes=flash_limit,
+        weight_scales == "per_channel", forms=("library", "arduino", "header"), ram_bytes=ram_limit,
+        flash_bytes=flash_limit,
     )  # fmt: skip
     if device != "none":
         wish = on_board(wish, device)
@@ -103,9 +104,7 @@ def network(path: Path, inputs: Path | None, seed: int) -> Network:
     found = network_at(path, inputs, seed)
     clips = Clips(found.inputs, is_real=found.is_real)
     formats = path / FORMATS_FILE if path.is_dir() else path.with_name(FORMATS_FILE)
-    return Network(
-        found.name, found.onnx, clips, clips, formats if formats.is_file() else None, found.front_end, found.labels
-    )
+    return Network(found.name, found.onnx, clips, clips, formats if formats.is_file() else None, found.front_end)
 
 
 def _make(network: Network, wish: Wish, out: Path, watch: Watch) -> Made:

@@ -22,7 +22,7 @@ from engine import (
     node,
 )
 from engine.artifact import Firmware, FirmwareMeta
-from engine.audio import BACKGROUND, read_features, table_of
+from engine.audio import BACKGROUND, read_features, table_of, waveforms
 from engine.resource import resource
 from nodes.evaluate import check_fit, empty_subset
 from nodes.fit import DEVICES_FILE, BoardName
@@ -30,6 +30,7 @@ from nodes.fit import DEVICES_FILE, BoardName
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nodes.dsp.parameters import FrontEnd
     from nodes.embedded.session import Made
     from nodes.embedded.wish import Clips, Network, Wish
     from nodes.firmware.fit_boards import Board
@@ -77,6 +78,9 @@ class FirmwareParams(Params):
     """Clips the firmware is compared on."""
     parity_clips: Annotated[int, Field(ge=1, le=100_000)] = 32
     """How many of them run on the emulated processor, spread evenly."""
+    front_end: bool = True
+    """Whether the firmware hears by itself: features in integers too, from 16-bit samples; tried on two clips where
+    `audio` is wired."""
     ram_limit_bytes: Annotated[int, Field(ge=0)] = 0
     """Bytes of RAM the maps may take; 0 for any."""
     flash_limit_bytes: Annotated[int, Field(ge=0)] = 0
@@ -98,6 +102,7 @@ class FirmwareParams(Params):
             self.bias_bits,
             self.rule,
             self.weight_scales == "per_channel",
+            self.front_end,
             self.forms,
             ram_bytes=self.ram_limit_bytes,
             flash_bytes=self.flash_limit_bytes,
@@ -167,10 +172,9 @@ def firmware(
 
     The folder holds a project of plain C with a README of two commands, the image, `firmware.json` with its memory map
     and what every layer costs: instructions executed (exact), milliseconds (estimated, as a range), flash and RAM; and
-    `parity.json`. A float model is
-    rounded to fixed point on training clips of `features`; one from the quantize node in fixed point keeps its formats.
-    The firmware runs real clips on the emulated processor, and every layer must equal the integer reference. M20k
-    stands beside table VI of S3.
+    `parity.json`. A float model is rounded to fixed point on training clips of `features`; one from the quantize node
+    in fixed point keeps its formats. The firmware runs real clips on the emulated processor, and every layer must equal
+    the integer reference; with `audio` it also hears two of them from the samples on. M20k stands beside S3 table VI.
     """
     from nodes.firmware.errors import FirmwareError
     from nodes.lne import LneError
@@ -183,11 +187,11 @@ def firmware(
 
 
 def _firmware(
-    model: Model, features: FeatureSet | None, _audio: AudioSet | None, params: FirmwareParams, ctx: Context
+    model: Model, features: FeatureSet | None, audio: AudioSet | None, params: FirmwareParams, ctx: Context
 ) -> Found:
     from nodes.embedded.session import build
 
-    network = _network(model, features, params)
+    network = replace(_network(model, features, params), **_sound(model, features, audio, params))
     made = build(network, params.wish(), ctx.folder("firmware"), _watch(ctx))
     return Found(_artifact(made), _report(made, ctx))
 
@@ -219,7 +223,38 @@ def _network(model: Model, features: FeatureSet | None, params: FirmwareParams) 
         if features is None
         else _clips(model, features, params.subset, params.parity_clips)
     )
-    return Network(model.meta.architecture, onnx, judged, calibration, known, labels=model.meta.classes)
+    return Network(model.meta.architecture, onnx, judged, calibration, known)
+
+
+def _sound(model: Model, features: FeatureSet | None, audio: AudioSet | None, params: FirmwareParams) -> dict[str, Any]:
+    """The model's front end, and two clips of the audio at its rate; nothing for a model of something else."""
+    from nodes.application import ApplicationError
+    from nodes.application.bundle import make_front_end
+
+    try:
+        front_end = make_front_end(model.meta.front_end, "the model")
+    except ApplicationError:
+        return {}
+    if audio is None:
+        return {"front_end": front_end}
+    table = table_of(audio)
+    wanted = "" if features is None else params.subset
+    rows = [row for row, subset in enumerate(table.subset.tolist()) if subset in ("", wanted)] or range(len(table))
+    return {
+        "front_end": front_end,
+        "recording": _recording(audio, list(rows)[:: max(1, len(rows) // 2)][:2], front_end),
+    }
+
+
+def _recording(audio: AudioSet, rows: list[int], front_end: FrontEnd) -> Any:
+    """Clips one after another, int16 at the front end's rate."""
+    import numpy as np
+
+    from nodes.dsp.transform import fit
+
+    clips = waveforms(audio, table_of(audio).take(np.array(rows)))
+    heard = [fit(front_end, clip.astype(np.float32) / np.float32(32768), audio.meta.rate_hz) for clip in clips]
+    return np.clip(np.round(np.concatenate(heard) * 32768), -32768, 32767).astype(np.int16)
 
 
 def _clips(model: Model, features: FeatureSet, subset: str, most: int) -> Clips:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from nodes.embedded.hearing import Hearing
 from nodes.embedded.published import PAPER_CLOCK_HZ, Ours, beside, is_whole
 from nodes.embedded.session import Made
 from nodes.nas.costs import CPI
@@ -158,9 +159,26 @@ def _parts(made: Made) -> Iterator[tuple[str, Any]]:
     yield "memory", memory(made)
     if (paper := published(made)) is not None:
         yield "published", paper
+    if made.ear is not None:
+        yield "hearing", hearing_told(made.ear, made.answers)
     yield "parity", {"summary": made.parity.summary, "clips": made.parity.answers.clips, **_noisiest(made)}
     yield "judged", judged(made)
     yield from _image(made)
+
+
+def hearing_told(ear: Hearing, answers: int) -> Json:
+    """The front end on the device, and how many answers to a recording were the reference's."""
+    f, source = ear.plan.front_end, ear.source
+    return {
+        "frames": source.frames,
+        "coefficients": source.coefficients,
+        "hop_samples": f.hop_samples,
+        "rate_hz": f.rate_hz,
+        "every_frames": ear.every_frames,
+        "ram_bytes": source.ram_bytes,
+        "constant_bytes": source.constant_bytes,
+        "answers_equal": answers,
+    }
 
 
 def _noisiest(made: Made) -> Json:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from nodes.embedded.feed import Feed, feed
+from nodes.embedded.hearing import Hearing, heard, hearing, listen
 from nodes.embedded.sequence import Decisions, decisions
 from nodes.embedded.wish import NOISE_CLIPS, Clips, Floats, Network, Watch, Wish
 from nodes.emulator import Options
@@ -62,6 +63,8 @@ class Made:
         parity: every stage of the judged clips; over single pieces where a clip has several.
         decisions: over whole clips, where they have several pieces.
         image: what the device's image holds, see `nodes.firmware.report`.
+        ear: the front end on the device; None where there is none.
+        answers: that the device gave to a recording, from its samples on; all of them the reference's.
         seconds: by stage.
     """
 
@@ -79,6 +82,8 @@ class Made:
     parity: Parity
     decisions: Decisions | None
     image: dict[str, Any]
+    ear: Hearing | None = None
+    answers: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -116,7 +121,7 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
     with clock.stage("round", "choosing formats"):
         graph = fuse(rounded(whole, network, fed, wish, clock.watch))
     with clock.stage("generate", "generating C"):
-        export = _export(network, fed, graph, wish)
+        export, ear = _export(network, fed, graph, wish, clock.watch)
         for form in dict.fromkeys((PROJECT, *wish.forms)):
             write_form(form, export, folder / form)
     toolchain = find_toolchain(wish.toolchain, export.program.cpu)
@@ -125,18 +130,36 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
     with clock.stage("run", f"running on an emulated {wish.cpu}"):
         run, cycles = _run(export.program, test)
         witness = _witness(export, test)
+        answers = listen(export, folder / PROJECT, toolchain) if export.heard is not None else 0
     with clock.stage("compare", "comparing layers"):
         parity, decided = _compared(whole, network, fed, export.program, test, clock)
     image = image_report(export.program, app, export.memory, run)
-    made = (run, cycles, witness, parity, decided, image, clock.seconds)
+    made = (run, cycles, witness, parity, decided, image, ear, answers, clock.seconds)
     return Made(folder, network, wish, fed, export.program, toolchain, app, test, *made)
 
 
-def _export(network: Network, fed: Feed, graph: IntegerGraph, wish: Wish) -> Export:
+def _export(
+    network: Network, fed: Feed, graph: IntegerGraph, wish: Wish, watch: Watch
+) -> tuple[Export, Hearing | None]:
     inputs = [codes(clip, graph.forms[graph.source]) for clip in spread(network.judged, fed, wish.golden_clips)]
     program = generate(graph, find_cpu(wish.cpu), ram_limit_bytes=wish.ram_bytes or None)
     memory = Memory(_whole_words(wish.flash_bytes) or ROOM_BYTES, _whole_words(wish.ram_bytes) or ROOM_BYTES)
-    return Export(program, inputs, memory, wish.device)
+    export, ear = Export(program, inputs, memory, wish.device), _ear(network, fed, program, wish, watch)
+    if ear is None:
+        return export, None
+    known = None if network.recording is None else heard(ear, graph, network.recording)
+    return replace(export, front_end=ear.source, every_frames=ear.every_frames, heard=known), ear
+
+
+def _ear(network: Network, fed: Feed, program: Program, wish: Wish, watch: Watch) -> Hearing | None:
+    """The front end, if it is known and wanted; one that no microcontroller computes is told and left out."""
+    if network.front_end is None or not wish.hears:
+        return None
+    try:
+        return hearing(network.front_end, fed, program)
+    except FirmwareError as error:
+        watch.log(f"Without its front end: {error.what}")
+        return None
 
 
 def _whole_words(size_bytes: int) -> int:

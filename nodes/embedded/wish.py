@@ -28,13 +28,11 @@ class Clips:
 
     Attributes:
         is_real: whether they come from recordings, or are noise.
-        waveforms: int16 samples of the same clips, (clips, samples), where the audio is at hand.
     """
 
     values: Floats = field(repr=False)
     truth: NDArray[np.int64] | None = field(default=None, repr=False)
     is_real: bool = True
-    waveforms: NDArray[np.int16] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,6 +47,8 @@ class Network:
         onnx: bytes of the float model.
         calibration: for choosing formats; none is needed where `formats` are given.
         judged: what the firmware is compared on; none of them calibrated it.
+        front_end: what makes the features; None if nobody knows.
+        recording: samples at the front end's rate, on which the whole way is tried.
         formats: a fixed.json, the formats that a quantizing node chose and fine-tuned for.
     """
 
@@ -58,7 +58,7 @@ class Network:
     calibration: Clips | None = None
     formats: Path | None = None
     front_end: FrontEnd | None = None
-    labels: tuple[str, ...] = ()
+    recording: NDArray[np.int16] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Wish:
         clock_hz: for the estimated milliseconds.
         bits, bias_bits, rule, channel_scales: of the integers, where the model brings no formats of its own; with
             `channel_scales` every output channel of a convolution has a step of its own, that is no power of two.
+        hears: whether the front end is part of the firmware.
         forms: in which the network leaves; "project" is always among them.
         golden_clips: inputs compiled into the test that travels with the project.
         ram_bytes, flash_bytes: limits; 0 for none.
@@ -83,6 +84,7 @@ class Wish:
     bias_bits: int = 32
     rule: RuleName = "sqnr"
     channel_scales: bool = False
+    hears: bool = True
     forms: tuple[FormName, ...] = ()
     golden_clips: int = 2
     ram_bytes: int = 0

@@ -7,19 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
-from engine import Context, FeatureSet, Model, OssicleError, Report
+from engine import AudioMeta, AudioSet, Context, FeatureSet, Model, OssicleError, Report
 from engine.artifact import Firmware
+from engine.audio import AudioWriter, Clip
 from nodes.firmware_node import FirmwareParams, firmware
 
 QUICK = FirmwareParams(calibration_clips=8, parity_clips=4)
 
 
 @pytest.fixture(scope="module")
-def made(digit_model: Model, digit_features: FeatureSet, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The firmware of the digits' TC-ResNet8."""
+def audio(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> AudioSet:
+    """A few digits as they were recorded."""
+    folder = tmp_path_factory.mktemp("audio")
+    with AudioWriter(folder) as writer:
+        for name in ("3_theo_0", "7_lucas_1", "9_george_0"):
+            samples = soundfile.read(recordings / "fsdd" / "recordings" / f"{name}.wav", dtype="int16")[0]
+            writer.add(Clip(name, name[0], subset="testing"), samples)
+    return AudioSet(folder, AudioMeta(rate_hz=8000, classes=tuple("0123456789")))
+
+
+@pytest.fixture(scope="module")
+def made(
+    digit_model: Model, digit_features: FeatureSet, audio: AudioSet, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """The firmware of the digits' TC-ResNet8, with its front end."""
     context = Context.for_test(tmp_path_factory.mktemp("made"))
-    return firmware(digit_model, digit_features, None, QUICK, context)
+    return firmware(digit_model, digit_features, audio, QUICK, context)
 
 
 def test_a_model_becomes_firmware_that_ran(made: Any) -> None:
@@ -45,6 +60,31 @@ def test_every_stage_is_compared_and_the_clips_are_judged(made: Any) -> None:
     assert made.firmware.meta.metrics["accuracy_float"] == told["judged"]["accuracy_float"]
 
 
+def test_the_firmware_hears(made: Any) -> None:
+    """From the samples of two clips on: frames, features, network; a window every quarter of its frames."""
+    told = made.firmware.json("firmware.json")["hearing"]
+    frames, every = told["frames"], told["every_frames"]
+    heard = 1 + (2 * 8000 - 256) // 160
+    assert (frames, told["coefficients"], every) == (49, 20, 12)
+    assert told["answers_equal"] == len(range(frames, heard + 1, every)) == 5
+    folder = made.firmware.path / "project"
+    assert {"hearing.c", "hearing.h", "heard.h", "listen.c"} <= {path.name for path in folder.iterdir()}
+    assert (made.firmware.path / "library" / "hearing.c").is_file()
+
+
+def test_a_front_end_no_microcontroller_computes_is_told_and_left_out(
+    digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+) -> None:
+    changed = {**digit_model.meta.front_end, "centred": True, "padding": "reflect"}
+    shape = tuple(digit_features.meta.shape)
+    model = replace(digit_model, meta=digit_model.meta.model_copy(update={"front_end": changed, "input_shape": shape}))
+    features = replace(digit_features, meta=digit_features.meta.model_copy(update={"front_end": changed}))
+    events: list[Any] = []
+    found = firmware(model, features, None, QUICK, Context.for_test(tmp_path, sink=events.append))
+    assert "hearing" not in found.firmware.json("firmware.json")
+    assert any("reflected" in str(event.values.get("text")) for event in events)
+
+
 def test_sizes_are_those_of_the_image(made: Any) -> None:
     told = made.firmware.json("firmware.json")
     assert sum(part["bytes"] for part in told["sections"] if part["region"] == "flash") == told["sizes"]["flash_bytes"]
@@ -54,9 +94,9 @@ def test_sizes_are_those_of_the_image(made: Any) -> None:
 
 
 def test_the_same_model_and_clips_give_the_same_bytes(
-    made: Any, digit_model: Model, digit_features: FeatureSet, tmp_path: Path
+    made: Any, digit_model: Model, digit_features: FeatureSet, audio: AudioSet, tmp_path: Path
 ) -> None:
-    again = firmware(digit_model, digit_features, None, QUICK, Context.for_test(tmp_path))
+    again = firmware(digit_model, digit_features, audio, QUICK, Context.for_test(tmp_path))
     for path in sorted(made.firmware.path.rglob("*")):
         if path.is_file():
             other = again.firmware.path / path.relative_to(made.firmware.path)
