@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,8 @@ import typer
 from typer.testing import CliRunner
 
 from engine import Context, FeatureSet, Model, OssicleError
+from engine.runner import LocalRunner, Request
+from engine.workflow import parse
 from nodes.fit import PAPER, BoardName, FitParams, fit
 from nodes.fit_command import command
 
@@ -61,6 +64,32 @@ def test_a_network_that_does_not_fit_stops_the_graph(stop: str, digit_features: 
 def test_a_network_that_cannot_read_the_features_is_told(digit_features: FeatureSet, tmp_path: Path) -> None:
     with pytest.raises(OssicleError, match="m20k|patches|axes"):
         held(digit_features, None, tmp_path, architecture="m20k")
+
+
+def test_nothing_is_trained_for_a_board_that_is_too_small(recordings: Path, tmp_path: Path) -> None:
+    """In a graph: training is wired behind the node, and does not begin."""
+    params: dict[str, dict[str, Any]] = {
+        "ingest-1": {
+            "source": str(recordings / "fsdd" / "recordings"),
+            "layout": "names",
+            "limit_per_class": 2,
+            "name_pattern": "(?P<label>[0-9])_(?P<speaker>[a-z]+)_[0-9]+",
+        },
+        "mfcc-1": {"preset": "s1-40x98"},
+        "fit-1": {"architecture": "tc_resnet8", "boards": ["arduino"], "by": "paper"},
+        "train-1": {"architecture": "tc_resnet8", "steps": 1},
+    }
+    nodes = {
+        name: {"type": f"ossicle.{name.partition('-')[0]}", "version": 1, "params": given}
+        for name, given in params.items()
+    }
+    ends = ("ingest-1.audio -> mfcc-1.audio", "mfcc-1.features -> fit-1.features", "fit-1.features -> train-1.features")
+    workflow = parse({"format": 1, "name": "gate", "nodes": nodes, "links": list(ends)})
+    record = LocalRunner().run(Request(workflow, tmp_path), lambda _event: None, threading.Event())
+    states = {name: node.state for name, node in record.nodes.items()}
+    assert states["mfcc-1"] == "done" and states["fit-1"] == "failed" and states["train-1"] not in ("done", "failed")
+    error = record.nodes["fit-1"].error
+    assert error is not None and "of RAM, has 2,048" in error.what
 
 
 def run(*arguments: str, code: int = 0) -> str:
