@@ -9,12 +9,14 @@ from nodes.firmware.kernels.dsp_dense import KERNELS as DENSE
 from nodes.firmware.kernels.dsp_depthwise import KERNELS as DEPTHWISE
 from nodes.firmware.kernels.dsp_first import KERNELS as FIRST
 from nodes.firmware.kernels.dsp_first_pool import KERNELS as FIRST_POOL
+from nodes.firmware.kernels.dsp_mean import KERNELS as MEANS
 from nodes.firmware.kernels.dsp_pointwise import KERNELS as POINTWISE
 from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
 from nodes.firmware.kernels.dsp_recurrent import KERNELS as RECURRENT
 from nodes.firmware.kernels.plain import KERNELS as PLAIN
 from nodes.firmware.kernels.plain_conv import KERNELS as PLAIN_CONVOLUTIONS
 from nodes.firmware.kernels.plain_recurrent import KERNELS as PLAIN_RECURRENT
+from nodes.firmware.kernels.transpose import KERNELS as TRANSPOSITIONS
 
 LINES: tuple[Kernel, ...] = (*CONVOLUTIONS, *FEW_PIXELS, *DEPTHWISE, *FIRST)
 BUILT_IN: tuple[Kernel, ...] = (
@@ -26,6 +28,8 @@ BUILT_IN: tuple[Kernel, ...] = (
     *DENSE,
     *POINTWISE,
     *POOLS,
+    *MEANS,
+    *TRANSPOSITIONS,
     *PLAIN_RECURRENT,
     *RECURRENT,
 )

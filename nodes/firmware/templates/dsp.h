@@ -14,6 +14,8 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_
   __asm("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(x));
   return pair;
 }
+#define SXTAB16(sum, x) ({ uint32_t sum_; __asm("sxtab16 %0, %1, %2" : "=r"(sum_) : "r"(sum), "r"(x)); sum_; })
+#define SXTAB16_ODD(sum, x) ({ uint32_t sum_; __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(sum_) : "r"(sum), "r"(x)); sum_; })
 #define SMLAD(x, y, sum) __smlad((int32_t)(x), (int32_t)(y), sum)
 #define SMLABB(x, y, sum) __smlabb((int32_t)(x), (int32_t)(y), sum)
 #define SMLABT(x, y, sum) __smlabt((int32_t)(x), (int32_t)(y), sum)
@@ -39,6 +41,10 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16(uint32_t x)
   return (uint32_t)(uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
 }
 #define SXTB16_ODD(x) SXTB16((x) >> 8)
+static inline __attribute__((always_inline, unused)) uint32_t SXTAB16(uint32_t sum, uint32_t x) {
+  return (uint32_t)(uint16_t)(sum + SXTB16(x)) | ((sum & 0xFFFF0000u) + (SXTB16(x) & 0xFFFF0000u));
+}
+#define SXTAB16_ODD(sum, x) SXTAB16(sum, (x) >> 8)
 #define SMLAD(x, y, sum) ((sum) + half(x, 0) * half(y, 0) + half(x, 1) * half(y, 1))
 #define SMLABB(x, y, sum) ((sum) + half(x, 0) * half(y, 0))
 #define SMLABT(x, y, sum) ((sum) + half(x, 0) * half(y, 1))

@@ -39,6 +39,7 @@ def _first(build: Builder) -> None:
     build.conv(8, (3, 3), groups=8)
     build.conv(8, (3, 3), groups=8, stride=(2, 2), activation=Activation.NONE)
     build.add(Pool("pool", (build.last,), "pooled", kernel=(2, 2), stride=(2, 1)), (8, 2, 2))
+    build.add(Pool("mean", (build.last,), "mean", kind="mean", kernel=(2, 2)), (8, 1, 1))
 
 
 def _temporal(build: Builder) -> None:
