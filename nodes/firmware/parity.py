@@ -205,10 +205,10 @@ def check(
         on_progress: told (clips done, clips in all); what it raises ends the check.
 
     Raises:
-        FirmwareError: there are no clips, or the firmware hangs, faults or writes something else than a trace.
+        FirmwareError: there are no clips, or what is given is of another network; or the firmware hangs, faults or
+            writes something else than a trace.
     """
-    if not len(clips):
-        raise broken("there are no clips to run")
+    _check_given(program, clips, float_graph, truth)
     runner, found = (
         runner or Unicorn(),
         _Comparison(program, float_graph, truth, front=None if front_end is None else FrontTally(front_end)),
@@ -224,6 +224,28 @@ def check(
                 on_progress(found.clips, len(clips))
     total = time.monotonic() - begun
     return found.result({"total": total, "waiting for the emulator": waited})
+
+
+def _check_given(
+    program: Program, clips: Sequence[Array] | Array, float_graph: Graph | None, truth: Sequence[int] | None
+) -> None:
+    graph = program.graph
+    if not len(clips):
+        raise FirmwareError("There are no clips to run.", "at least one", "Check the subset.")
+    if truth is not None and len(truth) != len(clips):
+        raise FirmwareError(
+            f"{len(truth):,} classes are given for {len(clips):,} clips.",
+            "one for each",
+            "Give both of the same clips.",
+        )
+    known = {} if float_graph is None else float_graph.maps
+    missing = [name for name in (graph.source, graph.result) if float_graph is not None and name not in known]
+    if missing:
+        raise FirmwareError(
+            f"The float graph has no {missing[0]}, which the firmware has.",
+            "the graph that the integers were made from",
+            "Convert it and generate the firmware again.",
+        )
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,17 @@ def test_no_clips_are_told(sound: tuple[Program, Path]) -> None:
         check(*sound, [])
 
 
+def test_what_is_of_another_network_is_refused(sound: tuple[Program, Path]) -> None:
+    other = Builder(1, 5, 5)
+    other.conv(2)
+    with pytest.raises(FirmwareError, match="float graph has no"):
+        check(*sound, inputs(network(), 2), replace(other.graph(), maps={}))
+    with pytest.raises(FirmwareError, match="3 classes are given for 2 clips"):
+        check(*sound, inputs(network(), 2), truth=[0, 1, 2])
+    with pytest.raises(FirmwareError, match="25 values"):
+        check(*sound, np.zeros((2, 5, 5)))
+
+
 def test_what_a_watcher_raises_ends_the_check(sound: tuple[Program, Path]) -> None:
     def stop(_done: int, _of: int) -> None:
         raise KeyboardInterrupt
