@@ -6,7 +6,7 @@
 (98, 40)
 """
 
-from nodes.firmware.frontend.plan import Plan, plan
+from nodes.firmware.frontend.plan import Plan, plan, shortest_dft
 from nodes.firmware.frontend.reference import (
     STAGES,
     FeatureError,
@@ -32,5 +32,6 @@ __all__ = [
     "kind_of",
     "plan",
     "ram_bytes",
+    "shortest_dft",
     "stages",
 ]

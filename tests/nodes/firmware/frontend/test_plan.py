@@ -11,7 +11,7 @@ from nodes.dsp.frontend import compute
 from nodes.dsp.parameters import FrontEnd
 from nodes.dsp.presets import PRESETS
 from nodes.firmware.errors import FirmwareError
-from nodes.firmware.frontend import STAGES, codes_of, errors, float_stages, plan, stages
+from nodes.firmware.frontend import STAGES, codes_of, errors, float_stages, plan, shortest_dft, stages
 from nodes.quant.fixed import Fixed, codes
 
 MFCC = PRESETS["s1-40x98"]
@@ -43,8 +43,15 @@ def test_every_preset_comes_near_the_float_features(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["dscnn-10x49", "cnn-40x49"])
 def test_a_shorter_dft_comes_nearly_as_near(name: str) -> None:
-    found = errors(plan(PRESETS[name], Fixed(8, 0), dft_samples=512), [tones(PRESETS[name])])
-    assert 0.02 < found.rms < 0.2
+    front_end = PRESETS[name]
+    short = shortest_dft(front_end)
+    assert short == front_end.fft_samples // 2
+    assert 0.02 < errors(plan(front_end, Fixed(8, 0), dft_samples=short), [tones(front_end)]).rms < 0.2
+
+
+def test_a_dft_no_longer_than_the_window_is_kept() -> None:
+    for name in ("s1-40x98", "s3-96x64", "s2-repo", "s4-40x32"):
+        assert shortest_dft(PRESETS[name]) == PRESETS[name].fft_samples
 
 
 def test_silence_the_loudest_noise_and_a_constant() -> None:
