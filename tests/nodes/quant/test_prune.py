@@ -17,7 +17,7 @@ from nodes.learn.precondition import unfolded
 from nodes.quant.errors import QuantError
 from nodes.quant.prune import Plan, Scope, Sparse, choose, hold_zeros, kernels_of, sparsity
 from nodes.quant.schedule import Schedule, stages
-from nodes.zoo import architecture, build
+from nodes.zoo import architecture, build, models
 from nodes.zoo.network import Network
 
 SCOPES: tuple[Scope, ...] = ("lamp", "global", "layer")
@@ -133,6 +133,23 @@ def test_zeros_grow_to_the_target_and_the_network_learns_with_them(scope: Scope)
     kernels = kernels_of(net)
     assert sparsity(kernels) == pytest.approx(0.7, abs=0.002)
     torch.testing.assert_close(net.eval()(x), wanted)
+
+
+@pytest.mark.parametrize("name", ["m20k", "kws_lstm", "ds_cnn_s", "bc_resnet"])
+def test_masks_reach_every_kind_of_layer(name: str) -> None:
+    """What is computed with masks is what the stripped network computes."""
+    shape = models()[name].input_shape
+    torch.manual_seed(0)
+    net = build(architecture(name, input_shape=shape, classes=3))
+    learner = Sparse(net, Plan(Schedule(0.5, 0, 1)))
+    learner.train()
+    x = torch.randn(2, *shape)
+    for _ in range(2):
+        learner(x)
+    assert not learner.complete()
+    wanted = learner.eval()(x)
+    torch.testing.assert_close(learner.stripped()(x), wanted)
+    assert sparsity(kernels_of(net)) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_dense_layers_have_no_zero() -> None:
