@@ -58,7 +58,7 @@ class DspConvPool(Kernel):
             "  }",
             f"  {kind} *q = next;",
             *(f"  {line}" for line in row_pointers(pool, between, out, kept, kind)),
-            *(f"  {line}" for line in maxima(pool, between, out, task.is_byte)),
+            *(f"  {line}" for line in maxima(pool, between, out, task.is_byte, is_aligned=True)),
             "  next = q;",
             "}",
         )

@@ -11,6 +11,8 @@ from nodes.firmware.writer import Writer
 from nodes.lne.ir import Map
 from nodes.quant.integer import IntPool
 
+FARTHEST = 1020
+"""Bytes that a load of two words reaches."""
 UNROLLED = 2
 """Words of a pixel written out."""
 
@@ -56,12 +58,16 @@ def row_pointers(op: IntPool, given: Map, out: Map, place: str, kind: str) -> It
         yield f"const {kind} *row{i} = {place.format(row=f'({row})')};"
 
 
-def maxima(op: IntPool, given: Map, out: Map, is_byte: bool) -> Iterator[str]:
-    """C of one line of windows over the rows row0, row1, ..., into `q`, which it moves."""
+def maxima(op: IntPool, given: Map, out: Map, is_byte: bool, *, is_aligned: bool = False) -> Iterator[str]:
+    """C of one line of windows over the rows row0, row1, ..., into `q`, which it moves.
+
+    Args:
+        is_aligned: rows begin at whole words.
+    """
     columns = [_columns(op, x, given.w) for x in range(out.w)]
     whole = [x for x in range(out.w) if len(columns[x]) == op.kernel[1]]
     first, end = (whole[0], whole[-1] + 1) if whole else (out.w, out.w)
-    pixels = _Pixels(op.kernel[0], given.c, is_byte)
+    pixels = _Pixels(op.kernel[0], given.c, is_byte, is_aligned and is_byte and given.c % 8 == 0)
     for x in range(first):
         yield from pixels.one(columns[x])
     if end > first:
@@ -85,9 +91,27 @@ class _Pixels:
     rows: int
     channels: int
     is_byte: bool
+    by_pairs: bool
+
+    def pairs(self, columns: Sequence[int], at: str) -> Iterator[str]:
+        """Two words at a time, where rows and pixels begin at whole words."""
+        yield f"for (int c = 0; c < {self.channels}; c += 8, q += 8) {{"
+        yield "  uint32_t m0, m1, a, b;"
+        for i in range(self.rows):
+            yield f"  const int8_t *p{i} = row{i}{at} + {columns[0] * self.channels} + c;"
+        for index, (i, column) in enumerate((i, column) for i in range(self.rows) for column in columns):
+            into = "a, b" if index else "m0, m1"
+            yield f"  LOAD8({into}, p{i}, {(column - columns[0]) * self.channels});"
+            if index:
+                yield "  m0 = MAX4(m0, a), m1 = MAX4(m1, b);"
+        yield "  STORE4(q, m0), STORE4(q + 4, m1);"
+        yield "}"
 
     def one(self, columns: Sequence[int], at: str = "") -> Iterator[str]:
         """The maximum over these columns; moves `q`."""
+        if self.by_pairs and (columns[-1] - columns[0]) * self.channels <= FARTHEST:
+            yield from self.pairs(columns, at)
+            return
         step, name = (4, "MAX4") if self.is_byte else (2, "MAX2")
         places = [f"row{i}{at} + {column * self.channels}" for i in range(self.rows) for column in columns]
         words = self.channels // step

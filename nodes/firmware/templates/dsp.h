@@ -14,6 +14,8 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_
   __asm("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(x));
   return pair;
 }
+#define LOAD8(first, second, from, offset) \
+  __asm volatile("ldrd %0, %1, [%2, %3]" : "=r"(first), "=r"(second) : "r"(from), "i"(offset) : "memory")
 #define SXTAB16(sum, x) ({ uint32_t sum_; __asm("sxtab16 %0, %1, %2" : "=r"(sum_) : "r"(sum), "r"(x)); sum_; })
 #define SXTAB16_ODD(sum, x) ({ uint32_t sum_; __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(sum_) : "r"(sum), "r"(x)); sum_; })
 #define SMLAD(x, y, sum) __smlad((int32_t)(x), (int32_t)(y), sum)
@@ -40,6 +42,8 @@ static inline __attribute__((always_inline, unused)) uint32_t MAX2(uint32_t x, u
 static inline __attribute__((always_inline, unused)) uint32_t SXTB16(uint32_t x) {
   return (uint32_t)(uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
 }
+#define LOAD8(first, second, from, offset) \
+  (first = LOAD4((const int8_t *)(from) + (offset)), second = LOAD4((const int8_t *)(from) + (offset) + 4))
 #define SXTB16_ODD(x) SXTB16((x) >> 8)
 static inline __attribute__((always_inline, unused)) uint32_t SXTAB16(uint32_t sum, uint32_t x) {
   return (uint32_t)(uint16_t)(sum + SXTB16(x)) | ((sum & 0xFFFF0000u) + (SXTB16(x) & 0xFFFF0000u));
