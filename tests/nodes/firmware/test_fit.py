@@ -19,6 +19,7 @@ from nodes.firmware.fit_boards import Board, read_boards
 from nodes.firmware.fit_costs import CLASSES, MEASURED, costs_of, measure, read_costs
 from nodes.firmware.fit_layers import PRODUCTS, Family, works
 from nodes.firmware.fuse import fuse
+from nodes.firmware.image import read_image
 from nodes.firmware.program import generate
 from nodes.firmware.project import emulate, make, write
 from nodes.firmware.toolchain import find_toolchain, toolchains
@@ -124,6 +125,9 @@ def test_estimates_are_near_what_firmware_takes(name: str, one_patch: dict[str, 
     assert found.firmware is not None
     assert found.firmware.instructions == pytest.approx(taken, rel=0.25)
     assert found.firmware.ram_bytes == pytest.approx(program.arena_bytes + run.stack_bytes, rel=0.25)
+    image = read_image(elf)
+    golden = sum(symbol.size_bytes for symbol in image.symbols if symbol.name.startswith("golden"))
+    assert found.firmware.flash_bytes == pytest.approx(image.used_bytes("flash") - golden, rel=0.25)
 
 
 @pytest.mark.skipif(not toolchains() or toolchains()[0].name != "gcc", reason="the file was measured with GCC")
