@@ -23,7 +23,7 @@ from nodes.firmware.errors import FirmwareError
 from nodes.firmware.forms import Export, build_app, build_test, expected, write_form
 from nodes.firmware.fuse import fuse
 from nodes.firmware.golden import Run
-from nodes.firmware.memory import ALIGN_BYTES, Memory
+from nodes.firmware.maps import memory_of
 from nodes.firmware.parity import check
 from nodes.firmware.parity_report import Parity
 from nodes.firmware.program import Program, generate
@@ -143,7 +143,7 @@ def _export(
 ) -> tuple[Export, Hearing | None]:
     inputs = [codes(clip, graph.forms[graph.source]) for clip in spread(network.judged, fed, wish.golden_clips)]
     program = generate(graph, find_cpu(wish.cpu), ram_limit_bytes=wish.ram_bytes or None)
-    memory = Memory(_whole_words(wish.flash_bytes) or ROOM_BYTES, _whole_words(wish.ram_bytes) or ROOM_BYTES)
+    memory = memory_of(wish.device, wish.flash_bytes or ROOM_BYTES, wish.ram_bytes or ROOM_BYTES)
     export, ear = Export(program, inputs, memory, wish.device), _ear(network, fed, program, wish, watch)
     if ear is None:
         return export, None
@@ -160,11 +160,6 @@ def _ear(network: Network, fed: Feed, program: Program, wish: Wish, watch: Watch
     except FirmwareError as error:
         watch.log(f"Without its front end: {error.what}")
         return None
-
-
-def _whole_words(size_bytes: int) -> int:
-    """As much of a memory as a linker may use."""
-    return size_bytes // ALIGN_BYTES * ALIGN_BYTES
 
 
 def _built(export: Export, folder: Path, toolchain: Toolchain) -> tuple[Path, Path]:
