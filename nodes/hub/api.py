@@ -135,9 +135,14 @@ def create_app(
     """
     extras = extras or Extras()
     app = FastAPI(
-        title="Ossicle hub", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json",
-        exception_handlers={HubError: _tell, RequestValidationError: _misunderstood}, responses={401: {"model": Problem}},
-    )  # fmt: skip
+        title="Ossicle hub",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        exception_handlers={HubError: _tell, RequestValidationError: _misunderstood},
+        responses={401: {"model": Problem}},
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     guard = [Security(_guard(token))]
     app.include_router(_devices(hub), dependencies=guard)

@@ -154,6 +154,10 @@ class Outbox:
         rows = self._read("SELECT epoch, seq, body, reason FROM dead ORDER BY epoch, seq", ())
         return tuple((Entry(Key(epoch, seq), body), reason) for epoch, seq, body, reason in rows)
 
+    def said(self) -> int:
+        """Events of this epoch that were ever put."""
+        return int(self._read("SELECT value FROM facts WHERE name = 'next_seq'", ())[0][0]) - 1
+
     def level(self) -> Level:
         """How full it is."""
         dead = self._read("SELECT COUNT(*) FROM dead", ())[0][0]

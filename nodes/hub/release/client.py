@@ -8,7 +8,7 @@ import logging
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -72,8 +72,11 @@ class Result:
     why: str = ""
 
 
-def update(follower: Follower, step: Step = lambda _name: None) -> Result:
+def update(follower: Follower, step: Step = lambda _name: None, check: Callable[[Path], None] = check_health) -> Result:
     """Look once, and install what this device shall run.
+
+    Args:
+        check: tries an unpacked deployment; raises HubError if it may not count.
 
     Raises:
         HubError: the repository cannot be reached or is not to be trusted, or a download is not what was signed; the
@@ -91,7 +94,7 @@ def update(follower: Follower, step: Step = lambda _name: None) -> Result:
         return Result("rejected", wanted, "it failed on this device before")
     bundle = _download(updater, wanted, follower, step)
     try:
-        slots.install(wanted, lambda folder: unpack(bundle, folder), check_health)
+        slots.install(wanted, lambda folder: unpack(bundle, folder), check)
     except HubError as error:
         return Result("rejected", wanted, error.what)
     finally:

@@ -1,0 +1,200 @@
+"""`ossicle bench hub`: a fleet and its hub under faults: what is lost, how fast it is, who lets what in."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.bench import BenchResult, Row, at_least, at_most, machine
+from engine.errors import OssicleError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nodes.hub.broker import Kind
+    from nodes.hub.trial import Outcome
+
+RECORDINGS: Final = "../shared/data/fsdd"
+LEAST_PER_S: Final = {"mosquitto": 3000.0, "nats": 5000.0}
+PEERS: Final = {"plain paho, lost of 5,000": 627.0, "outbox cleared on PUBACK, lost of 5,000": 600.0}
+"""Measured for the design of the hub: mosquitto, 5 kills of the broker, the hub slowed by 1 ms per message."""
+PUBACK_PER_S: Final = 5241.0
+FAULT_RATE: Final = 1250.0
+"""Results per second of the whole fleet while it is killed: long enough for all kills to fall into its life."""
+QUIET_RATE: Final = 1000.0
+
+
+def hub(options: Mapping[str, str]) -> BenchResult:
+    """Results lost under kills, rate and delay of the durable path, a roll-out under attack, a device's CPU.
+
+    Every device and the hub keep their files on this machine's disk with every transaction synced; brokers speak TLS
+    with a password per device. Everything runs on this machine at once.
+
+    Options: `rows` ("faults,rate,delay,rollout,device"), `brokers` ("mosquitto,nats"), `devices` (50), `results`
+    (2000 of each device), `kills` (20 of each part), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time
+    listening), `recordings` (a folder).
+    """
+    wanted = options.get("rows", ",".join(_MAKERS)).split(",")
+    unknown = [name for name in wanted if name not in _MAKERS]
+    if unknown:
+        raise OssicleError(f"no rows {', '.join(unknown)}", f"some of {', '.join(_MAKERS)}", "Correct rows")
+    rows = tuple(row for name in wanted for row in _MAKERS[name](options))
+    return BenchResult("hub", machine(), rows)
+
+
+def _faults(options: Mapping[str, str]) -> Iterator[Row]:
+    from nodes.hub.simulate import Load
+    from nodes.hub.trial import Faults, Trial
+
+    devices, results, kills = (
+        int(options.get(*pair)) for pair in (("devices", "50"), ("results", "2000"), ("kills", "20"))
+    )
+    for kind in _brokers(options):
+        load = Load(results, per_s=FAULT_RATE / devices, together=min(5, results))
+        apart_s = 0.8 * results * devices / FAULT_RATE / max(3 * kills, 1)
+        found = _run(Trial(kind, devices, 5 if devices >= 5 else 1, load, Faults(kills, apart_s)))
+        least = min(found.kills.values(), default=0)
+        yield at_most(f"{kind}: lost of {found.said:,}", found.missing, "results", 0, PEERS)
+        yield at_most(f"{kind}: stored twice", found.doubled, "results", 0)
+        yield at_most(f"{kind}: devices out of order", found.unordered, "devices", 0)
+        yield at_least(f"{kind}: kills of broker, hub and devices each", least, "", kills)
+
+
+def _rate(options: Mapping[str, str]) -> Iterator[Row]:
+    from nodes.hub.simulate import Load
+    from nodes.hub.trial import Trial
+
+    for kind in _brokers(options):
+        found = _run(Trial(kind, 10, 1, Load(5000, together=50)))
+        peers = {"PUBACK without durability": PUBACK_PER_S} if kind == "mosquitto" else {}
+        yield at_least(f"{kind}: stored results, TLS", round(found.per_s), "1/s", LEAST_PER_S[kind], peers)
+
+
+def _delay(options: Mapping[str, str]) -> Iterator[Row]:
+    from nodes.hub.simulate import Load
+    from nodes.hub.trial import Trial
+
+    for kind in _brokers(options):
+        found = _run(Trial(kind, 10, 1, Load(1500, per_s=QUIET_RATE / 10, together=1)))
+        delays = sorted(found.delays_ms)
+        p99 = delays[min(len(delays) - 1, int(0.99 * len(delays)))]
+        rate = {"median ms": statistics.median(delays), "results per second": round(found.per_s)}
+        yield at_most(f"{kind}: detection to stored row, 99th percentile", round(p99, 1), "ms", 100.0, rate)
+
+
+def _rollout(options: Mapping[str, str]) -> Iterator[Row]:
+    from nodes.hub.rollout import ATTACKS, roll_out
+
+    with tempfile.TemporaryDirectory(prefix="ossicle-rollout-") as name:
+        folder = Path(name)
+        pair = _deployment(folder / "first", 1), _deployment(folder / "second", 2)
+        found = roll_out(pair, folder / "fleet", int(options.get("fleet", "100")))
+    yield at_most(f"roll-out to {found.devices}: unverified models that ran", found.unverified, "devices", 0)
+    yield at_least("roll-out: attacks refused", len(found.refused), "", len(ATTACKS))
+    yield at_least(f"roll-out: of {found.ill} ill devices kept the old model", found.ill_kept_old, "devices", found.ill)
+    yield at_least(f"roll-out: of {found.killed} killed devices run", found.killed_whole, "devices", found.killed)
+    yield at_least("roll-out: devices that run the new model", found.installed, "devices", found.devices - found.ill)
+    yield Row("roll-out: to all", round(found.rollout_s, 2), "s")
+    yield at_most("roll-out: back to the old model, all", round(found.rollback_s, 2), "s", 30.0)
+
+
+def _device(options: Mapping[str, str]) -> Iterator[Row]:
+    """Real-time listening to real recordings, front end and network 4 times a second."""
+    seconds = float(options.get("seconds", "20"))
+    recordings = Path(options.get("recordings", RECORDINGS))
+    with tempfile.TemporaryDirectory(prefix="ossicle-device-") as name:
+        sound = _sound(recordings, Path(name) / "sound.wav", seconds)
+        deployment = _deployment(Path(name) / "deployment", 1)
+        command = [
+            sys.executable,
+            "-m",
+            "engine.cli",
+            "device",
+            "run",
+            str(deployment),
+            "--source",
+            str(sound),
+            "--json",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OssicleError("the device did not run", "a summary", done.stderr.strip()[-300:])
+    told = json.loads(done.stdout.splitlines()[-1])["summary"]
+    peers = {"heard s": told["heard_s"], "windows": told["windows"], "memory MB": round(told["memory_bytes"] / 1e6, 1)}
+    yield at_most("device: CPU of real-time keyword spotting", told["cpu_percent"], "% of a core", 3.0, peers)
+
+
+def _run(trial: Any) -> Outcome:
+    from nodes.hub.errors import HubError
+    from nodes.hub.trial import run_trial
+
+    with tempfile.TemporaryDirectory(prefix="ossicle-hub-") as folder:
+        try:
+            return run_trial(trial, Path(folder))
+        except HubError as error:
+            raise OssicleError(error.what, error.expected, error.remedy) from error
+
+
+def _brokers(options: Mapping[str, str]) -> list[Kind]:
+    return options.get("brokers", "mosquitto,nats").split(",")  # type: ignore[return-value]
+
+
+def _deployment(folder: Path, seed: int) -> Path:
+    """TC-ResNet8 behind its paper's front end, with weights nobody trained: what it costs does not depend on them."""
+    import torch
+
+    from nodes.application.bundle import Bundle, write_description
+    from nodes.dsp.presets import PRESETS
+    from nodes.zoo import architecture, build, export_onnx
+
+    torch.manual_seed(seed)
+    front_end = PRESETS["s1-40x98"]
+    made = architecture("tc_resnet8", input_shape=front_end.shape, classes=12)
+    folder.mkdir(parents=True)
+    export_onnx(build(made), folder / "model.onnx")
+    data = (folder / "model.onnx").read_bytes()
+    labels = tuple(f"word{number}" for number in range(12))
+    bundle = Bundle("tc_resnet8", labels, front_end, front_end.shape, "float32", _digest(data), data)
+    write_description(folder, bundle, {})
+    return folder
+
+
+def _digest(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sound(folder: Path, path: Path, seconds: float) -> Path:
+    """Recordings one after another, as long as they shall be heard."""
+    import numpy as np
+    import soundfile
+
+    from nodes.hub.device.source import FILES, read
+
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in FILES)
+    if not files:
+        raise OssicleError(f"{folder} holds no recordings", "real recordings", "Name a folder with recordings=")
+    parts: list[NDArray[np.int16]] = []
+    samples = 0
+    while samples < seconds * 16_000:
+        parts.append(read(files[len(parts) % len(files)], 16_000))
+        samples += len(parts[-1])
+    soundfile.write(path, np.concatenate(parts)[: round(seconds * 16_000)], 16_000, subtype="PCM_16")
+    return path
+
+
+_MAKERS: Final[Mapping[str, Callable[[Mapping[str, str]], Iterator[Row]]]] = {
+    "faults": _faults,
+    "rate": _rate,
+    "delay": _delay,
+    "rollout": _rollout,
+    "device": _device,
+}

@@ -1,0 +1,210 @@
+"""A fleet under faults: processes are killed at random moments, and afterwards every result is counted."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from nodes.hub.broker import HUB_USER, Kind, Plan, Running, free_port, start
+from nodes.hub.simulate import Line, Load
+from nodes.hub.store import SqliteStore
+
+VERSIONS: Final[Mapping[Kind, str]] = {"mosquitto": "5", "nats": "3.1.1"}
+RESTART_S: Final = 0.2
+STOP_S: Final = 60.0
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How often each part is killed without warning, and how far apart at most."""
+
+    kills: int = 0
+    apart_s: float = 1.5
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found afterwards.
+
+    Attributes:
+        missing: results that were said and are not stored.
+        unordered: devices whose stored numbers do not rise with their place.
+        doubled: results stored more than once.
+        delays_ms: from saying to the row on disk.
+    """
+
+    said: int
+    stored: int
+    missing: int
+    doubled: int
+    unordered: int
+    seconds: float
+    kills: Mapping[str, int]
+    delays_ms: tuple[float, ...] = ()
+
+    @property
+    def per_s(self) -> float:
+        """Results stored per second."""
+        return self.stored / self.seconds
+
+
+@dataclass
+class _Part:
+    """A process that can be killed and started again."""
+
+    name: str
+    words: Sequence[str]
+    document: Mapping[str, Any]
+    process: subprocess.Popen[str] | None = None
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "nodes.hub.simulate", *self.words]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdin is not None
+        json.dump(self.document, self.process.stdin)
+        self.process.stdin.close()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self._drop()
+
+    def stop(self) -> list[dict[str, Any]]:
+        """Ask it to end; what it told."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.finish()
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Wait for its end; what it told."""
+        assert self.process is not None and self.process.stdout is not None
+        rows = [json.loads(line) for line in self.process.stdout]
+        self.process.wait(STOP_S)
+        self._drop()
+        return rows
+
+    def is_over(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def _drop(self) -> None:
+        assert self.process is not None
+        self.process.wait()
+        if isinstance(self.process.stdout, IO):
+            self.process.stdout.close()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A fleet to try: devices are spread over `processes`."""
+
+    kind: Kind
+    devices: int
+    processes: int
+    load: Load
+    faults: Faults = Faults()
+
+
+def run_trial(trial: Trial, folder: Path, limit_s: float = 1800.0, tell: Tell = lambda _text: None) -> Outcome:
+    """Run a fleet to its end and count."""
+    users = {f"device{number}": f"word{number}" for number in range(trial.devices)}
+    with _broker(trial.kind, folder, {HUB_USER: "hub word", **users}) as broker:
+        line = asdict(_line(broker[0]))
+        hub = _Part("hub", ["hub"], {"line": line, "password": "hub word", "folder": str(folder)})
+        fleet = [
+            _Part(
+                f"devices{index}",
+                ["devices"],
+                {"line": line, "users": own, "folder": str(folder), "load": asdict(trial.load)},
+            )
+            for index, own in enumerate(_spread(users, trial.processes))
+        ]
+        begun = time.monotonic()
+        for part in (hub, *fleet):
+            part.start()
+        kills = _harm(trial.faults, broker, hub, fleet, tell)
+        for part in fleet:
+            while not part.is_over():
+                if time.monotonic() - begun > limit_s:
+                    part.kill()
+                time.sleep(0.05)
+        seconds = time.monotonic() - begun
+        told = hub.stop()
+    delays: list[float] = next((row["delays_ms"] for row in told if "delays_ms" in row), [])
+    return _count(folder, users, trial.load.results, seconds, kills, tuple(delays))
+
+
+def _harm(faults: Faults, broker: list[Running], hub: _Part, fleet: Sequence[_Part], tell: Tell) -> dict[str, int]:
+    """Kill broker, hub and devices in turn at random moments; a part that has ended is left alone."""
+    chance, kills = random.Random(faults.seed), {"broker": 0, "hub": 0, "devices": 0}
+    for turn in range(3 * faults.kills):
+        time.sleep(chance.uniform(0.2, 1.0) * faults.apart_s)
+        which = ("broker", "hub", "devices")[turn % 3]
+        alive = [part for part in fleet if not part.is_over()]
+        if not alive:
+            break
+        if which == "broker":
+            broker[0].kill()
+            time.sleep(RESTART_S)
+            broker[0] = start(broker[0].plan)
+        else:
+            part = hub if which == "hub" else chance.choice(alive)
+            part.kill()
+            time.sleep(RESTART_S)
+            part.start()
+        kills[which] += 1
+        tell(f"killed {which} ({kills[which]})")
+    return kills
+
+
+@contextmanager
+def _broker(kind: Kind, folder: Path, users: Mapping[str, str]) -> Iterator[list[Running]]:
+    """A broker in a list, as it is another one after a kill."""
+    held = [start(Plan(kind, folder / "broker", free_port(), users))]
+    try:
+        yield held
+    finally:
+        held[0].stop()
+
+
+def _line(broker: Running) -> Line:
+    address = broker.address
+    return Line(address.host, address.port, str(broker.ca.cert_file.resolve()), VERSIONS[broker.plan.kind])
+
+
+def _spread(users: Mapping[str, str], processes: int) -> list[dict[str, str]]:
+    names = list(users)
+    return [{name: users[name] for name in names[index::processes]} for index in range(processes)]
+
+
+def _count(
+    folder: Path,
+    users: Mapping[str, str],
+    results: int,
+    seconds: float,
+    kills: Mapping[str, int],
+    delays: tuple[float, ...],
+) -> Outcome:
+    """Look at every row: each device's results are numbered by what they say, apart from the transport's numbers."""
+    store = SqliteStore(folder / "hub.db")
+    stored = missing = doubled = unordered = 0
+    for device in users:
+        rows = [row for row in store.history(device, limit=10 * results + 1000) if row.kind == "result"]
+        numbers = [int(row.body["number"]) for row in rows]
+        stored += len(numbers)
+        missing += results - len(set(numbers) & set(range(1, results + 1)))
+        doubled += len(numbers) - len(set(numbers))
+        unordered += numbers != sorted(numbers)
+    store.close()
+    return Outcome(len(users) * results, stored, missing, doubled, unordered, seconds, kills, delays)

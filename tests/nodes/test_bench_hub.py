@@ -1,0 +1,39 @@
+"""`ossicle bench hub`, small: every row is there, and what must hold at any speed holds."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import OssicleError
+from nodes.bench_hub import hub
+
+SMALL = {"devices": "4", "results": "60", "kills": "1", "fleet": "4", "seconds": "3", "brokers": "mosquitto"}
+AT_ANY_SPEED = ("lost of", "stored twice", "out of order", "unverified", "attacks refused", "kept the old", "killed")
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+def test_nothing_is_lost_under_kills(kind: str) -> None:
+    rows = hub({**SMALL, "rows": "faults", "brokers": kind}).rows
+    assert len(rows) == 4
+    assert [row.name for row in rows if not row.met] == []
+
+
+def test_a_roll_out_under_attack() -> None:
+    rows = hub({**SMALL, "rows": "rollout"}).rows
+    unmet = [row.name for row in rows if row.met is False and any(words in row.name for words in AT_ANY_SPEED)]
+    assert unmet == []
+
+
+def test_a_device_is_measured_on_real_recordings(recordings: Path) -> None:
+    (row,) = hub({**SMALL, "rows": "device", "recordings": str(recordings / "fsdd")}).rows
+    assert row.value > 0
+    assert row.peers["windows"] > 8
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"rows": "speed"}, "no rows speed"), ({"rows": "device", "recordings": "none"}, "no recordings")],
+)
+def test_what_is_wrong_is_told(options: dict[str, str], said: str) -> None:
+    with pytest.raises(OssicleError, match=said):
+        hub(options)
