@@ -75,7 +75,7 @@ class Toolchain:
 
 
 FLAGS: Mapping[Name, tuple[str, ...]] = MappingProxyType(
-    {"gcc": ("-O3", "-fno-schedule-insns"), "zig": ("-O2", "-fomit-frame-pointer")}
+    {"gcc": ("-O3", "-fno-schedule-insns"), "zig": ("-O2", "-fno-unroll-loops", "-fomit-frame-pointer")}
 )
 
 
