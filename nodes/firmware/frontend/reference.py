@@ -78,7 +78,7 @@ def stages(plan: Plan, samples: Codes) -> dict[str, Staged]:
     real, imaginary = bins(spectrum, plan.scaling.down)
     power = real * real + imaginary * imaginary
     if f.power == 1:
-        power = magnitude(power)
+        power = tables.root(power)
     mel = plan.bands(power)
     log = logarithm(plan, mel)
     heard = np.maximum(log, log.max() - plan.range_codes) if plan.range_codes else log
@@ -105,12 +105,6 @@ def _staged(codes: Codes, step: float | NDArray[np.float64], added: int = 0) -> 
 def codes_of(plan: Plan, samples: Codes) -> Codes:
     """Features (frames, coefficients) of a clip in the network's input format."""
     return stages(plan, samples)["codes"].codes
-
-
-def magnitude(power: Codes) -> Codes:
-    """Roots of squares below 2^48, with `MAGNITUDE_BITS` bits: of the upper 32 bits where there are more than 32."""
-    large = power >= (1 << 32)
-    return tables.root(np.where(large, power >> 16, power)) << np.where(large, 8, 0)
 
 
 def logarithm(plan: Plan, mel: Codes) -> Codes:

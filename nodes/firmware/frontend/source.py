@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nodes.firmware.compose import FrontEndCode
 from nodes.firmware.frontend.dft import Codes, Stage, places, split_turns, turns
 from nodes.firmware.frontend.plan import LOG_BITS, Plan
 from nodes.firmware.frontend.reference import LN2
-from nodes.firmware.frontend.tables import log_table, root_table
+from nodes.firmware.frontend.tables import ROOT_UP, log_table, root_table
 from nodes.firmware.writer import Writer
 from nodes.lne.frontend.template import filled
 from nodes.lne.program import identifier
 
 _HERE = "nodes.firmware.frontend"
+WAY_BITS = 12
+"""Lowest bits of a table's entry: the way to the next one."""
 
 
 @dataclass(frozen=True)
@@ -199,14 +202,15 @@ static __attribute__((noinline)) void find_roots(void) {{
   const int first = {first}, last = {last}; /* others are in no band */
 #endif
   for (point_t *bin = points + first; bin <= points + last; bin++) {{
-    const uint32_t upper_bits = (uint32_t)(bin->power >> 32);
-    const uint32_t value = upper_bits ? (uint32_t)(bin->power >> 16) : (uint32_t)bin->power;
-    if (!value) continue;
-    const int exponent = (31 - __builtin_clz(value)) & ~1;
-    const uint32_t leading = value << (30 - exponent);
-    const uint32_t entry = {table}[(leading >> 25) - 32];
-    const uint32_t root = 65536 + (entry >> 16) + (((entry & 0xFFFF) * ((leading >> 9) & 0xFFFF)) >> 16);
-    bin->power = ((root << (exponent >> 1)) >> {right}) << (upper_bits ? 8 : 0);
+    const uint32_t high = (uint32_t)(bin->power >> 32), low = (uint32_t)bin->power;
+    uint32_t value = low, up = {up};
+    if (high) value = high << 16 | low >> 16, up = {up} + 8;
+    value |= 1;
+    const int zeros = __builtin_clz(value) & ~1;
+    const uint32_t leading = value << zeros;
+    const uint32_t entry = {table}[leading >> 25];
+    const uint32_t root = (entry >> {bits}) + (((entry & {mask}) * ((leading >> 9) & 0xFFFF)) >> 16);
+    bin->power = (root << up) >> (zeros >> 1);
   }}
 }}
 """
@@ -219,9 +223,8 @@ def _spectrum(plan: Plan, writer: Writer) -> dict[str, object]:
     first, last = int(bands.first[used].min()), int((bands.first + bands.counts - 1)[used].max())
     root = ""
     if power == 1:
-        root = _ROOT.format(
-            first=first, last=last, right=8, table=writer.constant("root", _steps(root_table()).astype(np.uint32))
-        )
+        table = writer.constant("root", _from_zero(_ways(root_table())))
+        root = _ROOT.format(first=first, last=last, up=ROOT_UP, table=table, bits=WAY_BITS, mask=(1 << WAY_BITS) - 1)
     return {
         "split": writer.constant("split", _rows(split_turns(plan.points, plan.scaling.down))),
         "even_right": 1 + plan.scaling.down,
@@ -234,9 +237,14 @@ def _spectrum(plan: Plan, writer: Writer) -> dict[str, object]:
     }
 
 
-def _steps(table: Codes) -> Codes:
-    """Entries (upper half, above the first one) with the way to the next one (lower half)."""
-    return np.asarray(((table[:-1] - table[0]) << 16) + np.diff(table), np.int64)
+def _ways(table: Codes) -> Codes:
+    """Entries, each with the way to the next one in its lowest bits."""
+    return (table[:-1] << WAY_BITS) + np.diff(table)
+
+
+def _from_zero(entries: Codes) -> NDArray[np.uint32]:
+    """Room for 32 entries in front, as mantissas begin with 32."""
+    return np.concatenate((np.zeros(32), entries)).astype(np.uint32)
 
 
 def _each(writer: Writer, name: str, values: Codes, index: str) -> str:
@@ -256,7 +264,9 @@ def _logarithms(plan: Plan, writer: Writer) -> dict[str, object]:
     right = LOG_BITS - plan.log_fraction
     return {
         "raise": f"  (void)band;\n{raised}",
-        "log_table": writer.constant("log2", _steps(log_table()).astype(np.uint32)),
+        "log_table": writer.constant("log2", _ways(log_table()).astype(np.uint32)),
+        "way_bits": WAY_BITS,
+        "way_mask": (1 << WAY_BITS) - 1,
         "ln2": LN2,
         "log_bias": f"({_each(writer, 'log_bias', plan.log_bias, 'band')})",
         "log_half": 1 << right >> 1,

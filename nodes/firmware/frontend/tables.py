@@ -12,6 +12,8 @@ FRACTION = 16
 """Bits behind the point of logarithms to base 2, of roots' mantissas, and of positions between entries."""
 MAGNITUDE_BITS = 8
 """Bits behind the point of magnitudes."""
+ROOT_UP = 15 - FRACTION + MAGNITUDE_BITS
+"""A root's mantissa is shifted to the left by this where its square has 31 or 32 bits."""
 
 
 def log_table() -> Codes:
@@ -37,14 +39,19 @@ def log2(values: Codes) -> Codes:
     return np.asarray((exponent << FRACTION) + table[at] + (((table[at + 1] - table[at]) * between) >> FRACTION))
 
 
-def root(values: Codes) -> Codes:
-    """Square root of integers from 0 to 2^32 - 1, with `MAGNITUDE_BITS` bits; off by less than 2e-5 and one step."""
-    exponent = np.maximum(length(values) - 1, 0) & ~1
-    mantissa = values << (30 - exponent)
-    at, between = np.maximum(mantissa >> 25, 32) - 32, (mantissa >> 9) & 0xFFFF
+def root(squares: Codes) -> Codes:
+    """Square root of integers below 2^46, with `MAGNITUDE_BITS` bits; off by less than 5e-5 and one step.
+
+    Of the upper bits where there are more than 32. The lowest bit counts as set, so that there is always a leading one.
+    """
+    large = squares >= (1 << 32)
+    values = np.where(large, squares >> 16, squares) | 1
+    zeros = (32 - length(values)) & ~1
+    leading = values << zeros
+    at, between = (leading >> 25) - 32, (leading >> 9) & 0xFFFF
     table = root_table()
     found = table[at] + (((table[at + 1] - table[at]) * between) >> FRACTION)
-    return np.where(values > 0, (found << (exponent >> 1)) >> (FRACTION - MAGNITUDE_BITS), 0)
+    return np.asarray((found << np.where(large, ROOT_UP + 8, ROOT_UP)) >> (zeros >> 1))
 
 
 def length(values: Codes) -> Codes:

@@ -207,7 +207,7 @@ INLINE uint64_t find_band(int band, const uint16_t **weights) {
   return (uint64_t)high << 32 | low;
 }
 
-/* Natural logarithm: of the leading 32 bits by a table of log2, each entry (upper half) with the way to the next one. */
+/* Natural logarithm: of the leading 32 bits by a table of log2, each entry with the way to the next one in its lowest bits. */
 INLINE int find_log(uint64_t sum, int band) {
 @raise@
   const uint32_t high = (uint32_t)(sum >> 32), low = (uint32_t)sum;
@@ -223,7 +223,7 @@ INLINE int find_log(uint64_t sum, int band) {
     exponent = 31 - zeros;
   }
   const uint32_t entry = @log_table@[(leading >> 26) & 31];
-  const int32_t log2 = (exponent << 16) + (int32_t)((entry >> 16) + (((entry & 0xFFFF) * ((leading >> 10) & 0xFFFF)) >> 16));
+  const int32_t log2 = (exponent << 16) + (int32_t)((entry >> @way_bits@) + (((entry & @way_mask@) * ((leading >> 10) & 0xFFFF)) >> 16));
   return (upper(log2, @ln2@) + @log_bias@ + @log_half@) >> @log_right@;
 }
 

@@ -22,8 +22,8 @@ def test_logarithms_are_as_near_as_they_say() -> None:
 
 
 def test_roots_are_as_near_as_they_say() -> None:
-    values = numbers(0, 32)
-    exact = np.sqrt(values)
+    values = numbers(0, 46)
+    exact = np.sqrt(values | 1)
     assert (np.abs(tables.root(values) / 2**tables.MAGNITUDE_BITS - exact) <= 5e-5 * exact + 2.0**-8).all()
 
 
