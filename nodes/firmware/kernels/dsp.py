@@ -74,7 +74,8 @@ def code_of(rule: Requantise, total: str, writer: Writer) -> str:
     """C of the code for a sum of 32 bits: one saturating instruction where the limits allow it."""
     assert isinstance(rule, Shift)
     if (rule.low, rule.high) in ((0, 127), (-128, 127)):
-        return f"{'USAT7' if rule.low == 0 else 'SSAT8'}({total}, {rule.right})"
+        name = "USAT7" if rule.low == 0 else "SSAT8"
+        return f"{name}({total}, {rule.right})" if rule.right else f"{name}_ALONE({total})"
     writer.function(CLAMP)
     return f"ossicle_clamp({total} >> {rule.right}, {rule.low}, {rule.high})"
 

@@ -25,6 +25,8 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_
 #define SMLATT(x, y, sum) __smlatt((int32_t)(x), (int32_t)(y), sum)
 #define USAT7(x, right) ({ int32_t code_; __asm("usat %0, #7, %1, asr %2" : "=r"(code_) : "r"(x), "I"(right) : "cc"); code_; })
 #define SSAT8(x, right) ({ int32_t code_; __asm("ssat %0, #8, %1, asr %2" : "=r"(code_) : "r"(x), "I"(right) : "cc"); code_; })
+#define USAT7_ALONE(x) ({ int32_t code_; __asm("usat %0, #7, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
+#define SSAT8_ALONE(x) ({ int32_t code_; __asm("ssat %0, #8, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
 #define USAT15(x) ({ int32_t code_; __asm("usat %0, #15, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
 #define SSAT16(x) ({ int32_t code_; __asm("ssat %0, #16, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
 #define SMMLA(x, y, high) ({ int32_t top_; __asm("smmla %0, %1, %2, %3" : "=r"(top_) : "r"(x), "r"(y), "r"(high)); top_; })

@@ -77,9 +77,10 @@ def test_awkward_shapes_are_computed_exactly(name: str, bits: int, form: str, tm
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_clang_gives_the_same_codes(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scales", [False, True])
+def test_clang_gives_the_same_codes(name: str, scales: bool, tmp_path: Path) -> None:
     made, clips = integers(name, *NETWORKS[name])
-    assert _departs(fuse(made), clips, tmp_path, tool="zig") == []
+    assert _departs(scaled(made) if scales else fuse(made), clips, tmp_path, tool="zig") == []
 
 
 def test_slow_scales_are_exact_too(tmp_path: Path) -> None:
@@ -113,3 +114,32 @@ def test_pieces_are_neither_tiny_nor_huge(steps: int) -> None:
 def test_a_block_takes_no_more_registers_than_there_are(block: Block) -> None:
     sums = block.pixels * block.channels * (2 if block.wide else 1)
     assert sums + max(2, block.pixels) + 2 + 2 <= 14
+
+
+def _costs(build: Builder) -> None:
+    build.conv(16, (3, 3))
+    build.conv(16, (3, 3), groups=16)
+    build.conv(24, (1, 1), pads=Pads())
+    build.conv(16, (3, 3), pads=Pads())
+    build.conv(12, (1, 1), pads=Pads())
+
+
+@pytest.mark.parametrize("tool", ["gcc", "zig"])
+def test_blocks_need_few_instructions_and_scales_cost_little(tool: Name, tmp_path: Path) -> None:
+    """Counts are exact: instructions per multiplication, and at most 15 % more with a scale per channel."""
+    made, clips = integers("costs", (4, 16, 14), _costs)
+    totals: list[int] = []
+    for graph in (made, scaled(made)):
+        program, folder = generate(graph, M4), tmp_path / str(len(totals))
+        run = emulate(
+            make(find_toolchain(tool), program, folder, write(program, folder, clips[:1])), len(program.layers)
+        )
+        totals.append(sum(run.instructions))
+        ratios = {
+            layer.kernel: count / layer.macs for layer, count in zip(program.layers, run.instructions, strict=True)
+        }
+        if graph is made:
+            assert ratios["dsp-2x4"] < 0.95
+            assert ratios["dsp-pointwise-2x4"] < 1.25
+            assert ratios["dsp-depthwise"] < 3.2
+    assert totals[0] < totals[1] < 1.15 * totals[0]
