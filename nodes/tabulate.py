@@ -133,7 +133,8 @@ def _lost(pair: list[Outcome], params: TabulateParams) -> Json:
         plain.right, other.right, plain.truth, resamples=params.resamples, seed=params.seed
     ).accuracy  # fmt: skip
     found = asdict(gain)
-    return {"value": -found["value"], "low": -found["high"], "high": -found["low"]}
+    ends = {"value": "value", "low": "high", "high": "low"}
+    return {name: 0.0 - found[other] for name, other in ends.items()}  # 0 - 0, as -0 is written with its sign
 
 
 def _told(rows: list[Json]) -> Json:
