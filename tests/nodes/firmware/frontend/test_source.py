@@ -85,7 +85,7 @@ def test_the_same_plan_gives_the_same_bytes() -> None:
     first, second = (frontend_source(plan(front_end, form), "hearing") for _ in range(2))
     assert first == second
     assert first.source.count("hearing_push") == 2
-    assert "/work" not in first.source
+    assert str(Path.cwd()) not in first.source
 
 
 MAIN = """#include <stdio.h>
