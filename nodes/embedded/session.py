@@ -42,7 +42,7 @@ from nodes.quant.settings import Settings
 
 PROJECT: Final = "project"
 """The form that is built and run; its folder has this name."""
-SHARES: Final = {"read": 0.02, "round": 0.05, "generate": 0.3, "build": 0.35, "run": 0.5, "compare": 0.6, "end": 1.0}
+SHARES: Final = {"read": 0.02, "round": 0.05, "generate": 0.3, "build": 0.35, "run": 0.5, "compare": 0.6, "judge": 0.9}
 """Part of the whole at which a stage begins."""
 COUNTED_CPUS: Final = ("cortex-m4", "cortex-m7", "cortex-m33")
 """Processors whose cycles the model may stand for; that of a Cortex-M4."""
@@ -204,7 +204,7 @@ def _compared(
     clips, is_single = network.judged, fed.pieces == 1
     inputs = [piece for clip in clips.values for piece in fed.inputs(clip)]
     truth = clips.truth.tolist() if is_single and clips.truth is not None else None
-    told = clock.within("compare", "end", f"comparing {len(inputs):,} inputs")
+    told = clock.within("compare", "judge", f"comparing {len(inputs):,} inputs")
     parity = check(program, test, inputs, fed.graph, truth=truth, on_progress=told)
     if not parity.is_exact:
         raise FirmwareError(
@@ -213,7 +213,9 @@ def _compared(
     if is_single:
         return parity, None
     graph = program.graph
-    return parity, decisions(whole, fed, graph, clips, lambda done: clock.watch.progress(0.9, f"judging clip {done}"))
+    return parity, decisions(
+        whole, fed, graph, clips, lambda done: clock.watch.progress(SHARES["judge"], f"judging clip {done}")
+    )
 
 
 def rounded(whole: Graph, network: Network, fed: Feed, wish: Wish, watch: Watch) -> IntegerGraph:

@@ -233,7 +233,7 @@ def _function(writer: Writer, prefix: str, index: int, step: _Step) -> str:
     body = "\n".join(f"  {line}" for line in writer.end())
     title = comment(f"{task.op.name} · {step.kernel.name}")
     return (
-        f"/* {title} */\nstatic __attribute__((noinline)) void {function_name(prefix, index)}({inputs}, "
+        f"/* {title} */\nOSSICLE_LAYER void {function_name(prefix, index)}({inputs}, "
         f"{c_type(task.forms[-1])} *o, unsigned char *s) {{\n  (void)s;\n{body}\n}}\n"
     )
 
@@ -274,6 +274,7 @@ def _source(
             "void *memcpy(void *to, const void *from, __SIZE_TYPE__ bytes);",
             "void *memset(void *to, int value, __SIZE_TYPE__ bytes);\n",
             _NEEDS,
+            _LAYER,
             _HOOKS,
             f"static unsigned char {prefix}_arena[{max(arena_bytes, ALIGN_BYTES)}] __attribute__((aligned(8)));\n",
             *_states(writer),
@@ -303,6 +304,15 @@ def _reset(prefix: str, writer: Writer) -> Iterator[str]:
 _NEEDS = """_Static_assert(sizeof(int) >= 4, "int has 32 bits at least");
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "codes lie in memory with their low byte first"
+#endif
+"""
+
+_LAYER = """/* Once GCC 12 knows that what a layer reads and what it writes lie in one array, it may take
+   the layer for one without effect and drop its call: it is to know nothing. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define OSSICLE_LAYER static __attribute__((noipa))
+#else
+#define OSSICLE_LAYER static __attribute__((noinline))
 #endif
 """
 
