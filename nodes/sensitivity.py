@@ -57,7 +57,7 @@ class SensitivityParams(Params):
     """How many of these, spread evenly."""
 
 
-@node("ossicle.sensitivity", version=1, category="Compress")
+@node("ossicle.sensitivity", version=1, category="Evaluate")
 def sensitivity(model: Model, features: FeatureSet, params: SensitivityParams, ctx: Context) -> Report:
     """Show what fixed point does to every tensor and every layer of a float model.
 
