@@ -119,11 +119,17 @@ class Statistics:
             exponents, numbers = np.unique(np.frexp(magnitudes)[1], return_counts=True)
             for exponent, number in zip(exponents.tolist(), numbers.tolist(), strict=True):
                 self.counts[exponent] = self.counts.get(exponent, 0) + number
-        room = np.empty(min(flat.size, IN_CACHE))
-        for first in range(0, flat.size, IN_CACHE):
-            part = flat[first : first + IN_CACHE]
+        self._add_errors(flat[flat != 0.0])
+
+    def _add_errors(self, values: Values) -> None:
+        """Of values that are not zero, as zero is a code of every format."""
+        room = np.empty(min(values.size, IN_CACHE))
+        for first in range(0, values.size, IN_CACHE):
+            part = values[first : first + IN_CACHE]
+            top, energy = float(np.abs(part).max()), float(part @ part)
             for fraction in self.candidates():
-                lost = _lost(part, Fixed(self.bits, fraction), room[: part.size])
+                form = Fixed(self.bits, fraction)
+                lost = energy if top < form.step / 2 else _lost(part, form, room[: part.size])  # all become zero
                 self.error[fraction] = self.error.get(fraction, 0.0) + lost
 
     @property
@@ -142,7 +148,7 @@ class Statistics:
 
     def sqnr(self, fraction: int) -> float:
         """E[x^2] / E[e^2] (eq. 10); infinite without error, not a number for a tensor of zeros."""
-        lost = self.error[fraction]
+        lost = self.error.get(fraction, 0.0)
         if lost == 0.0:
             return math.inf if self.energy else math.nan
         return self.energy / lost

@@ -65,7 +65,7 @@ def _statistics(values: Values, bits: int) -> Statistics:
 
 
 def _cost(name: str, kind: str, found: Statistics, form: Fixed) -> TensorCost:
-    is_known = found.bits == form.bits and form.fraction in found.error
+    is_known = found.bits == form.bits and form.fraction in found.candidates()
     ratio = found.sqnr(form.fraction) if is_known else np.nan
     told = decibels(ratio) if np.isfinite(ratio) else None
     overload = found.overload(form.integer)
