@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -14,22 +18,27 @@ from engine.artifact import ReceiptMeta
 from engine.params import FilePath
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nodes.hub import Endpoint, Item, Message
     from nodes.hub.access import Access
-    from nodes.hub.mqtt import Patience
+
+    Messages = tuple[Message, ...]
 
 JOURNAL_FILE, RECEIPT_FILE = "messages.jsonl", "receipt.json"
 TICK_S = 0.1
 
 
 class PushParams(Params):
-    """Where results go, and how."""
+    """Where results go, and who must acknowledge them."""
 
+    ticket: FilePath = ""
+    """Ticket of `ossicle hub enrol`: address, device, password and certificate in one file; replaces the fields below
+    that say the same."""
     broker: str = ""
-    """mqtt://HOST[:PORT], mqtts://HOST[:PORT] (TLS), or file:PATH for a file of JSON lines. Empty: a file beside the
-    receipt, where there is no broker."""
+    """mqtt://HOST[:PORT], mqtts://HOST[:PORT] (TLS), or file:PATH for a file of JSON lines. Empty, and without a
+    ticket: a file beside the receipt, where there is no hub."""
+    acknowledged_by: Literal["hub", "broker"] = "hub"
+    """Who must say that it has a message. A hub says so when its row is on disk; a broker (PUBACK) when it lies in its
+    memory, where it may be lost: for brokers behind which no Ossicle hub listens."""
     user: str = ""
     """User known to the broker; empty for none."""
     password: Secret = Secret("")
@@ -39,63 +48,122 @@ class PushParams(Params):
     device: Annotated[str, Field(min_length=1, max_length=64)] = "ossicle"
     """Name of this device: the second level of every topic."""
     topic_prefix: Annotated[str, Field(min_length=1, max_length=256)] = "evt"
-    """First levels of every topic: PREFIX/DEVICE/model, /deployment, /report, /result."""
+    """First levels of the topics PREFIX/DEVICE/KIND, for a broker alone; a hub hears evt/DEVICE/events."""
     client_id: Annotated[str, Field(max_length=64)] = ""
     """MQTT client id; empty makes one from device and run. Two clients of one id throw each other out."""
     mqtt_version: Literal["5", "3.1.1"] = "5"
-    """Version of the protocol; with 5 the broker also says why it refuses a message."""
+    """Version of the protocol; with 5 the broker also says why it refuses a message. A ticket uses 3.1.1, which every
+    broker of a hub speaks."""
     results: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Send label and score of this many clips of the report as single messages, too."""
     timeout_s: Annotated[Seconds, Field(gt=0, le=3600)] = 30.0
     """Give up after this long in all."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """Connections tried before giving up; the pause between them doubles."""
+    """Connections tried before giving up where a broker acknowledges; the pause between them doubles."""
 
 
-@node("ossicle.push", version=1, category="Deployment", needs=("network",))
+@dataclass(frozen=True)
+class _Way:
+    """Where messages go. `by` names who acknowledged them: "hub", "broker" or "file"."""
+
+    endpoint: Endpoint
+    by: str
+    device: str
+    prefix: str
+    access: Access | None = None
+
+    def topic(self, message: Message) -> str:
+        """The topic it travels on."""
+        return f"evt/{self.device}/events" if self.by == "hub" else message.topic
+
+
+def _upgrade(params: dict[str, Any], version: int) -> dict[str, Any]:
+    """Version 1 knew a broker's word only."""
+    return {**params, "acknowledged_by": "broker"} if version < 2 and params.get("broker") else params
+
+
+@node("ossicle.push", version=2, category="Deployment", needs=("network",), upgrade=_upgrade)
 def push(
     deployment: Deployment | None, report: Report | None, model: Model | None, params: PushParams, ctx: Context
 ) -> Receipt:
-    """Send results and model metadata to an IoT hub over MQTT at QoS 1; never audio.
+    """Send results and model metadata to an IoT hub over MQTT; never audio.
 
-    Metadata of model and deployment is retained by the broker, figures of the report are not. Every message is
-    acknowledged by the broker (PUBACK) before the node ends; `receipt.json` lists ids, topics and digests. Ids depend
-    on the content only, so what is sent again can be told from what is new.
+    The node ends when the hub has stored every message and said so after its own commit; `receipt.json` lists ids,
+    topics, digests and who acknowledged them. Ids depend on the content only, so what is sent again is stored once.
+    Where no Ossicle hub listens, a broker's PUBACK can be enough (`acknowledged_by`), and the receipt says so; the
+    broker then also retains the metadata of model and deployment.
     """
-    from nodes.hub import HubError, make_messages, parse_endpoint
+    from nodes.hub import HubError, make_messages
 
     folder = ctx.folder("receipt")
     try:
-        endpoint = parse_endpoint(params.broker)
         items = list(_items(deployment, report, model, params.results))
         if not items:
             raise OssicleError("nothing is wired to push", "a deployment, a report or a model", "Wire one of them")
-        messages = make_messages(items, prefix=params.topic_prefix, device=params.device)
-        _deliver(messages, endpoint, params, ctx, folder)
+        with tempfile.TemporaryDirectory(prefix="ossicle-push-") as place:
+            way = _way(params, ctx, Path(place))
+            messages = make_messages(items, prefix=way.prefix, device=way.device)
+            ctx.progress(0.0, f"{len(messages)} messages to {way.endpoint}")
+            _SENDERS[way.by](messages, way, params, ctx, folder if way.by == "file" else Path(place))
     except HubError as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
-    _write_receipt(folder, messages, str(endpoint))
-    about = f"{len(messages)} messages acknowledged by {endpoint}"
-    return Receipt(folder, ReceiptMeta(about=about, destination=str(endpoint), acknowledged=len(messages)))
-
-
-def _deliver(messages: tuple[Message, ...], endpoint: Endpoint, params: PushParams, ctx: Context, folder: Path) -> None:
-    from nodes.hub import Broker
-    from nodes.hub.journal import append
-
-    ctx.progress(0.0, f"{len(messages)} messages to {endpoint}")
-    if not isinstance(endpoint, Broker):
-        path = ctx.resolve(endpoint.path) if endpoint.path else folder / JOURNAL_FILE
-        ctx.log(f"{append(messages, path)} of {len(messages)} messages are new in {endpoint}")
-        return
-    try:
-        from nodes.hub.mqtt import deliver
     except ModuleNotFoundError as error:
         raise OssicleError(
-            "paho-mqtt is not installed", "the MQTT client", "Run `pip install 'ossicle[iot]'`, or leave broker empty"
+            f"{error.name} is not installed", "the MQTT client", "Run `pip install 'ossicle[iot]'`, or set no broker"
         ) from error
-    done = deliver(messages, endpoint, _access(params, ctx), _patience(params), _pause(ctx))
-    ctx.log(f"{len(done)} messages acknowledged by {endpoint}")
+    _write_receipt(folder, messages, way)
+    about = f"{len(messages)} messages {_SAID[way.by]} {way.endpoint}"
+    ctx.log(about)
+    return Receipt(folder, ReceiptMeta(about=about, destination=str(way.endpoint), acknowledged=len(messages)))
+
+
+def _way(params: PushParams, ctx: Context, place: Path) -> _Way:
+    from nodes.hub import Broker, HubError, parse_endpoint
+
+    if params.ticket:
+        if params.broker:
+            raise HubError("a ticket and a broker are given", "one of them", "Clear one of the two")
+        return _way_of_ticket(params, ctx, place)
+    endpoint = parse_endpoint(params.broker)
+    if not isinstance(endpoint, Broker):
+        return _Way(endpoint, "file", params.device, params.topic_prefix)
+    return _Way(endpoint, params.acknowledged_by, params.device, params.topic_prefix, _access(params, ctx))
+
+
+def _way_of_ticket(params: PushParams, ctx: Context, place: Path) -> _Way:
+    from nodes.hub import Broker
+    from nodes.hub.access import Access
+    from nodes.hub.ticket import read_ticket
+
+    ticket = read_ticket(ctx.resolve(params.ticket))
+    authority = place / "ca.crt"
+    authority.write_text(ticket.ca, encoding="ascii")
+    name = params.client_id or f"ossicle-{ticket.device}-{ctx.key[:8]}"
+    access = Access(ticket.device, ticket.password, authority, client_id=name, version="3.1.1")
+    broker = Broker(ticket.host, ticket.port, tls=True)
+    return _Way(broker, params.acknowledged_by, ticket.device, "evt", access)
+
+
+def _to_hub(messages: Messages, way: _Way, params: PushParams, ctx: Context, place: Path) -> None:
+    from nodes.hub.handover import hand_over
+
+    assert way.access is not None
+    hand_over(messages, way.endpoint, way.access, place, params.timeout_s, _pause(ctx))  # type: ignore[arg-type]
+
+
+def _to_broker(messages: Messages, way: _Way, params: PushParams, ctx: Context, _place: Path) -> None:
+    from nodes.hub.mqtt import Patience, deliver
+
+    assert way.access is not None
+    patience = Patience(attempts=params.attempts, timeout_s=params.timeout_s)
+    deliver(messages, way.endpoint, way.access, patience, _pause(ctx))  # type: ignore[arg-type]
+
+
+def _to_file(messages: Messages, way: _Way, _params: PushParams, ctx: Context, folder: Path) -> None:
+    from nodes.hub.journal import append
+
+    name = way.endpoint.path  # type: ignore[union-attr]
+    ctx.log(f"{append(messages, ctx.resolve(name) if name else folder / JOURNAL_FILE)} messages are new")
 
 
 def _access(params: PushParams, ctx: Context) -> Access:
@@ -110,12 +178,6 @@ def _access(params: PushParams, ctx: Context) -> Access:
     )
 
 
-def _patience(params: PushParams) -> Patience:
-    from nodes.hub.mqtt import Patience
-
-    return Patience(attempts=params.attempts, timeout_s=params.timeout_s)
-
-
 def _pause(ctx: Context) -> Callable[[float], None]:
     """Wait, in short steps, so that a cancelled run stops at once."""
 
@@ -127,6 +189,14 @@ def _pause(ctx: Context) -> Callable[[float], None]:
             ctx.check()
 
     return pause
+
+
+_SENDERS: Final[Mapping[str, Callable[[Messages, _Way, PushParams, Context, Path], None]]] = MappingProxyType(
+    {"hub": _to_hub, "broker": _to_broker, "file": _to_file}
+)
+_SAID: Final[Mapping[str, str]] = MappingProxyType(
+    {"hub": "stored by the hub at", "broker": "taken by the broker", "file": "written to a"}
+)
 
 
 # ---- what is said
@@ -200,18 +270,19 @@ def _predictions(report: Report, count: int) -> Iterator[dict[str, Any]]:
         yield {"clip": row["clip_id"], "label": row["prediction"], "score": row["score"]}
 
 
-def _write_receipt(folder: Path, messages: tuple[Message, ...], destination: str) -> None:
+def _write_receipt(folder: Path, messages: Messages, way: _Way) -> None:
     rows = [
         {
             "id": message.id,
             "seq": message.seq,
-            "topic": message.topic,
+            "topic": way.topic(message),
+            "kind": message.kind,
             "qos": 1,
-            "retained": message.retain,
+            "retained": message.retain and way.by != "hub",
             "sha256": message.digest(),
             "acknowledged": True,
         }
         for message in messages
     ]
-    text = json.dumps({"destination": destination, "messages": rows}, indent=1, ensure_ascii=False)
-    (folder / RECEIPT_FILE).write_text(text + "\n", encoding="utf-8")
+    told = {"destination": str(way.endpoint), "acknowledged_by": way.by, "messages": rows}
+    (folder / RECEIPT_FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,5 +1,7 @@
 """What is sent: results and metadata, never audio."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -18,17 +20,23 @@ class Message:
     """One message. `id` names its content for good, so that sending it twice is harmless.
 
     Attributes:
+        epoch: digest (16 hex digits) of everything that is sent together; see `nodes.hub.event`.
         body: JSON values; `id`, `seq`, `device` and `kind` are added.
-        retain: the broker keeps it for those who subscribe later.
+        retain: a broker keeps it for those who subscribe later; a hub stores everything anyway.
     """
 
-    id: str
+    epoch: str
     seq: int
     device: str
     kind: str
     topic: str
     body: Mapping[str, Any]
     retain: bool = False
+
+    @property
+    def id(self) -> str:
+        """DEVICE-EPOCH-SEQ, the name under which a hub knows it, too."""
+        return f"{self.device}-{self.epoch}-{self.seq}"
 
     def content(self) -> dict[str, Any]:
         """What identifies the message: everything on the wire but the time."""
@@ -67,11 +75,9 @@ def make_messages(items: Iterable[Item], *, prefix: str, device: str) -> tuple[M
         _check_topic_part(name, value)
     if "/" in device:
         raise HubError(f"device {device!r} holds a slash", "one level of a topic", "Rename the device")
-    epoch = hashlib.sha256(_canonical([[item.kind, item.body] for item in kept])).hexdigest()[:12]
+    epoch = hashlib.sha256(_canonical([[item.kind, item.body] for item in kept])).hexdigest()[:16]
     made = tuple(
-        Message(
-            f"{device}-{epoch}-{seq}", seq, device, item.kind, f"{prefix}/{device}/{item.kind}", item.body, item.retain
-        )
+        Message(epoch, seq, device, item.kind, f"{prefix}/{device}/{item.kind}", item.body, item.retain)
         for seq, item in enumerate(kept, 1)
     )
     for message in made:

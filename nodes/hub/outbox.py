@@ -67,10 +67,14 @@ class Level:
 class Outbox:
     """The outbox in one file. Usable from several threads; one process has it at a time."""
 
-    def __init__(self, path: Path, bounds: Bounds | None = None) -> None:
+    def __init__(self, path: Path, bounds: Bounds | None = None, epoch: str = "") -> None:
         """Open or begin the outbox.
 
         A file that is damaged is set aside beside it and its readable rows are taken over.
+
+        Args:
+            epoch: of a new outbox whose content is known beforehand, so that sending it again from another one is
+                harmless; by default it is drawn at random.
 
         Raises:
             HubError: another process has it, or it cannot be written.
@@ -79,7 +83,7 @@ class Outbox:
         self._guard = threading.RLock()
         self._lock = _locked(path)
         try:
-            self._db = _opened(path)
+            self._db = _opened(path, epoch or secrets.token_hex(8))
         except BaseException:
             self._lock.close()
             raise
@@ -292,9 +296,9 @@ def _locked(path: Path) -> IO[bytes]:
     return file
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, epoch: str) -> sqlite3.Connection:
     try:
-        return _connected(path)
+        return _connected(path, epoch)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):  # damage is told by its parent class alone
             raise HubError(
@@ -305,7 +309,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     path.replace(aside)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    fresh = _connected(path)
+    fresh = _connected(path, secrets.token_hex(8))
     fresh.execute("BEGIN IMMEDIATE")
     fresh.executemany("INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?)", rows)
     fresh.execute("INSERT INTO lost VALUES ('damaged_outbox', 1)")
@@ -313,7 +317,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return fresh
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, epoch: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
     try:
         if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
@@ -323,7 +327,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         db.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";\n"):
             db.execute(statement)
-        db.execute("INSERT OR IGNORE INTO facts VALUES ('epoch', ?), ('next_seq', '1')", (secrets.token_hex(8),))
+        db.execute("INSERT OR IGNORE INTO facts VALUES ('epoch', ?), ('next_seq', '1')", (epoch,))
         db.execute("COMMIT")
     except BaseException:
         db.close()

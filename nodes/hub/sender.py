@@ -98,6 +98,11 @@ class Sender:
         problem = self._failure or (str(link.problem) if link.problem is not None else "")
         return Condition(link.is_up, problem, level.rows, len(self._window), self._sent, self._acknowledged)
 
+    @property
+    def problem(self) -> HubError | None:
+        """Why there is no connection, as far as known."""
+        return None if self._link.is_up else self._link.problem
+
     def drain(self, timeout_s: float) -> bool:
         """Wait until the hub has acknowledged everything."""
         end = time.monotonic() + timeout_s

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from engine.artifact import Artifact, Receipt
 from studio.views.parts import LoadedCard
@@ -12,6 +13,18 @@ from studio.views.table import Table
 from studio.views.viewer import Scene, viewer
 
 RECEIPT_FILE = "receipt.json"
+SAID_BY: Final[Mapping[str, str]] = MappingProxyType(
+    {"hub": "stored by the hub", "broker": "taken by the broker", "file": "in the file"}
+)
+"""What each kind of acknowledgement means; a receipt that names none is of a node that knows only one."""
+ACKNOWLEDGED: Final = "acknowledged"
+WORTH: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "hub": "The hub said so after its own commit: the row is on disk.",
+        "broker": "A PUBACK: the broker had it in its memory. Whether anybody has stored it is not known.",
+        "file": "Written to a local file, and synced.",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,8 @@ class Receipted:
 
     destination: str
     messages: tuple[Message, ...]
+    by: str = ""
+    """Who acknowledged: "hub", "broker", "file"; empty where the receipt does not tell."""
 
 
 def read_receipt(artifact: Artifact, _scene: Scene) -> Receipted:
@@ -44,6 +59,7 @@ def read_receipt(artifact: Artifact, _scene: Scene) -> Receipted:
     return Receipted(
         str(raw.get("destination", destination)),
         tuple(_message(number, row) for number, row in enumerate(raw.get("messages") or (), 1)),
+        str(raw.get("acknowledged_by", "")),
     )
 
 
@@ -69,25 +85,28 @@ class ReceiptCard(LoadedCard):
     def __init__(self) -> None:
         super().__init__()
         self.messages: tuple[Message, ...] = ()
+        self.by = ""
         self.table = Table("Messages")
         self.table.source.tips = self._tip
         self.inner.addWidget(self.table, 1)
 
     def show_data(self, data: Receipted) -> None:
         """Show the messages."""
-        self.messages = data.messages
-        arrived = sum(message.is_acknowledged for message in data.messages)
-        self.subtitle.setText(f"{data.destination} · {arrived:,} of {len(data.messages):,} acknowledged")
+        self.messages, self.by = data.messages, data.by
+        arrived, said = sum(message.is_acknowledged for message in data.messages), SAID_BY.get(data.by, ACKNOWLEDGED)
+        self.subtitle.setText(f"{data.destination} · {arrived:,} of {len(data.messages):,} {said}")
+        self.subtitle.setToolTip(WORTH.get(data.by, ""))
         self.table.fill(
             ("topic", "state", "QoS", "kept", "sha256"),
-            [(m.topic, _state(m), m.qos, m.is_retained, m.sha256) for m in data.messages],
+            [(m.topic, _state(m, said), m.qos, m.is_retained, m.sha256) for m in data.messages],
         )
         if not data.messages:
             self.subtitle.setText(data.destination)
 
     def _tip(self, row: int) -> str:
         message = self.messages[row]
-        return f"{message.id}\n{message.topic}\nsha256 {message.sha256}"
+        worth = f"\n{WORTH[self.by]}" if self.by in WORTH and message.is_acknowledged else ""
+        return f"{message.id}\n{message.topic}\nsha256 {message.sha256}{worth}"
 
     def table_rows(self) -> list[Sequence[object]]:
         """The messages as a table."""
@@ -95,5 +114,5 @@ class ReceiptCard(LoadedCard):
         return [head, *(astuple(message) for message in self.messages)]
 
 
-def _state(message: Message) -> str:
-    return "✓ acknowledged" if message.is_acknowledged else "✕ not acknowledged"
+def _state(message: Message, said: str) -> str:
+    return f"✓ {said}" if message.is_acknowledged else f"✕ not {said}"

@@ -43,6 +43,22 @@ def test_messages_are_listed_with_their_state(card: ReceiptCard, qtbot: QtBot, t
     assert card.table.source.tips is not None and "sha256 ab" in card.table.source.tips(0)
 
 
+@pytest.mark.parametrize(
+    ("by", "said", "worth"),
+    [("hub", "stored by the hub", "on disk"), ("broker", "taken by the broker", "PUBACK"), ("file", "in the file", "")],
+)
+def test_who_acknowledged_is_told(
+    by: str, said: str, worth: str, card: ReceiptCard, qtbot: QtBot, tmp_path: Path
+) -> None:
+    found = {"destination": "mqtt://hub", "acknowledged_by": by, "messages": MESSAGES}
+    card.show_artifact(receipt(tmp_path, found), Scene("push-1"))
+    qtbot.waitUntil(lambda: bool(card.messages))
+    assert card.subtitle.text() == f"mqtt://hub · 1 of 2 {said}"
+    assert [row[1] for row in card.table.source.rows] == [f"✓ {said}", f"✕ not {said}"]
+    assert card.table.source.tips is not None
+    assert worth in card.table.source.tips(0) and "PUBACK" not in card.table.source.tips(1)
+
+
 def test_a_receipt_without_a_list_names_its_destination(tmp_path: Path) -> None:
     found = read_receipt(receipt(tmp_path), Scene())
     assert found.destination == "mqtts://hub.local" and found.messages == ()
