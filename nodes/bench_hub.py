@@ -37,7 +37,7 @@ def hub(options: Mapping[str, str]) -> BenchResult:
     Every device and the hub keep their files on this machine's disk with every transaction synced; brokers speak TLS
     with a password per device. Everything runs on this machine at once.
 
-    Options: `rows` ("faults,rate,delay,rollout,device"), `brokers` ("mosquitto,nats"), `devices` (50), `results`
+    Options: `rows` ("faults,rate,delay,rollout,device,stream"), `brokers` ("mosquitto,nats"), `devices` (50), `results`
     (2000 of each device), `kills` (20 of each part), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time
     listening), `recordings` (a folder).
     """
@@ -131,6 +131,27 @@ def _device(options: Mapping[str, str]) -> Iterator[Row]:
     yield at_most("device: CPU of real-time keyword spotting", told["cpu_percent"], "% of a core", 3.0, peers)
 
 
+def _stream(options: Mapping[str, str]) -> Iterator[Row]:
+    """Real-time streaming at 5 % loss both ways, 10 ms under way, give or take 8."""
+    from nodes.hub.stream.measure import measure
+
+    minutes, loss = float(options.get("minutes", "10")), 0.05
+    with tempfile.TemporaryDirectory(prefix="ossicle-stream-") as name:
+        sound = _sound(Path(options.get("recordings", RECORDINGS)), Path(name) / "sound.wav", 60.0 * minutes)
+        found = measure(_deployment(Path(name) / "deployment", 1), sound, loss=loss, delay_s=0.01, jitter_s=0.008)
+    peers = {
+        "median ms": found.median_ms,
+        "answers": found.answers,
+        "lost sound %": round(100.0 * found.lost_s / found.heard_s, 2),
+        "kbit/s": round(8e-3 * found.sent_bytes / found.heard_s, 1),
+        "lines": found.lines,
+    }
+    yield at_most(
+        f"stream of {minutes:g} min at 5 % loss: 95th percentile of answers", found.p95_ms, "ms", 300.0, peers
+    )
+    yield at_least("stream: seconds answered", round(100.0 * found.answers / found.heard_s, 2), "%", 99.0)
+
+
 def _run(trial: Any) -> Outcome:
     from nodes.hub.errors import HubError
     from nodes.hub.trial import run_trial
@@ -197,4 +218,5 @@ _MAKERS: Final[Mapping[str, Callable[[Mapping[str, str]], Iterator[Row]]]] = {
     "delay": _delay,
     "rollout": _rollout,
     "device": _device,
+    "stream": _stream,
 }

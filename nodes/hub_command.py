@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -49,6 +50,9 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="File with a PostgreSQL address, to keep events there.")
     ] = None,
     keep_days: Annotated[float, typer.Option(help="Forget events older than this; 0 keeps all.", min=0)] = 0.0,
+    deployment: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also hear devices that stream their sound, with this.")
+    ] = None,
     release_keys: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Keys of snapshot and timestamp, to sign every hour."),
@@ -73,7 +77,7 @@ def serve(
             access = Access(user, _secret(password_file), ca, client_id="ossicle-hub")
             settings = Settings(broker=_broker(broker), access=access, keep_days=keep_days)
         _keep_fresh(folder, release_keys)
-        _serve(folder, settings, _store(database_file), (host, port), workflows)
+        _serve(folder, settings, _store(database_file), (host, port), Beside(workflows, deployment))
 
 
 @app.command()
@@ -157,9 +161,7 @@ def _store(database_file: Path | None) -> Store | None:
     return PostgresStore(_secret(database_file))
 
 
-def _serve(
-    folder: Path, settings: Settings, store: Store | None, place: tuple[str, int], workflows: Path | None
-) -> None:
+def _serve(folder: Path, settings: Settings, store: Store | None, place: tuple[str, int], beside: Beside) -> None:
     import uvicorn
 
     from nodes.hub.home import HubHome
@@ -176,7 +178,7 @@ def _serve(
             address = f"http://{host}:{listener.getsockname()[1]}"
             found = {"page": f"{address}/#token={home.token}", "api": address, "broker": str(hub.address)}
             typer.echo(json.dumps(found))
-            made = make_app(hub, (host, "127.0.0.1", "localhost"), workflows)
+            made = make_app(hub, (host, "127.0.0.1", "localhost"), beside)
             server = uvicorn.Server(uvicorn.Config(made, log_level="warning", timeout_graceful_shutdown=2))
             _stop_listeners(hub, server)
             server.run(sockets=[listener])
@@ -184,19 +186,45 @@ def _serve(
         hub.stop()
 
 
-def make_app(hub: Hub, hosts: Sequence[str], workflows: Path | None = None) -> FastAPI:
-    """The hub's application with its page, its signed releases and, if asked for, the API of a folder of workflows."""
+@dataclass(frozen=True)
+class Beside:
+    """What a hub serves beside devices' events: a folder of workflows, a deployment that hears streams."""
+
+    workflows: Path | None = None
+    deployment: Path | None = None
+
+
+def make_app(hub: Hub, hosts: Sequence[str], beside: Beside | None = None) -> FastAPI:
+    """The hub's application with its page, its signed releases, and what else is asked for."""
+    beside = beside or Beside()
     from starlette.staticfiles import StaticFiles
 
     from nodes.hub.api import Extras, create_app
 
     mounts: dict[str, Any] = {"/repository": StaticFiles(directory=hub.home.folder / "repository", check_dir=False)}
-    if workflows is not None:
+    public = [] if beside.deployment is None else [_listener(hub, beside.deployment)]
+    if beside.workflows is not None:
         from engine import http
         from engine.runner import LocalRunner
 
-        mounts["/workflows"] = http.create_app(workflows.resolve(), hub.home.token, LocalRunner())
-    return create_app(hub, hub.home.token, hosts, Extras(page(), mounts=mounts))
+        mounts["/workflows"] = http.create_app(beside.workflows.resolve(), hub.home.token, LocalRunner())
+    return create_app(hub, hub.home.token, hosts, Extras(page(), public=public, mounts=mounts))
+
+
+def _listener(hub: Hub, deployment: Path) -> Any:
+    """Routes for devices that stream; what is heard goes into the hub's store and feed."""
+    from nodes.hub.device.ear import open_ear
+    from nodes.hub.event import Event
+    from nodes.hub.store import now
+    from nodes.hub.stream.router import router
+    from nodes.hub.stream.server import Listener
+
+    open_ear(deployment)  # a broken one is told now, not to the first device
+
+    def keep(events: Sequence[Event]) -> None:
+        hub.feed.events(hub.store.commit(events, now()))
+
+    return router(Listener(lambda: open_ear(deployment), keep), lambda: hub.home.users)
 
 
 def page() -> str:
@@ -284,5 +312,5 @@ def _told() -> Iterator[None]:
 
 def _missing(error: ModuleNotFoundError) -> OssicleError:
     return OssicleError(
-        f"{error.name} is not installed", "what a hub needs", "Run `pip install 'ossicle[iot,postgres]'`"
+        f"{error.name} is not installed", "what a hub needs", "Run `pip install 'ossicle[iot,postgres,stream]'`"
     )

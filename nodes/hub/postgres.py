@@ -18,7 +18,7 @@ from psycopg import sql
 
 from nodes.hub.errors import HubError
 from nodes.hub.event import Event, time_text
-from nodes.hub.store import RESULT, Question, Row
+from nodes.hub.store import RESULT, Question, Row, Waiting
 
 T = TypeVar("T")
 SCHEMA_VERSION: Final = 1
@@ -35,7 +35,22 @@ CREATE TABLE IF NOT EXISTS ossicle_latest (
   device TEXT COLLATE "C" PRIMARY KEY, number BIGINT NOT NULL, seq BIGINT NOT NULL, time TEXT NOT NULL,
   received TEXT COLLATE "C" NOT NULL,
   body JSONB NOT NULL);
+CREATE TABLE IF NOT EXISTS ossicle_waiting (
+  place BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, device TEXT COLLATE "C" NOT NULL, number BIGINT NOT NULL,
+  seq BIGINT NOT NULL, UNIQUE (device, number, seq));
 CREATE TABLE IF NOT EXISTS ossicle_schema (version BIGINT NOT NULL);
+"""
+_FOLLOW: Final = """
+CREATE FUNCTION ossicle_wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  INSERT INTO ossicle_waiting (device, number, seq) VALUES (NEW.device, NEW.number, NEW.seq); RETURN NULL; END $$;
+CREATE TRIGGER ossicle_waits AFTER INSERT ON ossicle_events FOR EACH ROW EXECUTE FUNCTION ossicle_wait();
+INSERT INTO ossicle_waiting (device, number, seq)
+  SELECT device, number, seq FROM ossicle_events ORDER BY received, device, number, seq;
+"""
+_UNFOLLOW: Final = """
+DROP TRIGGER IF EXISTS ossicle_waits ON ossicle_events;
+DROP FUNCTION IF EXISTS ossicle_wait();
+DELETE FROM ossicle_waiting;
 """
 _COLUMNS: Final = "device, number, seq, kind, time, received, body"
 
@@ -103,8 +118,41 @@ class PostgresStore:
 
     def purge(self, before: datetime) -> int:
         """See `Store.purge`."""
-        query = sql.SQL("DELETE FROM ossicle_events WHERE received < %s")
+        query = sql.SQL(
+            "DELETE FROM ossicle_events AS old WHERE received < %s AND NOT EXISTS (SELECT 1 FROM ossicle_waiting AS w "
+            "WHERE w.device = old.device AND w.number = old.number AND w.seq = old.seq)"
+        )
         return self._run(lambda db: db.execute(query, (time_text(before),)).rowcount)
+
+    def follow(self) -> None:
+        """See `Store.follow`. Making the trigger waits for transactions that write, so none slips past it."""
+
+        def work(db: psycopg.Connection[Any]) -> None:
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            if db.execute("SELECT 1 FROM pg_trigger WHERE tgname = 'ossicle_waits'").fetchone() is None:
+                db.execute(_FOLLOW)
+
+        self._run(work)
+
+    def unfollow(self) -> None:
+        """See `Store.unfollow`."""
+        self._run(lambda db: db.execute(_UNFOLLOW))
+
+    def waiting(self, limit: int = 1000) -> tuple[Waiting, ...]:
+        """See `Store.waiting`."""
+        columns = ", ".join(f"e.{name}" for name in _COLUMNS.split(", "))
+        query = sql.SQL(
+            f"SELECT w.place, p.epoch, {columns} FROM ossicle_waiting w "
+            "JOIN ossicle_events e USING (device, number, seq) JOIN ossicle_epochs p USING (device, number) "
+            "ORDER BY w.place LIMIT %s"
+        )
+        return self._run(
+            lambda db: tuple(Waiting(place, epoch, Row(*row)) for place, epoch, *row in db.execute(query, (limit,)))
+        )
+
+    def passed_on(self, places: Sequence[int]) -> None:
+        """See `Store.passed_on`."""
+        self._run(lambda db: db.execute("DELETE FROM ossicle_waiting WHERE place = ANY(%s)", (list(places),)))
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -32,7 +32,15 @@ CREATE INDEX IF NOT EXISTS events_received ON events (received);
 CREATE TABLE IF NOT EXISTS latest (
   device TEXT PRIMARY KEY, number INTEGER NOT NULL, seq INTEGER NOT NULL, time TEXT NOT NULL, received TEXT NOT NULL,
   body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiting (
+  place INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL,
+  UNIQUE (device, number, seq));
 """
+_FOLLOW: Final = (
+    "CREATE TRIGGER waits AFTER INSERT ON events BEGIN "
+    "INSERT INTO waiting (device, number, seq) VALUES (new.device, new.number, new.seq); END",
+    "INSERT INTO waiting (device, number, seq) SELECT device, number, seq FROM events ORDER BY received, number, seq",
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,15 @@ class Row:
     time: str
     received: str
     body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An event that a follower has not passed on yet. `place` tells it from every other that waits or has waited."""
+
+    place: int
+    epoch: str
+    row: Row
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,25 @@ class Store(Protocol):
 
     def purge(self, before: datetime) -> int:
         """Forget events received before a time; how many. Their numbers stay known to nobody: devices never resend
-        what was acknowledged."""
+        what was acknowledged. What waits for a follower stays."""
+        ...
+
+    def follow(self) -> None:
+        """From now on every event also waits to be passed on, from the same transaction on that stores it; those
+        already stored wait first. Neither a clock that jumps nor an event that comes late can be missed so.
+        Doing it again changes nothing."""
+        ...
+
+    def unfollow(self) -> None:
+        """Nothing waits any more."""
+        ...
+
+    def waiting(self, limit: int = 1000) -> tuple[Waiting, ...]:
+        """Events that wait, in the order in which they were stored."""
+        ...
+
+    def passed_on(self, places: Sequence[int]) -> None:
+        """These wait no more."""
         ...
 
     def close(self) -> None:
@@ -190,7 +225,37 @@ class SqliteStore:
     def purge(self, before: datetime) -> int:
         """See `Store.purge`."""
         with self._writing():
-            return self._db.execute("DELETE FROM events WHERE received < ?", (time_text(before),)).rowcount
+            return self._db.execute(
+                "DELETE FROM events WHERE received < ? AND NOT EXISTS (SELECT 1 FROM waiting WHERE "
+                "waiting.device = events.device AND waiting.number = events.number AND waiting.seq = events.seq)",
+                (time_text(before),),
+            ).rowcount
+
+    def follow(self) -> None:
+        """See `Store.follow`."""
+        with self._writing():
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = 'waits'").fetchall():
+                for statement in _FOLLOW:
+                    self._db.execute(statement)
+
+    def unfollow(self) -> None:
+        """See `Store.unfollow`."""
+        with self._writing():
+            self._db.execute("DROP TRIGGER IF EXISTS waits")
+            self._db.execute("DELETE FROM waiting")
+
+    def waiting(self, limit: int = 1000) -> tuple[Waiting, ...]:
+        """See `Store.waiting`."""
+        query = (
+            "SELECT place, epoch, events.* FROM waiting JOIN events USING (device, number, seq) "
+            "JOIN epochs USING (device, number) ORDER BY place LIMIT ?"
+        )
+        return tuple(Waiting(place, epoch, _row(row)) for place, epoch, *row in self._read(query, (limit,)))
+
+    def passed_on(self, places: Sequence[int]) -> None:
+        """See `Store.passed_on`."""
+        with self._writing():
+            self._db.executemany("DELETE FROM waiting WHERE place = ?", [(place,) for place in places])
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -223,7 +288,7 @@ def _json(body: Mapping[str, Any]) -> str:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _row(found: tuple[Any, ...]) -> Row:
+def _row(found: Sequence[Any]) -> Row:
     device, number, seq, kind, time, received, body = found
     return Row(device, number, seq, kind, time, received, json.loads(body))
 
