@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,8 +39,8 @@ def hub(options: Mapping[str, str]) -> BenchResult:
     with a password per device. Everything runs on this machine at once.
 
     Options: `rows` ("faults,rate,delay,rollout,device,stream"), `brokers` ("mosquitto,nats"), `devices` (50), `results`
-    (2000 of each device), `kills` (20 of each part), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time
-    listening), `recordings` (a folder).
+    (2000 of each device), `kills` (20 of each part), `cuts` (20 partitions), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time
+    listening), `minutes` (10 of streaming), `recordings` (a folder).
     """
     wanted = options.get("rows", ",".join(_MAKERS)).split(",")
     unknown = [name for name in wanted if name not in _MAKERS]
@@ -65,6 +66,30 @@ def _faults(options: Mapping[str, str]) -> Iterator[Row]:
         yield at_most(f"{kind}: stored twice", found.doubled, "results", 0)
         yield at_most(f"{kind}: devices out of order", found.unordered, "devices", 0)
         yield at_least(f"{kind}: kills of broker, hub and devices each", least, "", kills)
+
+
+def _partition(options: Mapping[str, str]) -> Iterator[Row]:
+    """What is wrong with the devices' network, clocks or disks, one after another."""
+    from nodes.hub.simulate import Load
+    from nodes.hub.trial import Faults, Trial
+
+    devices, results, cuts = (
+        int(options.get(*pair)) for pair in (("devices", "50"), ("results", "2000"), ("cuts", "20"))
+    )
+    devices, processes = min(devices, 10), 2
+    load = Load(results, per_s=FAULT_RATE / devices, together=min(5, results))
+    apart_s = 0.8 * results * devices / FAULT_RATE / max(cuts, 1)
+    for kind in _brokers(options):
+        for name, trouble, own in (
+            (f"{cuts} partitions", Faults(cuts=cuts, apart_s=apart_s), load),
+            ("5 % of segments lost", Faults(loss=0.05), load),
+            ("clocks a year fast", Faults(), replace(load, skew_s=365 * 86_400.0)),
+            ("disks that take 50 ms", Faults(), replace(load, slow_s=0.05)),
+        ):
+            found = _run(Trial(kind, devices, processes, own, trouble))
+            wrong = found.missing + found.doubled + found.unordered
+            peers = {"stored": float(found.stored), "partitions": float(found.kills.get("network", 0))}
+            yield at_most(f"{kind}: {name}: lost, stored twice or out of order", wrong, "", 0, peers)
 
 
 def _rate(options: Mapping[str, str]) -> Iterator[Row]:
@@ -214,6 +239,7 @@ def _sound(folder: Path, path: Path, seconds: float) -> Path:
 
 _MAKERS: Final[Mapping[str, Callable[[Mapping[str, str]], Iterator[Row]]]] = {
     "faults": _faults,
+    "partition": _partition,
     "rate": _rate,
     "delay": _delay,
     "rollout": _rollout,
