@@ -203,6 +203,7 @@ class Graph:
         source, result: names of the map it reads and of the one it gives.
         maps: every map by name.
         source_shape, result_shape: as ONNX has them, batch axis and all.
+        rounded: maps that a quantized model rounds to bytes when they are made: no pass may compute past the rounding.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Graph:
     ops: tuple[Op, ...]
     source_shape: tuple[int, ...]
     result_shape: tuple[int, ...]
+    rounded: frozenset[str] = frozenset()
 
     def consumers(self, name: str) -> Iterator[Op]:
         """Operations that read a map."""

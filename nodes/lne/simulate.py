@@ -21,12 +21,13 @@ from nodes.lne.primitive import Range, Signature
 from nodes.lne.primitives.int8_numbers import (
     Bytes,
     Floats,
-    as_depthwise,
     clip_of,
     conv_numbers,
-    fixed_factors,
+    fused,
+    is_whole,
     mean_factor,
     only_clips,
+    sum_factors,
     to_bytes,
     to_real,
 )
@@ -268,7 +269,11 @@ def _rounded_real(values: Floats, given: Range) -> Bytes:
 
 def _int8_affine(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Format) -> NDArray[np.generic]:
     assert isinstance(op, Affine)
-    return _int8_conv(as_depthwise(op), inputs, out, ranges, result)
+    given, after = ranges[op.inputs[0]], ranges[op.output]
+    product = to_real(inputs[0], given) * _column(op.scale.astype(np.float32))
+    shifted = product + _column(op.shift.astype(np.float32))
+    found = activate(op.activation, shifted.astype(np.float64)).astype(np.float32)
+    return to_bytes(found.reshape(-1, *out.shape), after) if result is U8_HWC else found
 
 
 def _int8_pool(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Format) -> NDArray[np.generic]:
@@ -277,18 +282,32 @@ def _int8_pool(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Fo
         return _largest(op, inputs[0], out, 0)
     given = ranges[op.inputs[0]]
     after = ranges[op.output] if result is U8_HWC else Range(1.0, 0)
+    if result is U8_HWC and not is_whole(op, Map("", *inputs[0].shape[1:])):
+        return _mean_of_reals(op, to_real(inputs[0], given), out, after)
     total, count = _totals(op, inputs[0], out)
     share = np.float32(op.kernel[0] * op.kernel[1]) if op.counts_pads else count.astype(np.float32)
     found = (total - count * given.zero).astype(np.float32) * (np.float32(mean_factor(given, after)) / share)
     return found if result is not U8_HWC else _rounded(found, after.zero, 0, 255)
 
 
+def _mean_of_reals(op: Pool, x: Floats, out: Map, after: Range) -> Bytes:
+    """Means of windows whose values are summed one by one."""
+    total, count = np.zeros((len(x), *out.shape), np.float32), np.empty((out.h, out.w), np.float32)
+    for y, column, rows, columns in _windows(op, out):
+        window = x[:, :, rows, columns]
+        count[y, column] = window[0, 0].size
+        for values in np.moveaxis(window.reshape(*window.shape[:2], -1), 2, 0):
+            total[:, :, y, column] += values
+    mean = total / (np.float32(op.kernel[0] * op.kernel[1]) if op.counts_pads else count)
+    return _rounded(mean / np.float32(after.scale) + np.float32(after.zero), 0, 0, 255)
+
+
 def _int8_sum(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Format) -> NDArray[np.generic]:
     assert isinstance(op, Binary)
-    fixed, clip = fixed_factors(op, ranges), clip_of(op.activation, ranges[op.output])
-    first, second = (part.astype(np.int64) for part in inputs)
-    found = (first * fixed.first + second * fixed.second + fixed.constant) >> fixed.shift
-    return np.clip(np.broadcast_to(found, (len(found), *out.shape)), clip.low, clip.high).astype(np.uint8)
+    factors, clip = sum_factors(op, ranges), clip_of(op.activation, ranges[op.output])
+    first, second = (part.astype(np.float32) for part in inputs)
+    found = fused(first, factors.first, fused(second, factors.second, factors.constant))
+    return np.broadcast_to(_rounded(found, 0, clip.low, clip.high), (len(found), *out.shape))
 
 
 _INTEGER: Mapping[type[Op], Callable[[Op, list[Bytes], Map, Ranges, Format], NDArray[np.generic]]] = MappingProxyType(

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from torch import nn
 
 from nodes.lne.reading import Reading, read_onnx
 from nodes.lne.reference import evaluate
@@ -56,3 +58,14 @@ def one_input_model(
     model: ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 9
     return model
+
+
+def as_if_trained(network: nn.Module) -> nn.Module:
+    """The network, with statistics of norms that are not those of the start."""
+    rng = torch.Generator().manual_seed(3)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=rng) * 0.3)
+            module.running_var.copy_(torch.rand(module.running_var.shape, generator=rng) + 0.5)
+    return network

@@ -37,7 +37,7 @@ def drop_unused(graph: Graph) -> Graph:
 
 def drop_neutral(graph: Graph) -> Graph:
     """Operations that give what they are given."""
-    return rewrite(graph, lambda seen, op: bypass(seen, op) if _is_neutral(op) else None)
+    return rewrite(graph, lambda seen, op: bypass(seen, op) if _is_neutral(op) else None, moves=True)
 
 
 def _is_neutral(op: Op) -> bool:
@@ -55,7 +55,7 @@ def is_ordered(op: Rearrange) -> bool:
 
 def merge_rearranges(graph: Graph) -> Graph:
     """Two moves after each other become one."""
-    return rewrite(graph, _merge_rearranges)
+    return rewrite(graph, _merge_rearranges, moves=True)
 
 
 def _merge_rearranges(seen: View, op: Op) -> Edit | None:
@@ -94,7 +94,7 @@ def _read_directly(graph: Graph, reshapes: Sequence[Op], shape: tuple[int, int, 
 
 def keep_last_state(graph: Graph) -> Graph:
     """A recurrent layer of which only the last state is read need not keep the others."""
-    return rewrite(graph, _keep_last_state)
+    return rewrite(graph, _keep_last_state, moves=True)
 
 
 def _keep_last_state(seen: View, op: Op) -> Edit | None:
@@ -112,7 +112,7 @@ def _keep_last_state(seen: View, op: Op) -> Edit | None:
 
 def fold_pads(graph: Graph) -> Graph:
     """A border before windows becomes theirs, if it is what they would see there anyway."""
-    return rewrite(graph, _fold_pads)
+    return rewrite(graph, _fold_pads, moves=True)
 
 
 def _fold_pads(seen: View, op: Op) -> Edit | None:

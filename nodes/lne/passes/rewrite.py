@@ -60,17 +60,24 @@ def view(graph: Graph) -> View:
     return View(graph, makers, readers, {op.name: index for index, op in enumerate(graph.ops)})
 
 
-def rewrite(graph: Graph, rule: Rule) -> Graph:
-    """Apply a rule wherever it applies."""
+def rewrite(graph: Graph, rule: Rule, *, moves: bool = False) -> Graph:
+    """Apply a rule wherever it applies and keeps what is rounded; one that only `moves` values always does."""
     place, seen = 0, view(graph)
     while place < len(graph.ops):
         edit = rule(seen, graph.ops[place])
-        if edit is None:
+        after = None if edit is None else apply(graph, edit)
+        if after is None or not (moves or _keeps_rounded(graph, after)):
             place += 1
             continue
-        graph = apply(graph, edit)
+        graph = after
         seen, place = view(graph), max(0, min(place, len(graph.ops)) - 1)
     return graph
+
+
+def _keeps_rounded(before: Graph, after: Graph) -> bool:
+    """Whether every map that is rounded to bytes is still made, in its shape."""
+    rounded = before.rounded & before.maps.keys()
+    return all(name in after.maps and after.maps[name].shape == before.maps[name].shape for name in rounded)
 
 
 def apply(graph: Graph, edit: Edit) -> Graph:

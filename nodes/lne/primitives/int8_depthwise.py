@@ -9,17 +9,16 @@ a pair of weights could pass them, the pair's two products are taken apart, so e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.lne.ir import Affine, Conv
+from nodes.lne.ir import Conv
 from nodes.lne.layout import U8_HWC, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
 from nodes.lne.primitives.int8_dialect import FOUR, has_dots, write_dialect
-from nodes.lne.primitives.int8_numbers import LARGEST, as_depthwise, clip_of, conv_numbers, only_clips
-from nodes.lne.primitives.int8_plain import Int8PlainConv
+from nodes.lne.primitives.int8_numbers import LARGEST, clip_of, conv_numbers, only_clips
 from nodes.lne.primitives.int8_tile import Run, Tile, cover, pixel, unranged
 from nodes.lne.primitives.window import conv_halo
 from nodes.lne.writer import Writer
@@ -251,40 +250,5 @@ class _Kernel:
         yield f"    {name}({', '.join(arguments)});"
 
 
-@dataclass(frozen=True)
-class Int8Affine(Primitive):
-    """Scale and shift of every channel of bytes: a depthwise convolution of one tap, by that primitive."""
-
-    by: Primitive
-
-    ops = (Affine,)
-
-    @property
-    def name(self) -> str:
-        return f"{self.by.name}-affine"
-
-    def refuse(self, task: Task) -> str:
-        return self.by.refuse(_one_tap(task))
-
-    def signature(self, task: Task) -> Signature:
-        return Signature((U8_HWC,), U8_HWC)
-
-    def cost(self, task: Task) -> float:
-        return self.by.cost(_one_tap(task))
-
-    def emit(self, place: Place, writer: Writer) -> None:
-        self.by.emit(replace(place, task=_one_tap(place.task)), writer)
-
-
-def _one_tap(task: Task) -> Task:
-    op = task.op
-    assert isinstance(op, Affine)
-    return replace(task, op=as_depthwise(op))
-
-
 assert LARGEST <= LARGEST_PAIR, "a weight alone fits in 16 bits"
-PRIMITIVES: tuple[Primitive, ...] = (
-    Int8Depthwise(),
-    Int8Affine(Int8Depthwise()),
-    Int8Affine(Int8PlainConv()),
-)
+PRIMITIVES: tuple[Primitive, ...] = (Int8Depthwise(),)

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.lne.ir import Activation, Affine, Binary, Conv, Weights
+from nodes.lne.ir import Activation, Binary, Conv, Map, Pads, Pool, Weights
 from nodes.lne.primitive import Range
 
 LARGEST = 127
@@ -69,19 +69,6 @@ def conv_numbers(op: Conv, ranges: Mapping[str, Range]) -> ConvNumbers:
     bias = np.rint(op.bias / unit.astype(np.float64)) - given.zero * weight.sum((1, 2, 3), dtype=np.int64)
     residual = np.float32(ranges[op.inputs[1]].scale) / unit if len(op.inputs) > 1 else np.empty(0, np.float32)
     return ConvNumbers(weight, bias.astype(np.int32), unit.astype(np.float32), residual.astype(np.float32))
-
-
-def as_depthwise(op: Affine) -> Conv:
-    """Scale and shift as a depthwise convolution of one tap."""
-    return Conv(
-        op.name,
-        op.inputs,
-        op.output,
-        weight=op.scale[:, None, None, None],
-        bias=op.shift,
-        groups=len(op.scale),
-        activation=op.activation,
-    )
 
 
 def quantised(weight: Weights, bias: Weights, input_scale: float) -> tuple[Signed, Floats]:
@@ -153,24 +140,33 @@ def to_real(stored: Bytes, given: Range) -> Floats:
 
 
 @dataclass(frozen=True)
-class FixedSum:
-    """Two bytes' sum as a byte: (first a + second b + constant) >> shift, half a step rounded up, before clipping."""
+class SumFactors:
+    """Two bytes' sum as a byte: first a + (second b + constant), each step rounded to float32, then to an integer."""
 
-    first: int
-    second: int
-    constant: int
-    shift: int
+    first: np.float32
+    second: np.float32
+    constant: np.float32
 
 
-def fixed_factors(op: Binary, ranges: Mapping[str, Range]) -> FixedSum:
-    """For a sum or a difference; the largest shift that stays inside 32 bits."""
+def sum_factors(op: Binary, ranges: Mapping[str, Range]) -> SumFactors:
+    """For a sum or a difference, in the arithmetic of onnxruntime's kernel; the constant holds the zero points."""
     one, other, out = (ranges[name] for name in (*op.inputs, op.output))
-    ratios = one.scale / out.scale, other.scale / out.scale * (1.0 if op.kind == "add" else -1.0)
-    shift = int(np.floor(np.log2(2.0**29 / (255.0 * (abs(ratios[0]) + abs(ratios[1])) + 255.0))))
-    first, second = (round(ratio * 2.0**shift) for ratio in ratios)
-    half = (1 << shift) // 2 if shift > 0 else 0
-    zero = out.zero << shift if shift > 0 else 0
-    return FixedSum(first, second, zero + half - first * one.zero - second * other.zero, shift)
+    first, second = (np.float32(np.float32(given.scale) / np.float32(out.scale)) for given in (one, other))
+    second = second if op.kind == "add" else -second
+    zeros = fused(np.float32(one.zero), first, np.float32(np.float32(other.zero) * second))
+    return SumFactors(first, second, np.float32(np.float32(out.zero) - zeros))
+
+
+def fused(
+    a: NDArray[np.floating] | np.float32, b: np.floating | Floats, c: NDArray[np.floating] | np.float32
+) -> Floats:
+    """a b + c, rounded once to float32."""
+    return np.asarray(np.asarray(a, np.float64) * b + c, np.float32)
+
+
+def is_whole(op: Pool, given: Map) -> bool:
+    """Whether a window is the whole map."""
+    return op.kernel == (given.h, given.w) and op.pads == Pads()
 
 
 def mean_factor(given: Range, after: Range) -> float:

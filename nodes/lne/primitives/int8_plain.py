@@ -1,4 +1,4 @@
-"""8-bit layers in plain C: any convolution, and sums of two maps. The compiler makes the vectors."""
+"""8-bit convolutions of any kind in plain C. The compiler makes the vectors."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodes.lne.dialect import activated
-from nodes.lne.ir import Binary, Conv
+from nodes.lne.ir import Conv
 from nodes.lne.layout import F32_HWC, U8_HWC, Format, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
 from nodes.lne.primitives.int8_cast import BYTE_OF
-from nodes.lne.primitives.int8_numbers import (
-    CLIPPED,
-    Clip,
-    clip_of,
-    conv_numbers,
-    fixed_factors,
-    only_clips,
-)
+from nodes.lne.primitives.int8_numbers import Clip, clip_of, conv_numbers, only_clips
 from nodes.lne.primitives.int8_tile import pixel, unranged
 from nodes.lne.primitives.plain import SLOWNESS
 from nodes.lne.primitives.window import conv_halo
@@ -113,59 +106,4 @@ def _ends(clip: Clip) -> str:
     return f"{clip.zero}, {clip.low}, {clip.high}"
 
 
-@dataclass(frozen=True)
-class Int8Sum(Primitive):
-    """Sum or difference of two maps of bytes, in fixed point."""
-
-    ops = (Binary,)
-
-    @property
-    def name(self) -> str:
-        return "int8-sum"
-
-    def refuse(self, task: Task) -> str:
-        op = task.op
-        assert isinstance(op, Binary)
-        if op.kind not in ("add", "subtract"):
-            return "it is no sum"
-        if op.activation not in CLIPPED:
-            return "its activation needs real numbers"
-        out = task.graph.maps[op.output]
-        if task.graph.maps[op.inputs[1]].shape not in (out.shape, (out.c, 1, 1)):
-            return "its second map is repeated along one axis alone"
-        missing = unranged(task, U8_HWC)
-        if missing:
-            return missing
-        return "" if fixed_factors(op, task.ranges).shift > 0 else "its ranges are too far apart"
-
-    def signature(self, task: Task) -> Signature:
-        return Signature((U8_HWC, U8_HWC), U8_HWC)
-
-    def cost(self, task: Task) -> float:
-        return super().cost(task) / 2.0
-
-    def emit(self, place: Place, writer: Writer) -> None:
-        op, out = place.task.op, place.output
-        assert isinstance(op, Binary)
-        fixed = fixed_factors(op, place.task.ranges)
-        clip = clip_of(op.activation, place.task.ranges[op.output])
-        is_whole = place.inputs[1].map.shape[1:] == out.map.shape[1:]
-        other = pixel(place, 1) if is_whole else str(place.inputs[1].origin)
-        writer.line(
-            f"for (int y = 0; y < {out.map.h}; y++)",
-            f"  for (int x = 0; x < {out.map.w}; x++) {{",
-            f"    const uint8_t *a = x0 + {pixel(place, 0)}, *b = x1 + {other};",
-            f"    uint8_t *to = o + {pixel(place, -1)};",
-            f"    for (int c = 0; c < {out.map.c}; c++) {{",
-            f"      int32_t v = (a[c] * {fixed.first} + b[c] * {fixed.second} + {fixed.constant}) >> {fixed.shift};",
-            f"      v = v < {clip.low} ? {clip.low} : v;",
-            f"      to[c] = (uint8_t)(v > {clip.high} ? {clip.high} : v);",
-            "    }",
-            "  }",
-        )
-
-
-PRIMITIVES: tuple[Primitive, ...] = (
-    *(Int8PlainConv(result) for result in (U8_HWC, F32_HWC)),
-    Int8Sum(),
-)
+PRIMITIVES: tuple[Primitive, ...] = tuple(Int8PlainConv(result) for result in (U8_HWC, F32_HWC))

@@ -11,7 +11,8 @@ from nodes.lne.layout import F32_HWC, U8_HWC, Format
 from nodes.lne.primitive import Place, Primitive, Range, Signature, Task
 from nodes.lne.primitives.int8_cast import BYTE_OF
 from nodes.lne.primitives.int8_dialect import has_bytes, write_dialect
-from nodes.lne.primitives.int8_numbers import mean_factor
+from nodes.lne.primitives.int8_elementwise import FUSED, NEAREST, real
+from nodes.lne.primitives.int8_numbers import is_whole, mean_factor
 from nodes.lne.primitives.int8_tile import pixel, unranged
 from nodes.lne.writer import Writer
 
@@ -44,11 +45,17 @@ class Int8Pool(Primitive):
         if missing or (self.vectors and task.graph.maps[op.output].c <= FEW):
             return missing or "it has too few channels"
         if op.kind == "mean":
-            return ""
+            return "the compiler's vectors do as well" if self.vectors and self._steps(task) else ""
         if self.result is not U8_HWC:
             return "a maximum stays in bytes"
         same = task.ranges[op.inputs[0]] == task.ranges[op.output]
         return "" if same else "its input and output have different ranges"
+
+    def _steps(self, task: Task) -> bool:
+        """Whether a mean is the one of real numbers, summed one by one: that of windows, in bytes."""
+        op = task.op
+        assert isinstance(op, Pool)
+        return self.result is U8_HWC and op.kind == "mean" and not is_whole(op, task.graph.maps[op.inputs[0]])
 
     def signature(self, task: Task) -> Signature:
         return Signature((U8_HWC,), self.result)
@@ -80,6 +87,8 @@ class Int8Pool(Primitive):
         assert isinstance(op, Pool)
         if self.vectors:
             write_dialect(writer, place.task.target)
+        if self._steps(place.task):
+            return _mean_of_reals(place, writer)
         if op.kind == "mean":
             return self._mean(place)
         return _largest_in_registers(place) if self.vectors else _largest(place)
@@ -125,6 +134,24 @@ class Int8Pool(Primitive):
                 else:
                     yield f"  {store(width, f'to + {start}', value)}"
             yield "}"
+
+
+def _mean_of_reals(place: Place, writer: Writer) -> Iterator[str]:
+    """The mean of float32 values summed one by one; how each sum is rounded decides ties."""
+    op, ranges, channels = place.task.op, place.task.ranges, place.output.map.c
+    assert isinstance(op, Pool)
+    given, after = ranges[op.inputs[0]], ranges[op.output]
+    writer.function(FUSED)
+    writer.function(NEAREST)
+    share = f"{op.kernel[0] * op.kernel[1]}" if op.counts_pads else "(bottom - top) * (end - left)"
+    yield f"const float count = (float)({share});"
+    yield f"float sum[{channels}] = {{0}};"
+    yield from _window(place)
+    product = f"fused((float)(from[c] - {given.zero}), {real(given.scale)}, 0.0f)"  # see Int8Affine
+    yield f"    for (int c = 0; c < {channels}; c++) sum[c] += {product};"
+    yield "  }"
+    mean = f"sum[c] / count / {real(after.scale)} + {after.zero}.0f"
+    yield f"for (int c = 0; c < {channels}; c++) to[c] = (uint8_t)nearest({mean}, 0.0f, 255.0f);"
 
 
 def _window(place: Place) -> Iterator[str]:

@@ -73,6 +73,7 @@ class Walk:
             tuple(self.draft.ops),
             self.shape,
             found.shape,
+            frozenset(self.ranges),
         )
         return Walked(graph, dict(self.ranges), tuple(self.notes))
 

@@ -8,14 +8,19 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnx_checks import as_if_trained
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from nodes.lne import Task, casts, compile_program, find_target, generate, make_plan, open_library
+from nodes.lne.ir import Binary
 from nodes.lne.layout import U8_HWC
+from nodes.lne.primitive import Primitive
 from nodes.lne.reading import Reading, read_onnx
 from nodes.lne.registry import candidates
 from nodes.lne.target import can_run
+from nodes.zoo import architecture, build, export_onnx
 
 SHAPE = (1, 1, 14, 11)
 TARGETS = [name for name in ("vnni", "avx2", "c") if can_run(find_target(name))]
@@ -61,8 +66,8 @@ class _Model:
 
 
 class _Clips(CalibrationDataReader):
-    def __init__(self, clips: np.ndarray) -> None:
-        self.left = [{"x": clip[None]} for clip in clips]
+    def __init__(self, clips: np.ndarray, name: str = "x") -> None:
+        self.left = [{name: clip[None]} for clip in clips]
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return self.left.pop() if self.left else None
@@ -71,6 +76,18 @@ class _Clips(CalibrationDataReader):
 @pytest.fixture(scope="module")
 def clips() -> np.ndarray:
     return np.random.default_rng(8).standard_normal((12, *SHAPE[1:])).astype(np.float32)
+
+
+def _quantise(folder: Path, clips: np.ndarray, name: str) -> None:
+    quantize_static(
+        folder / "float.onnx",
+        folder / "int8.onnx",
+        _Clips(clips, name),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +100,7 @@ def quantised(clips: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Pa
     model.conv(16, (3, 3), strides=[2, 1])
     folder = tmp_path_factory.mktemp("qdq")
     onnx.save(model.finish(), folder / "float.onnx")
-    quantize_static(
-        folder / "float.onnx",
-        folder / "int8.onnx",
-        _Clips(clips),
-        quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-    )
+    _quantise(folder, clips, "x")
     return folder / "int8.onnx"
 
 
@@ -104,20 +113,50 @@ def test_every_map_of_a_quantised_model_has_a_range(reading: Reading) -> None:
     assert reading.ranges.keys() == reading.graph.maps.keys()
 
 
+def _in_bytes(reading: Reading, target: str) -> dict[str, Primitive]:
+    choices = {}
+    for op in reading.graph.ops:
+        task = Task(op, reading.graph, find_target(target), reading.ranges)
+        in_bytes = [one for one in candidates(task) if set(one.signature(task).inputs) == {U8_HWC}]
+        choices[op.name] = next(one for one in in_bytes if one.signature(task).output is U8_HWC)
+    return choices
+
+
+def _steps_off(quantised: Path, reading: Reading, clips: np.ndarray, target: str, folder: Path) -> np.ndarray:
+    """Differences between C with every layer in bytes and onnxruntime, in steps of the result's range."""
+    graph, choices = reading.graph, _in_bytes(reading, target)
+    program = generate(make_plan(graph, find_target(target), choices, casts(), reading.ranges))
+    run = open_library(program, compile_program(program, folder))
+    session = onnxruntime.InferenceSession(quantised, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    found = np.concatenate([run(clip[None]) for clip in clips])
+    wanted = np.concatenate([session.run(None, {name: clip[None]})[0] for clip in clips])
+    return np.asarray(np.abs(found - wanted) / reading.ranges[graph.result].scale)
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_c_gives_what_onnxruntime_gives(
     name: str, quantised: Path, reading: Reading, clips: np.ndarray, tmp_path: Path
 ) -> None:
-    graph, target = reading.graph, find_target(name)
-    choices = {}
-    for op in graph.ops:
-        task = Task(op, graph, target, reading.ranges)
-        in_bytes = [one for one in candidates(task) if set(one.signature(task).inputs) == {U8_HWC}]
-        choices[op.name] = next(one for one in in_bytes if one.signature(task).output is U8_HWC)
-    program = generate(make_plan(graph, target, choices, casts(), reading.ranges))
-    run = open_library(program, compile_program(program, tmp_path))
-    session = onnxruntime.InferenceSession(quantised, providers=["CPUExecutionProvider"])
-    found = np.concatenate([run(clip[None]) for clip in clips])
-    wanted = np.concatenate([session.run(None, {"x": clip[None]})[0] for clip in clips])
-    steps = np.abs(found - wanted) / reading.ranges[graph.result].scale
+    steps = _steps_off(quantised, reading, clips, name, tmp_path)
+    assert steps.max() < 0.01, np.unique(steps.round(2))
+
+
+RESIDUAL = {"tc_resnet8": (40, 98), "tc_resnet14": (40, 98), "res8": (24, 20), "res15_narrow": (20, 16)}
+"""Networks of the zoo, with the shape of an input; sums, norms behind them, and a mean of windows."""
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_sums_of_branches_are_rounded_as_onnxruntime_rounds_them(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    network = build(architecture(name, input_shape=RESIDUAL[name], classes=5)).eval()
+    export_onnx(as_if_trained(network), tmp_path / "float.onnx")
+    shape = onnxruntime.InferenceSession(tmp_path / "float.onnx").get_inputs()[0]
+    clips = np.random.default_rng(5).standard_normal((6, *shape.shape[1:])).astype(np.float32)
+    _quantise(tmp_path, clips, shape.name)
+    reading = read_onnx(tmp_path / "int8.onnx")
+    sums = [op for op in reading.graph.ops if isinstance(op, Binary) and op.kind == "add"]
+    assert len(sums) >= 3
+    assert all(set(op.inputs) <= reading.graph.rounded for op in sums)
+    steps = _steps_off(tmp_path / "int8.onnx", reading, clips, TARGETS[0], tmp_path)
     assert steps.max() < 0.01, np.unique(steps.round(2))

@@ -30,12 +30,17 @@ def _quantize(call: Call) -> Results:
         return [value]
     step = float(scale.ravel()[0])
     held = Range(step, (0 if zero is None else int(zero.ravel()[0])) + _STORED[kind])
-    if held.zero == 0:
+    if held.zero == 0 and not _is_rounded(call, value, held):
         is_six = _LEAST_OF_SIX * 6.0 <= 255 * step <= 6.0 + 1e-5
         value = activate(call, value, Activation.RELU6 if is_six else Activation.RELU)
     if call.draft.is_whole(value.ids):
         call.ranges.update({made.name: held for made in call.draft.maps_of(value.ids)})
     return [value]
+
+
+def _is_rounded(call: Call, value: Value, held: Range) -> bool:
+    """Whether the values were rounded to the same bytes before."""
+    return all(call.ranges.get(made.name) == held for made in call.draft.maps_of(value.ids))
 
 
 def _dequantize(call: Call) -> Results:
