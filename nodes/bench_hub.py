@@ -38,9 +38,9 @@ def hub(options: Mapping[str, str]) -> BenchResult:
     Every device and the hub keep their files on this machine's disk with every transaction synced; brokers speak TLS
     with a password per device. Everything runs on this machine at once.
 
-    Options: `rows` ("faults,rate,delay,rollout,device,stream"), `brokers` ("mosquitto,nats"), `devices` (50), `results`
-    (2000 of each device), `kills` (20 of each part), `cuts` (20 partitions), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time
-    listening), `minutes` (10 of streaming), `recordings` (a folder).
+    Options: `rows` ("faults,partition,rate,delay,rollout,device"), `brokers` ("mosquitto,nats"), `devices` (50),
+    `results` (2000 of each device), `kills` (20 of each part), `troubles` ("partitions,loss,clocks,disks"), `cuts` (20
+    partitions), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time listening), `recordings` (a folder).
     """
     wanted = options.get("rows", ",".join(_MAKERS)).split(",")
     unknown = [name for name in wanted if name not in _MAKERS]
@@ -79,13 +79,15 @@ def _partition(options: Mapping[str, str]) -> Iterator[Row]:
     devices, processes = min(devices, 10), 2
     load = Load(results, per_s=FAULT_RATE / devices, together=min(5, results))
     apart_s = 0.8 * results * devices / FAULT_RATE / max(cuts, 1)
+    troubles = {
+        "partitions": (f"{cuts} partitions", Faults(cuts=cuts, apart_s=apart_s), load),
+        "loss": ("5 % of segments lost", Faults(loss=0.05), load),
+        "clocks": ("clocks a year fast", Faults(), replace(load, skew_s=365 * 86_400.0)),
+        "disks": ("disks that take 50 ms", Faults(), replace(load, slow_s=0.05)),
+    }
     for kind in _brokers(options):
-        for name, trouble, own in (
-            (f"{cuts} partitions", Faults(cuts=cuts, apart_s=apart_s), load),
-            ("5 % of segments lost", Faults(loss=0.05), load),
-            ("clocks a year fast", Faults(), replace(load, skew_s=365 * 86_400.0)),
-            ("disks that take 50 ms", Faults(), replace(load, slow_s=0.05)),
-        ):
+        for chosen in options.get("troubles", ",".join(troubles)).split(","):
+            name, trouble, own = troubles[chosen]
             found = _run(Trial(kind, devices, processes, own, trouble))
             wrong = found.missing + found.doubled + found.unordered
             peers = {"stored": float(found.stored), "partitions": float(found.kills.get("network", 0))}

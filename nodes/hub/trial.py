@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from nodes.hub.broker import HUB_USER, Kind, Plan, Running, free_port, start
+from nodes.hub.faults import Proxy
 from nodes.hub.simulate import Line, Load
 from nodes.hub.store import SqliteStore
 
@@ -26,11 +27,24 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Faults:
-    """How often each part is killed without warning, and how far apart at most."""
+    """How often each part is killed without warning, and how far apart at most; what the devices' network does.
+
+    Attributes:
+        cuts: partitions between devices and broker, of `cut_s` at most; every second one ends with a reset.
+        loss: share of segments lost between devices and broker.
+    """
 
     kills: int = 0
     apart_s: float = 1.5
     seed: int = 1
+    cuts: int = 0
+    cut_s: float = 2.0
+    loss: float = 0.0
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the devices' network is other than good."""
+        return bool(self.cuts or self.loss)
 
 
 @dataclass(frozen=True)
@@ -119,14 +133,15 @@ class Trial:
 def run_trial(trial: Trial, folder: Path, limit_s: float = 1800.0, tell: Tell = lambda _text: None) -> Outcome:
     """Run a fleet to its end and count."""
     users = {f"device{number}": f"word{number}" for number in range(trial.devices)}
-    with _broker(trial.kind, folder, {HUB_USER: "hub word", **users}) as broker:
+    with _broker(trial.kind, folder, {HUB_USER: "hub word", **users}) as broker, _network(trial, broker) as network:
         line = asdict(_line(broker[0]))
+        theirs = {**line, "port": network.own_port} if trial.faults.is_network else line
         hub = _Part("hub", ["hub"], {"line": line, "password": "hub word", "folder": str(folder)})
         fleet = [
             _Part(
                 f"devices{index}",
                 ["devices"],
-                {"line": line, "users": own, "folder": str(folder), "load": asdict(trial.load)},
+                {"line": theirs, "users": own, "folder": str(folder), "load": asdict(trial.load)},
             )
             for index, own in enumerate(_spread(users, trial.processes))
         ]
@@ -134,6 +149,8 @@ def run_trial(trial: Trial, folder: Path, limit_s: float = 1800.0, tell: Tell = 
         for part in (hub, *fleet):
             part.start()
         kills = _harm(trial.faults, broker, hub, fleet, tell)
+        if trial.faults.cuts:
+            kills["network"] = _part(trial.faults, network, fleet, tell)
         for part in fleet:
             while not part.is_over():
                 if time.monotonic() - begun > limit_s:
@@ -166,6 +183,28 @@ def _harm(faults: Faults, broker: list[Running], hub: _Part, fleet: Sequence[_Pa
         kills[which] += 1
         tell(f"killed {which} ({kills[which]})")
     return kills
+
+
+def _part(faults: Faults, network: Proxy, fleet: Sequence[_Part], tell: Tell) -> int:
+    """Partitions between devices and broker, as long as any device lives; how many."""
+    chance = random.Random(faults.seed)
+    for turn in range(faults.cuts):
+        time.sleep(chance.uniform(0.2, 1.0) * faults.apart_s)
+        if all(part.is_over() for part in fleet):
+            return turn
+        network.cut()
+        time.sleep(chance.uniform(0.2, 1.0) * faults.cut_s)
+        if turn % 2:
+            network.sever()
+        network.heal()
+        tell(f"partition {turn + 1} is over")
+    return faults.cuts
+
+
+def _network(trial: Trial, broker: list[Running]) -> Proxy:
+    """What may lie between devices and broker."""
+    address = broker[0].address
+    return Proxy(address.host, address.port, trial.faults.loss, trial.faults.seed)
 
 
 @contextmanager

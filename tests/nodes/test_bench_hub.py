@@ -18,6 +18,13 @@ def test_nothing_is_lost_under_kills(kind: str) -> None:
     assert [row.name for row in rows if not row.met] == []
 
 
+@pytest.mark.parametrize(("kind", "trouble"), [("mosquitto", "partitions"), ("nats", "disks")])
+def test_nothing_is_lost_in_bad_conditions(kind: str, trouble: str) -> None:
+    (row,) = hub({**SMALL, "rows": "partition", "brokers": kind, "cuts": "2", "troubles": trouble}).rows
+    assert row.met and row.peers["stored"] == 240.0
+    assert row.peers["partitions"] == (2.0 if trouble == "partitions" else 0.0)
+
+
 def test_a_roll_out_under_attack() -> None:
     rows = hub({**SMALL, "rows": "rollout"}).rows
     unmet = [row.name for row in rows if row.met is False and any(words in row.name for words in AT_ANY_SPEED)]
