@@ -33,6 +33,8 @@ needed() {
     [ "$purpose" = demo ] || window
     [ "$purpose" = pictures ] && package fonts-inter /usr/share/fonts/opentype/inter /usr/share/fonts/truetype/inter
     [ "$purpose" = pictures ] && package fonts-jetbrains-mono /usr/share/fonts/truetype/jetbrains-mono
+    [ "$purpose" = pictures ] && package chromium /usr/bin/chromium
+    [ "$purpose" = pictures ] && package mosquitto /usr/sbin/mosquitto
     [ "$purpose" = test ] || return 0
     package xvfb /usr/bin/Xvfb
     package xdotool /usr/bin/xdotool
