@@ -34,10 +34,8 @@ function heard(event, isLive) {
   if (typeof label !== "string") return;
   const at = Date.parse(event.received || new Date().toISOString());
   state.arrivals.push([at, label]);
-  if (isLive) {
-    state.delays.push(Math.max(0, Date.now() - Date.parse(event.time)));
-    if (state.delays.length > SAMPLES) state.delays.shift();
-  }
+  state.delays.push(Math.max(0, (isLive ? Date.now() : at) - Date.parse(event.time)));
+  if (state.delays.length > SAMPLES) state.delays.shift();
   state.events.unshift({ ...event, isLive });
   state.events.length = Math.min(state.events.length, MOST_ROWS);
 }
