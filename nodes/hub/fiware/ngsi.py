@@ -55,11 +55,15 @@ def check_place(place: Place) -> Place:
     """
     parts = urlsplit(place.url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or parts.query:
-        raise HubError(f"{parts.hostname or place.url!r} is no address", "http://HOST:PORT without a login", "Correct it")
+        raise HubError(
+            f"{parts.hostname or place.url!r} is no address", "http://HOST:PORT without a login", "Correct it"
+        )
     if SERVICE.fullmatch(place.service) is None:
         raise HubError(f"{place.service!r} is no service", "at most 50 of a-z, 0-9 and _", "Rename it")
     if SERVICE_PATH.fullmatch(place.path) is None:
-        raise HubError(f"{place.path!r} is no service path", "/NAME or /NAME/NAME with letters, digits and _", "Rename it")
+        raise HubError(
+            f"{place.path!r} is no service path", "/NAME or /NAME/NAME with letters, digits and _", "Rename it"
+        )
     return place
 
 
@@ -163,7 +167,7 @@ class ContextBroker:
         return answer.status_code == 204
 
     def command(self, entity_id: str, type_: str, name: str, value: Any) -> bool:
-        """Have an IoT agent command a device; False if there is neither. `NAME_status`, `NAME_info` tell the outcome."""
+        """Have an IoT agent command a device; False if there is none. `NAME_status` and `NAME_info` tell the outcome."""
         return self.change(entity_id, type_, {name: {"type": "command", "value": value}})
 
     def get(self, entity_id: str, type_: str, *, is_plain: bool = True) -> Mapping[str, Any] | None:

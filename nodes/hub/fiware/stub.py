@@ -76,7 +76,7 @@ class _Stub:
             return _error(422, "Unprocessable", "Already Exists")
         self._write(where, entity, is_forced="forcedUpdate" in options)
         location = f"/v2/entities/{entity['id']}?type={entity.get('type', 'Thing')}"
-        return Response(status_code=201 if old is None else 204, headers={"location": location})
+        return Response(status_code=204 if "upsert" in options else 201, headers={"location": location})
 
     async def update(self, request: Request) -> Response:
         body, where = await _body(request), _where(request)
@@ -160,7 +160,9 @@ class _Stub:
 
     async def entities(self, request: Request) -> Response:
         given = request.query_params
-        rows = self.kept.entities(_where(request), given.get("type", ""), _number(given, "limit", 20), _number(given, "offset", 0))
+        rows = self.kept.entities(
+            _where(request), given.get("type", ""), _number(given, "limit", 20), _number(given, "offset", 0)
+        )
         return JSONResponse([shown(row, given) for row in rows])
 
     async def delete(self, request: Request) -> Response:

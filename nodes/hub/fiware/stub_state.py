@@ -165,9 +165,11 @@ def _whole(attribute: Mapping[str, Any]) -> Entity:
 
 def _type_of(value: Any) -> str:
     kinds = ((bool, "Boolean"), ((int, float), "Number"), (str, "Text"), (type(None), "None"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "StructuredValue")  # type: ignore[arg-type]
+    return next((name for kind, name in kinds if isinstance(value, kind)), "StructuredValue")
 
 
 def _is_meant(meant: Mapping[str, Any], entity_id: str, type_: str) -> bool:
-    is_id = meant["id"] == entity_id if "id" in meant else re.search(meant.get("idPattern", ".*"), entity_id) is not None
+    is_id = (
+        meant["id"] == entity_id if "id" in meant else re.search(meant.get("idPattern", ".*"), entity_id) is not None
+    )
     return is_id and meant.get("type", type_) == type_
