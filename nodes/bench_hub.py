@@ -63,6 +63,7 @@ def _faults(options: Mapping[str, str]) -> Iterator[Row]:
         found = _run(Trial(kind, devices, 5 if devices >= 5 else 1, load, Faults(kills, apart_s)))
         least = min(found.kills.values(), default=0)
         yield at_most(f"{kind}: lost of {found.said:,}", found.missing, "results", 0, PEERS)
+        yield at_most(f"{kind}: given up by devices", found.set_aside, "results", 0)
         yield at_most(f"{kind}: stored twice", found.doubled, "results", 0)
         yield at_most(f"{kind}: devices out of order", found.unordered, "devices", 0)
         yield at_least(f"{kind}: kills of broker, hub and devices each", least, "", kills)

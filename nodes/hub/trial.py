@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 
 from nodes.hub.broker import HUB_USER, Kind, Plan, Running, free_port, start
 from nodes.hub.faults import Proxy
+from nodes.hub.outbox import Outbox
 from nodes.hub.simulate import Line, Load
 from nodes.hub.store import SqliteStore
 
@@ -55,6 +56,7 @@ class Outcome:
         missing: results that were said and are not stored.
         unordered: devices whose stored numbers do not rise with their place.
         doubled: results stored more than once.
+        set_aside: events that devices gave up and kept aside.
         delays_ms: from saying to the row on disk.
     """
 
@@ -63,6 +65,7 @@ class Outcome:
     missing: int
     doubled: int
     unordered: int
+    set_aside: int
     seconds: float
     kills: Mapping[str, int]
     delays_ms: tuple[float, ...] = ()
@@ -246,4 +249,10 @@ def _count(
         doubled += len(numbers) - len(set(numbers))
         unordered += numbers != sorted(numbers)
     store.close()
-    return Outcome(len(users) * results, stored, missing, doubled, unordered, seconds, kills, delays)
+    aside = sum(_set_aside(folder / f"{device}.outbox") for device in users)
+    return Outcome(len(users) * results, stored, missing, doubled, unordered, aside, seconds, kills, delays)
+
+
+def _set_aside(path: Path) -> int:
+    with Outbox(path) as outbox:
+        return outbox.level().dead

@@ -1,8 +1,9 @@
 """Which events of an outbox to send now: a pure state machine, no clock and no network of its own.
 
 A window of the oldest rows is in flight. What is not acknowledged is sent again, later and later, up to `slowest_s`;
-any acknowledgement, or the hub's greeting, brings the pace back. Events that stay unanswered while younger ones are
-acknowledged travel alone from then on, so that one bad event does not hold up its batch, and are given up in the end.
+any acknowledgement, or the hub's greeting, brings the pace back. A broker keeps order: a message that stays unanswered
+although one that was sent later has been acknowledged was not understood, or died with the broker. Its events travel
+alone from then on, so that one bad event does not hold up its batch, and are given up if that goes on and on.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Pace:
     Attributes:
         rows: in flight at most; of these `batch` per message.
         resend_s: until an unanswered batch is sent again, doubled up to `slowest_s`.
-        alone_after: times an event was passed over until it travels alone; at `give_up_after` it is set aside.
+        alone_after: times an event was overtaken until it travels alone; at `give_up_after` it is set aside.
     """
 
     rows: int = 1000
@@ -31,16 +32,18 @@ class Pace:
     resend_s: float = 2.0
     slowest_s: float = 15.0
     alone_after: int = 2
-    give_up_after: int = 6
+    give_up_after: int = 12
 
 
 @dataclass
 class _Flight:
     entry: Entry
     sent: float
+    message: int
+    """Number of the message that it was last sent in."""
     times: int = 1
-    passed: int = 0
-    """Times that it was unanswered at its resend although something younger had been acknowledged."""
+    overtaken: int = 0
+    """Times that it was unanswered although a message sent no earlier had been acknowledged."""
 
 
 @dataclass
@@ -49,8 +52,9 @@ class Window:
 
     pace: Pace = field(default_factory=Pace)
     _flying: dict[Key, _Flight] = field(default_factory=dict)
-    _newest: dict[str, int] = field(default_factory=dict)
-    """Youngest acknowledged number by epoch."""
+    _messages: int = 0
+    _answered: int = 0
+    """Latest message of which anything was acknowledged."""
     _wait_s: float = 0.0
     _last: Key | None = None
 
@@ -70,8 +74,9 @@ class Window:
     def take(self, entries: Sequence[Entry], now: float) -> Iterator[tuple[Entry, ...]]:
         """Batches of fresh rows, which are in flight from now on."""
         for batch in batches(entries, self.pace.batch):
+            self._messages += 1
             for entry in batch:
-                self._flying[entry.key] = _Flight(entry, now)
+                self._flying[entry.key] = _Flight(entry, now, self._messages)
                 self._last = entry.key
             yield batch
 
@@ -83,26 +88,28 @@ class Window:
             return
         self._wait_s = min(2 * wait_s, self.pace.slowest_s)
         for flight in due:
-            flight.sent, flight.times = now, flight.times + 1
-            flight.passed += self._newest.get(flight.entry.key.epoch, 0) > flight.entry.key.seq
-        alone = [flight.entry for flight in due if flight.passed >= self.pace.alone_after]
-        together = [flight.entry for flight in due if flight.passed < self.pace.alone_after]
-        yield from batches(together, self.pace.batch)
-        yield from batches(alone, 1)
+            flight.overtaken += flight.message <= self._answered
+        alone = [flight.entry for flight in due if flight.overtaken >= self.pace.alone_after]
+        together = [flight.entry for flight in due if flight.overtaken < self.pace.alone_after]
+        for batch in (*batches(together, self.pace.batch), *batches(alone, 1)):
+            self._messages += 1
+            for entry in batch:
+                flight = self._flying[entry.key]
+                flight.sent, flight.message, flight.times = now, self._messages, flight.times + 1
+            yield batch
 
     def hopeless(self) -> tuple[Refusal, ...]:
         """Events to set aside: sent alone again and again while younger ones were stored."""
         return tuple(
-            Refusal(key, f"sent {flight.times} times without an answer, while later events were stored")
+            Refusal(key, f"sent {flight.times} times without an answer, while what was sent later was stored")
             for key, flight in self._flying.items()
-            if flight.passed >= self.pace.give_up_after
+            if flight.overtaken >= self.pace.give_up_after
         )
 
     def acknowledge(self, acks: Sequence[Ack]) -> None:
         """Land what was answered."""
         for ack in acks:
             for first, last in ack.done:
-                self._newest[ack.epoch] = max(last, self._newest.get(ack.epoch, 0))
                 if last - first < len(self._flying):
                     self.land(Key(ack.epoch, seq) for seq in range(first, last + 1))
                 else:
@@ -113,7 +120,8 @@ class Window:
     def land(self, keys: Iterator[Key] | Sequence[Key]) -> None:
         """These are in flight no more."""
         for key in list(keys):
-            self._flying.pop(key, None)
+            if (flight := self._flying.pop(key, None)) is not None:
+                self._answered = max(self._answered, flight.message)
 
     def hurry(self) -> None:
         """The hub or the connection is new: everything in flight is due at once."""

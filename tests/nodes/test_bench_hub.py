@@ -14,7 +14,7 @@ AT_ANY_SPEED = ("lost of", "stored twice", "out of order", "unverified", "attack
 @pytest.mark.parametrize("kind", ["mosquitto", "nats"])
 def test_nothing_is_lost_under_kills(kind: str) -> None:
     rows = hub({**SMALL, "rows": "faults", "brokers": kind}).rows
-    assert len(rows) == 4
+    assert len(rows) == 5
     assert [row.name for row in rows if not row.met] == []
 
 

@@ -47,12 +47,28 @@ def test_a_new_hub_gets_everything_at_once() -> None:
 
 
 def test_one_bad_event_travels_alone_and_is_given_up() -> None:
-    window = Window(Pace(resend_s=1.0, slowest_s=1.0))
-    list(window.take(entries(1, 2, 3, 4), 0.0))
-    window.acknowledge([Ack(EPOCH, ((2, 4),))])
-    rounds = [sent(window.again(float(now))) for now in range(1, 8)]
-    assert rounds[0] == [[1]]
-    assert [refusal.key.seq for refusal in window.hopeless()] == [1]
+    window = Window(Pace(resend_s=1.0, slowest_s=1.0, batch=2, alone_after=2, give_up_after=4))
+    list(window.take(entries(1, 2), 0.0))
+    rounds = []
+    for now in range(1, 8):
+        list(window.take(entries(10 + now), float(now)))
+        window.acknowledge([Ack(EPOCH, ((10 + now, 10 + now),))])
+        rounds.append(sent(window.again(float(now))))
+        if window.hopeless():
+            break
+    assert rounds[:3] == [[[1, 2]], [[1], [2]], [[1], [2]]]
+    assert [refusal.key.seq for refusal in window.hopeless()] == [1, 2]
+    assert len(rounds) == 4
+
+
+def test_a_slow_answer_is_no_reason_to_give_up() -> None:
+    window = Window(Pace(resend_s=1.0, slowest_s=1.0, rows=1000, alone_after=2, give_up_after=3))
+    list(window.take(entries(*range(1, 11)), 0.0))
+    for now in range(1, 50):  # every answer takes five rounds; what is answered was sent before
+        list(window.again(float(now)))
+        if now % 5 == 0:
+            window.acknowledge([Ack(EPOCH, ((now // 5, now // 5),))])
+        assert window.hopeless() == ()
 
 
 def test_an_absent_hub_gives_up_nothing() -> None:
