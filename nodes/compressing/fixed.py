@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,19 +49,21 @@ def quantize_fixed(
     Raises:
         QuantError: operations without an integer form (all are listed), values beyond any format, no such tensor.
     """
+    from nodes.embedded.feed import feed, shared
     from nodes.lne.reading import read_onnx
     from nodes.quant.convert import check_operations, settled
     from nodes.quant.formats import FIXED_FILE, write_formats
     from nodes.quant.simulate_errors import fixed_errors, tensor_costs
 
-    graph = read_onnx(model.file("model.onnx")).graph
-    check_operations(graph)
+    given = read_onnx(model.file("model.onnx")).graph
+    check_operations(given)
+    graph = _as_written(given, ctx) if params.steps else given
     tensors = _watched(graph, features, masks[0], params, ctx)
-    settings = settled(graph, tensors, _wished(graph, params))
+    settings = shared(settled(graph, tensors, _wished(given, params)), feed(graph))
     tuning: Json | None = None
     if params.steps:
         graph, tuning = _tuned(graph, settings, model, features, audio, params, ctx)
-    if tuning and tuning["kept"]:
+    if graph is not given:
         _write(graph, folder / "model.onnx")
     else:
         ctx.link(model.file("model.onnx"), folder / "model.onnx")
@@ -146,6 +149,21 @@ def _tuned(
     from nodes.compressing.tuning import learn_fixed, lesson
 
     return learn_fixed(graph, settings, lesson(model, features, audio, params, ctx), params)
+
+
+def _as_written(graph: Graph, ctx: Context) -> Graph:
+    """The graph with the names that it will have when it is read from the file it is written to.
+
+    Moves of values have no name of their own in ONNX; the reader calls them by what reads them.
+    """
+    from nodes.lne.reading import read_onnx
+    from nodes.quant.trained_onnx import same_structure, write_onnx
+
+    with tempfile.TemporaryDirectory(dir=ctx.work) as place:
+        path = Path(place) / "model.onnx"
+        write_onnx(graph, path)
+        read = read_onnx(path).graph
+    return read if same_structure(graph, read) else graph
 
 
 def _write(graph: Graph, path: Path) -> None:

@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.lne.ir import Concat, Conv, Graph, Map, Op, Rearrange, Recurrent, Weights
+from nodes.quant.fixed import Fixed
+from nodes.quant.settings import Settings
+from nodes.quant.split import split
 
 Floats = NDArray[np.float32]
 
@@ -28,12 +31,14 @@ class Feed:
         table: places of the source map's values in one piece of a clip; None if they are the same.
         pieces: how many inputs in a row make one clip; a network with more keeps its state from one to the next.
         twins: of a map or operation, those that did the same for the other pieces.
+        joined: the map of all pieces' results, and the first piece's result that stands in its place; or nothing.
     """
 
     graph: Graph
     table: NDArray[np.int64] | None = None
     pieces: int = 1
     twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    joined: tuple[str, str] | None = None
 
     def inputs(self, clip: Floats) -> list[Weights]:
         """The inputs (channels, rows, columns) that one clip gives, in order."""
@@ -47,7 +52,35 @@ def feed(graph: Graph) -> Feed:
     branches = _branches(graph)
     if not branches:
         return _turned(graph)
-    return replace(_turned(_cut(graph, branches[0])), pieces=len(branches), twins=_twins(branches))
+    joint, parts = _joint(graph), [split(replace(graph, ops=tuple(ops))).ops for ops in branches]
+    assert joint is not None
+    cut, joined = _turned(_cut(graph, branches[0])), (joint.output, joint.inputs[0])
+    return replace(cut, pieces=len(branches), twins=_twins(parts), joined=joined)
+
+
+def shared(settings: Settings, fed: Feed) -> Settings:
+    """Complete settings with one format for all pieces of a clip.
+
+    Of what was computed for each piece apart, the format with the largest range; what joins the pieces takes theirs.
+    With these formats the network as written and the one that is called piece by piece are equal to the bit.
+    """
+    formats = dict(settings.formats)
+    for name, others in fed.twins.items():
+        for row in ((name, *others), *_weights(name, others)):
+            found = [formats[one] for one in row if one in formats]
+            formats |= dict.fromkeys(row, min(found, key=_fraction)) if found else {}
+    if fed.joined is not None and fed.joined[1] in formats:
+        formats[fed.joined[0]] = formats[fed.joined[1]]
+    return replace(settings, formats=formats)
+
+
+def _weights(name: str, others: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for part in ("weight", "recurrence"):
+        yield tuple(f"{one} {part}" for one in (name, *others))
+
+
+def _fraction(form: Fixed) -> int:
+    return form.fraction
 
 
 def _turned(graph: Graph) -> Feed:

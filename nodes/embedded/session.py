@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nodes.embedded.feed import Feed, feed
+from nodes.embedded.feed import Feed, feed, shared
 from nodes.embedded.hearing import Hearing, heard, hearing, listen
 from nodes.embedded.sequence import Decisions, decisions
 from nodes.embedded.wish import NOISE_CLIPS, Clips, Floats, Network, Watch, Wish
@@ -35,7 +35,7 @@ from nodes.lne.ir import Graph
 from nodes.lne.reading import read_onnx
 from nodes.quant.convert import convert, settled
 from nodes.quant.convert import watch as gather
-from nodes.quant.fixed import Fixed, Values, codes
+from nodes.quant.fixed import Values, codes
 from nodes.quant.formats import read_formats, rule_of
 from nodes.quant.integer import IntegerGraph, IntSequence
 from nodes.quant.settings import Settings
@@ -227,13 +227,13 @@ def rounded(whole: Graph, network: Network, fed: Feed, wish: Wish, watch: Watch)
         QuantError: operations without an integer form, formats of another network, nothing to calibrate on.
     """
     if network.formats is not None:
-        settings = _shared(read_formats(network.formats), fed)
+        settings = shared(read_formats(network.formats), fed)
         return _keeping(convert(fed.graph, None, settings), fed)
     settings = Settings(wish.bits, wish.bias_bits, rule_of(wish.rule), channel_scales=wish.channel_scales)
     if fed.pieces == 1:
         return convert(fed.graph, gather(fed.graph, _told(network.calibration, fed.inputs, watch), wish.bits), settings)
     tensors = gather(whole, _told(network.calibration, _as_it_is, watch), wish.bits)
-    return _keeping(convert(fed.graph, None, _shared(settled(whole, tensors, settings), fed)), fed)
+    return _keeping(convert(fed.graph, None, shared(settled(whole, tensors, settings), fed)), fed)
 
 
 def _as_it_is(clip: Floats) -> list[Values]:
@@ -255,26 +255,6 @@ def _told(clips: Clips | None, inputs: Callable[[Floats], list[Values]], watch: 
     for number, clip in enumerate(values):
         watch.progress(first + (last - first) * number / len(values), f"calibrating on clip {number + 1:,}")
         yield from inputs(clip)
-
-
-def _shared(settings: Settings, fed: Feed) -> Settings:
-    """Formats for all pieces of a clip: of what was computed for each apart, the one with the largest range."""
-    formats = dict(settings.formats)
-    for name, others in fed.twins.items():
-        for key, twins in ((name, others), *_parts(name, others)):
-            found = [formats[one] for one in (key, *twins) if one in formats]
-            if found:
-                formats[key] = min(found, key=_fraction)
-    return replace(settings, formats=formats)
-
-
-def _parts(name: str, others: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for part in ("weight", "recurrence"):
-        yield f"{name} {part}", tuple(f"{one} {part}" for one in others)
-
-
-def _fraction(form: Fixed) -> int:
-    return form.fraction
 
 
 def spread(clips: Clips, fed: Feed, count: int) -> list[Values]:

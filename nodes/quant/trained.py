@@ -7,7 +7,7 @@ keeps its sparsity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -76,9 +76,9 @@ class Rounded(nn.Module):
         """Take a graph and settings that name the format of every map and weight, see `nodes.quant.convert.settled`."""
         super().__init__()
         self.given, self.graph, self.settings, self.rounds = given, split(given), settings, rounds
-        self.numbers = {op.name: number for number, op in enumerate(self.graph.ops)}
+        self.numbers = _numbers(self.graph.ops)
         for number, op in enumerate(self.graph.ops):
-            for part in PARTS:
+            for part in PARTS if self.numbers[op.name] == number else ():
                 if (values := getattr(op, part, None)) is not None:
                     self._hold(f"{part}{number}", part, values)
             for place, constant in _constants(op, self.graph).items():
@@ -162,6 +162,17 @@ class Rounded(nn.Module):
         """Weights of a piece as they are now."""
         held = [part for part in PARTS if hasattr(self, f"{part}{self.numbers[op.name]}")]
         return {part: self._held(op, part).detach().cpu().numpy().astype(np.float64) for part in held}
+
+
+def _numbers(ops: Sequence[Op]) -> dict[str, int]:
+    """Where an operation's numbers are held; those with the same weights are one layer, called several times."""
+    found: dict[str, int] = {}
+    first: dict[object, int] = {}
+    for number, op in enumerate(ops):
+        held = tuple(values.tobytes() for part in PARTS if (values := getattr(op, part, None)) is not None)
+        is_layer = bool(held) and bool(np.any(op.weight))  # type: ignore[attr-defined]
+        found[op.name] = first.setdefault((type(op), np.shape(op.weight), held), number) if is_layer else number  # type: ignore[attr-defined]
+    return found
 
 
 def _with_values(op: Op, found: Mapping[str, Mapping[str, Values]]) -> Op:

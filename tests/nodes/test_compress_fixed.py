@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
-from engine import Context, FeatureSet, Model, OssicleError, Report
+from engine import Context, FeatureMeta, FeatureSet, Model, ModelMeta, OssicleError, Report
 from engine.audio import Clip, make_table, read_features, table_of, write_features
 from nodes.compress import QuantizeParams, quantize
 from nodes.deploy import DeployParams, deploy
+from nodes.embedded.feed import feed
+from nodes.embedded.sequence import answer
+from nodes.embedded.session import rounded
+from nodes.embedded.wish import Clips, Network, Watch, Wish
 from nodes.evaluate import BenchmarkParams, benchmark
 from nodes.lne.ir import Binary, Softmax
 from nodes.lne.reading import read_onnx
@@ -25,8 +30,8 @@ from nodes.quant.formats import FIXED_FILE, integer_graph, read_formats
 from nodes.quant.integer import evaluate
 from nodes.quant.trained_onnx import write_onnx
 from nodes.sensitivity import SensitivityParams, sensitivity
-from nodes.zoo import build, export_onnx
-from nodes.zoo.weights import load_weights
+from nodes.zoo import architecture, build, describe, export_onnx
+from nodes.zoo.weights import load_weights, save_weights
 
 
 def quantized(model: Model, features: FeatureSet, folder: Path, **params: Any) -> Model:
@@ -169,6 +174,47 @@ def test_zeros_stay_zero_while_learning(
     else:
         weights = [value for value in load_file(made.file("weights.safetensors")).values() if value.ndim > 1]
     assert all((value == 0).mean() >= 0.49 for value in weights)
+
+
+@pytest.fixture
+def patches(tmp_path: Path) -> tuple[Model, FeatureSet]:
+    """M20k with random weights over two patches, and a few clips of noise whose second patch is louder."""
+    torch.manual_seed(0)
+    folder, shape, classes = tmp_path / "patched", (2, 64, 96), ("hum", "hiss")
+    folder.mkdir()
+    made = architecture("m20k_rnn", input_shape=shape, classes=2)
+    network = build(made).eval()
+    export_onnx(network, folder / "model.onnx")
+    save_weights(network, folder / "weights.safetensors")
+    (folder / "architecture.json").write_text(json.dumps(made))
+    subsets = ["training"] * 6 + ["validation"] * 2 + ["testing"] * 4
+    clips = [Clip(f"c{n}", classes[n % 2], subset=subset) for n, subset in enumerate(subsets)]
+    table = make_table(clips, [8000] * len(clips), [""] * len(clips))
+    noise = np.random.default_rng(1).normal(0, 1, (len(clips), *shape)).astype(np.float32)
+    noise[:, 1] *= 12.0
+    (tmp_path / "noise").mkdir()
+    write_features(tmp_path / "noise", table, shape, [(slice(0, len(clips)), noise)])
+    meta = FeatureMeta(front_end={}, layout="patches", shape=shape, classes=classes, about="noise")
+    facts = {"architecture": "m20k_rnn", "front_end": {}, "parameters": describe(made).params, "size_bytes": 1}
+    return Model(folder, ModelMeta(input_shape=shape, classes=classes, **facts)), FeatureSet(tmp_path / "noise", meta)
+
+
+def test_a_network_over_patches_learns_and_is_the_firmwares_to_the_bit(
+    patches: tuple[Model, FeatureSet], tmp_path: Path
+) -> None:
+    """The file of formats, the benchmark's network and the one that a device calls patch by patch are the same."""
+    model, features = patches
+    made = quantized(model, features, tmp_path / "q", method="sqnr", clips=6, steps=2, batch=4, error_clips=2)
+    graph = read_onnx(made.file("model.onnx")).graph
+    fed = feed(graph)
+    assert fed.pieces == 2
+    whole, network = integer_graph(made.file("model.onnx")), Network("n", b"", Clips(np.zeros((0,), np.float32)))
+    pieces = rounded(graph, replace(network, formats=made.file(FIXED_FILE)), fed, Wish(), Watch())
+    for clip in read_features(features, table_of(features).subset == "testing"):
+        given = np.stack([codes(piece, pieces.forms[pieces.source]) for piece in fed.inputs(clip)])
+        wanted = evaluate(whole, codes(clip.astype(np.float64), whole.forms[whole.source]))[whole.result]
+        np.testing.assert_array_equal(answer(pieces, given), wanted)
+    assert benchmark(made, features, BenchmarkParams(), Context.for_test(tmp_path / "b")) is not None
 
 
 def test_the_same_input_gives_the_same_bytes(digit_model: Model, digit_features: FeatureSet, tmp_path: Path) -> None:

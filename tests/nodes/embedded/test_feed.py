@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from nodes.embedded.feed import Feed, feed
+from nodes.embedded.feed import Feed, feed, shared
 from nodes.embedded.sequence import answer, decisions
 from nodes.embedded.session import rounded
 from nodes.embedded.wish import Clips, Network, Watch, Wish
 from nodes.lne import reference
 from nodes.lne.ir import Graph
 from nodes.lne.reading import read_onnx
-from nodes.quant.fixed import codes
+from nodes.quant.convert import convert, settled, watch
+from nodes.quant.fixed import Fixed, codes
+from nodes.quant.formats import write_formats
 from nodes.quant.integer import evaluate
+from nodes.quant.settings import Settings
 from nodes.zoo import architecture, build, export_onnx
 
 NETS = {"ds_cnn_s": (10, 49), "tc_resnet8": (20, 33), "seed_cnn": (16, 20), "m20k_rnn": (1, 64, 96)}
@@ -107,11 +110,6 @@ def test_a_step_per_channel_is_nearer_to_the_floats(tmp_path: Path) -> None:
 
 def test_formats_of_all_patches_become_one(tmp_path: Path) -> None:
     """What a quantizing node found for each patch apart: the largest range serves all of them."""
-    from nodes.quant.convert import settled, watch
-    from nodes.quant.fixed import Fixed
-    from nodes.quant.formats import write_formats
-    from nodes.quant.settings import Settings
-
     graph, fed, net = network(tmp_path)
     settings = settled(graph, watch(graph, net.judged.values.astype(np.float64), 8), Settings())
     wide = replace(settings, formats={**settings.formats, "conv1.2": Fixed(8, -2), "pool1.2": Fixed(8, -2)})
@@ -120,3 +118,21 @@ def test_formats_of_all_patches_become_one(tmp_path: Path) -> None:
     assert made.forms["conv1"] == Fixed(8, -2) and made.forms["conv2"] == min(
         (settings.formats[name] for name in ("conv2", "conv2.2", "conv2.3")), key=lambda form: form.fraction
     )
+
+
+@pytest.mark.parametrize("name", ["m20k_rnn", "m20k", "m20k_lstm"])
+def test_in_shared_formats_the_whole_network_is_its_pieces_to_the_bit(name: str, tmp_path: Path) -> None:
+    """The benchmark computes the network as written, the firmware piece by piece; patches here differ in loudness."""
+    graph, fed, net = network(tmp_path, name)
+    loud = net.judged.values * np.array([1.0, 16.0, 3.0], np.float32)[:, None, None]
+    apart = settled(graph, watch(graph, loud.astype(np.float64), 8), Settings())
+    assert len({apart.formats[one] for one in ("conv1", *fed.twins["conv1"])}) > 1, "or this shows nothing"
+    settings = shared(apart, fed)
+    assert shared(settings, fed) == settings
+    write_formats(tmp_path / "fixed.json", settings, graph)
+    whole = convert(graph, None, settings)
+    pieces = rounded(graph, replace(net, formats=tmp_path / "fixed.json"), fed, Wish(), Watch())
+    for clip in loud:
+        given = np.stack([codes(piece, pieces.forms[pieces.source]) for piece in fed.inputs(clip)])
+        wanted = evaluate(whole, codes(clip.astype(np.float64), whole.forms[whole.source]))[whole.result]
+        np.testing.assert_array_equal(answer(pieces, given), wanted)

@@ -256,3 +256,20 @@ def test_learning_in_few_bits_wins_back_what_rounding_lost() -> None:
     learnt = convert(network.learnt(), None, settings)
     after = float(np.square(next(answers(learnt, [given])) - wanted.numpy()).sum())
     assert decibels(before / after) >= 3.0
+
+
+def test_a_layer_that_is_called_for_every_patch_is_learnt_once(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    export_onnx(build(architecture("m20k_rnn", input_shape=(2, 64, 96), classes=5)).eval(), tmp_path / "model.onnx")
+    graph = read_onnx(tmp_path / "model.onnx").graph
+    given = clips(graph, 2)
+    network = Rounded(graph, settled(graph, watch(graph, given, 8), Settings()))
+    network(torch.from_numpy(given)).square().sum().backward()  # type: ignore[no-untyped-call]
+    torch.optim.SGD(network.parameters(), 1e-3).step()
+    learnt = {op.name: op for op in network.learnt().ops}
+    old = next(op for op in graph.ops if op.name == "conv3")
+    first, second = learnt["conv3"], learnt["conv3.2"]
+    assert isinstance(old, Conv) and isinstance(first, Conv) and isinstance(second, Conv)
+    assert not np.array_equal(old.weight, first.weight)
+    np.testing.assert_array_equal(first.weight, second.weight)
+    np.testing.assert_array_equal(first.bias, second.bias)
