@@ -29,6 +29,10 @@ static inline __attribute__((always_inline, unused)) uint32_t SXTB16_ODD(uint32_
 #define SSAT8_ALONE(x) ({ int32_t code_; __asm("ssat %0, #8, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
 #define USAT15(x) ({ int32_t code_; __asm("usat %0, #15, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
 #define SSAT16(x) ({ int32_t code_; __asm("ssat %0, #16, %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
+#define USAT15_BY(x, right) ({ int32_t code_; __asm("usat %0, #15, %1, asr %2" : "=r"(code_) : "r"(x), "I"(right) : "cc"); code_; })
+#define SSAT16_BY(x, right) ({ int32_t code_; __asm("ssat %0, #16, %1, asr %2" : "=r"(code_) : "r"(x), "I"(right) : "cc"); code_; })
+#define QADD8(x, y) ({ uint32_t sum_; __asm("qadd8 %0, %1, %2" : "=r"(sum_) : "r"(x), "r"(y)); sum_; })
+#define SHADD8(x, y) ({ uint32_t sum_; __asm("shadd8 %0, %1, %2" : "=r"(sum_) : "r"(x), "r"(y)); sum_; })
 #define SMMLA(x, y, high) ({ int32_t top_; __asm("smmla %0, %1, %2, %3" : "=r"(top_) : "r"(x), "r"(y), "r"(high)); top_; })
 static inline __attribute__((always_inline, unused)) uint32_t MAX4(uint32_t x, uint32_t y) {
   uint32_t kept;
@@ -61,8 +65,22 @@ static inline __attribute__((always_inline, unused)) int32_t saturated(int32_t x
 }
 #define USAT7(x, right) saturated((x) >> (right), 0, 127)
 #define SSAT8(x, right) saturated((x) >> (right), -128, 127)
+#define USAT7_ALONE(x) saturated(x, 0, 127)
+#define SSAT8_ALONE(x) saturated(x, -128, 127)
 #define USAT15(x) saturated(x, 0, 32767)
 #define SSAT16(x) saturated(x, -32768, 32767)
+#define USAT15_BY(x, right) saturated((x) >> (right), 0, 32767)
+#define SSAT16_BY(x, right) saturated((x) >> (right), -32768, 32767)
+static inline __attribute__((always_inline, unused)) uint32_t QADD8(uint32_t x, uint32_t y) {
+  uint32_t sum = 0;
+  for (int at = 0; at < 32; at += 8) sum |= (uint32_t)(uint8_t)saturated((int8_t)(x >> at) + (int8_t)(y >> at), -128, 127) << at;
+  return sum;
+}
+static inline __attribute__((always_inline, unused)) uint32_t SHADD8(uint32_t x, uint32_t y) {
+  uint32_t sum = 0;
+  for (int at = 0; at < 32; at += 8) sum |= (uint32_t)(uint8_t)(((int8_t)(x >> at) + (int8_t)(y >> at)) >> 1) << at;
+  return sum;
+}
 #define SMMLA(x, y, high) ((int32_t)(((int64_t)(x) * (y) >> 32) + (high)))
 static inline __attribute__((always_inline, unused)) uint32_t MAX2(uint32_t x, uint32_t y) {
   int32_t low = half(x, 0) > half(y, 0) ? half(x, 0) : half(y, 0), high = half(x, 1) > half(y, 1) ? half(x, 1) : half(y, 1);
