@@ -57,6 +57,8 @@ class FirmwareBesideCard(LoadedCard):
         self.column.clear()
         self.column.addItems(list(data.columns))
         self._draw()
+        if not data.rows:
+            self.say("Nobody printed figures for layers like these.")
 
     def _draw(self, *_: object) -> None:
         column = self.column.currentText()

@@ -83,7 +83,7 @@ def test_an_input_is_offered_what_makes_its_type(bench) -> None:
     quick = bench.extras.quick
     bench.document.edit("cut", lambda w: w.model_copy(update={"links": ()}))
     quick.ask_at(QPointF(), QPoint(10, 10), bench.canvas.viewer, PortEnd("train-1", "features", False))
-    assert set(quick.keys) == {"ossicle.mfcc", "ossicle.log_mel"}
+    assert set(quick.keys) == {"ossicle.mfcc", "ossicle.log_mel", "ossicle.fit"}  # fit hands features on
     QTest.keyClick(quick.field, Qt.Key.Key_Down)
     marked = quick.marked
     QTest.keyClick(quick.field, Qt.Key.Key_Return)
