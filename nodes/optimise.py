@@ -116,7 +116,7 @@ def optimise(
     elsewhere. Candidates (direct, Winograd, GEMM, 8 bits, ... in several formats) are timed inside the network;
     Q-learning then finds the choice, as in QS-DNN (S4 6.2.4), beside random and greedy choice and the exact optimum.
     With `precision` mixed, layers go to 8 bits as far as the validation clips of `features` allow. Other engines that
-    are installed take turns with the result; where onnxruntime is faster, the application uses that.
+    are installed take turns with the result; where one is faster, the application uses that one where it is installed.
 
     The library is compared with the network as written on the clips of `features` (from the waveform on with `audio`),
     else on noise; one that is off is never handed on. Times are kept per machine in the user's cache folder: stopped or

@@ -69,7 +69,7 @@ def command(
     except ApplicationError as error:
         raise OssicleError(error.what, error.expected, error.remedy) from error
     if application.note:
-        say(f"{sentence(application.note)} onnxruntime hears instead.", error=True)
+        say(f"{sentence(application.note)} {application.engine.name} hears instead.", error=True)
     failed = show(hear(application, recordings(audio)), as_json=as_json, top=top)
     if failed:
         raise typer.Exit(SOME_FAILED)

@@ -43,7 +43,7 @@ class Application:
     """A bundle with its network opened.
 
     Attributes:
-        note: why the compiled library is not used although there is one; empty otherwise.
+        note: why what was measured fastest is not used; empty otherwise.
     """
 
     bundle: Bundle

@@ -22,8 +22,10 @@ FORMAT: Final = 1
 DESCRIPTION_FILE: Final = "deployment.json"
 NETWORK_FILE: Final = "model.onnx"
 _ARTIFACT_FILE: Final = "artifact.json"
+SERVES_COMPILED: Final = "compiled"
 SERVES_ONNX: Final = "onnxruntime"
-"""`serves` of a deployment.json whose network onnxruntime was measured to compute faster than the compiled library."""
+"""`serves` of a deployment.json: the compiled library, or the engine that was measured to be faster, by its name among
+the entry points `ossicle.backends`."""
 _AGAIN: Final = "Run the deploy node again, or copy the folder anew"
 
 
@@ -43,13 +45,13 @@ class Compiled:
         folder: of the deployment.
         library: its file; none if it was never built.
         sha256: digest (hex) of the file that was verified.
-        is_fastest: whether it took no longer than onnxruntime when they were timed in turns.
+        serves: what was fastest when it was timed in turns with other engines: itself, or an engine's name.
     """
 
     folder: Path
     library: Path | None
     sha256: str
-    is_fastest: bool = True
+    serves: str = SERVES_COMPILED
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _compiled(folder: Path, raw: Mapping[str, Any], files: Mapping[str, Any]) ->
         return None
     library = str(engine.get("library") or "")
     digest = str(files.get(library, {}).get("sha256", ""))
-    return Compiled(folder, folder / library if library else None, digest, raw.get("serves") != SERVES_ONNX)
+    return Compiled(folder, folder / library if library else None, digest, str(raw.get("serves") or SERVES_COMPILED))
 
 
 def _from_model(folder: Path) -> Bundle:

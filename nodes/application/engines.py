@@ -1,4 +1,4 @@
-"""What computes an application: onnxruntime on model.onnx, or the library that was compiled beside it.
+"""What computes an application: onnxruntime or another engine on model.onnx, or the library compiled beside it.
 
 The library is native code and runs with the rights of whoever opens it: open only deployments you made or trust.
 `onnxruntime` never runs code from a folder.
@@ -15,18 +15,20 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from nodes.application.bundle import Bundle
+from nodes.application.bundle import SERVES_COMPILED, SERVES_ONNX, Bundle
 from nodes.application.errors import ApplicationError
 from nodes.application.network import logits_of, open_network
 from nodes.dsp.frontend import FrontEnd, compute
 
 if TYPE_CHECKING:
+    from nodes.lne.backends.serving import Served
+    from nodes.lne.errors import LneError
     from nodes.lne.package import Library
 
 Floats = NDArray[np.float32]
 Choice = Literal["auto", "compiled", "onnxruntime"]
-"""auto: the compiled library where there is one that was verified, that this machine can run and that was not measured
-to be slower; else onnxruntime."""
+"""auto: the engine that was measured fastest, if it is installed; else the compiled library where there is one that was
+verified and that this machine can run; else onnxruntime."""
 
 
 class Engine(Protocol):
@@ -34,7 +36,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """For people: onnxruntime, or the level of compiled code."""
+        """For people: onnxruntime or another engine, or the level of compiled code."""
 
     def logits(self, features: Floats) -> Floats:
         """Logits (batch, classes) of features (batch, *input_shape)."""
@@ -80,6 +82,27 @@ class CompiledEngine:
         return self.logits(np.stack([self.library.features(clip) for clip in waveforms]))
 
 
+@dataclass(frozen=True)
+class ForeignEngine:
+    """model.onnx in another engine, one clip after another, features in numpy."""
+
+    served: Served
+    front_end: FrontEnd
+
+    @property
+    def name(self) -> str:
+        """See `Engine`."""
+        return self.served.name
+
+    def logits(self, features: Floats) -> Floats:
+        """See `Engine`."""
+        return np.stack([self.served(clip[None]).reshape(-1) for clip in features])
+
+    def hear(self, waveforms: Floats) -> Floats:
+        """See `Engine`."""
+        return self.logits(compute(self.front_end, waveforms))
+
+
 def open_engine(bundle: Bundle, threads: int, choice: Choice) -> tuple[Engine, str]:
     """The engine, and why it is not the compiled one where that was hoped for (else empty).
 
@@ -114,18 +137,40 @@ def _compiled(bundle: Bundle, threads: int) -> tuple[Engine, str]:
     try:
         return CompiledEngine(open_package(bundle.compiled.folder)), ""
     except LneError as error:
-        raise ApplicationError(*(part.rstrip(".") for part in (error.what, error.expected, error.remedy))) from error
+        raise _same(error) from error
+
+
+def _foreign(bundle: Bundle, name: str) -> Engine:
+    """Raises ApplicationError where the engine is not installed or cannot open the network."""
+    from nodes.lne.backends.serving import open_served
+    from nodes.lne.errors import LneError
+
+    try:
+        return ForeignEngine(open_served(name, bundle.network, (1, *bundle.input_shape)), bundle.front_end)
+    except LneError as error:
+        raise _same(error) from error
+
+
+def _same(error: LneError) -> ApplicationError:
+    return ApplicationError(*(part.rstrip(".") for part in (error.what, error.expected, error.remedy)))
 
 
 def _auto(bundle: Bundle, threads: int) -> tuple[Engine, str]:
-    if bundle.compiled is None or (bundle.network and not bundle.compiled.is_fastest):
+    """The fastest, then the library, then onnxruntime; with why the one before could not be used."""
+    if bundle.compiled is None or (bundle.network and bundle.compiled.serves == SERVES_ONNX):
         return _onnxruntime(bundle, threads)
+    notes: list[str] = []
+    if bundle.network and bundle.compiled.serves != SERVES_COMPILED:
+        try:
+            return _foreign(bundle, bundle.compiled.serves), ""
+        except ApplicationError as error:
+            notes.append(error.what)
     try:
-        return _verified(bundle, threads)
+        return _verified(bundle, threads)[0], "; ".join(notes)
     except ApplicationError as error:
         if not bundle.network:
             raise
-        return _onnxruntime(bundle, threads)[0], error.what
+        return _onnxruntime(bundle, threads)[0], "; ".join([*notes, error.what])
 
 
 def _verified(bundle: Bundle, threads: int) -> tuple[Engine, str]:

@@ -68,9 +68,10 @@ def _median(timing: Timing | None) -> float | None:
 
 
 def _engine(backend: Backend, times: dict[str, Timing], contest: Contest) -> Engine:
-    return Engine(
-        backend.name, _version(backend), _median(times.get(backend.name)), contest.excluded.get(backend.name, "")
-    )
+    """An engine of another environment, or one that quantizes by itself, is only timed: its accuracy was not judged."""
+    serves = backend.python == sys.executable and not backend.is_int8 and backend.name in contest.serving
+    us, why = _median(times.get(backend.name)), contest.excluded.get(backend.name, "")
+    return Engine(backend.name, _version(backend), us, why, serves)
 
 
 def _version(backend: Backend) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from nodes.application.bundle import SERVES_ONNX
+from nodes.application.bundle import SERVES_COMPILED
 from nodes.lne.plan import Plan
 from nodes.lne.search.search import Q_LEARNING
 from nodes.optimising.choose import Chosen
@@ -28,12 +28,18 @@ PROTOCOL: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Engine:
-    """A foreign engine as a whole: the median of one inference, or why there is none."""
+    """A foreign engine as a whole: the median of one inference, or why there is none.
+
+    Attributes:
+        serves: whether applications here can use it: it is installed beside Ossicle, takes one input after another and
+            computes the network as it is.
+    """
 
     name: str
     version: str = ""
     us: float | None = None
     error: str = ""
+    serves: bool = False
 
     def to_json(self) -> Json:
         """As the report holds it."""
@@ -64,10 +70,10 @@ class Beside:
 
 
 def serves(beside: Beside) -> str:
-    """What an application is to use: "compiled", or the foreign engine that serves here and was clearly faster."""
-    other = next((one for one in beside.engines if one.name == SERVES_ONNX and one.us), None)
-    is_slower = other is not None and other.us and beside.ours_us and other.us < SLOWER * beside.ours_us
-    return SERVES_ONNX if is_slower else "compiled"
+    """What an application is to use: the compiled library, or the fastest engine that serves if that takes less."""
+    timed = [(one.us, one.name) for one in beside.engines if one.serves and one.us]
+    us, name = min(timed, default=(0.0, ""))
+    return name if name and beside.ours_us and us < SLOWER * beside.ours_us else SERVES_COMPILED
 
 
 def rows_of(choice: Chosen) -> list[Json]:
@@ -183,9 +189,8 @@ def precision_of(rows: Sequence[Json]) -> str:
 
 def latency_us(optimised: Optimised, beside: Beside) -> float:
     """Median of one inference by what serves; 0 where it could not be measured."""
-    if serves(beside) == SERVES_ONNX:
-        return next(one.us for one in beside.engines if one.name == SERVES_ONNX and one.us)
-    return optimised.latency_us
+    name = serves(beside)
+    return next((one.us for one in beside.engines if one.name == name and one.us), optimised.latency_us)
 
 
 def headline(optimised: Optimised, beside: Beside) -> dict[str, float]:

@@ -181,7 +181,7 @@ def test_installed_engines_take_part(searched: Made) -> None:
 
 
 def test_what_is_slower_does_not_serve(little: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    faster = Raced((Engine("onnxruntime", "1", 0.5), Engine("openvino", "", None, "it fell over")), 100.0)
+    faster = Raced((Engine("onnxruntime", "1", 0.5, serves=True), Engine("openvino", "", None, "it fell over")), 100.0)
     monkeypatch.setattr("nodes.optimising.surroundings.race", lambda *_: faster)
     found = made(tmp_path, little, params=AT_ONCE.model_copy(update={"engines": True}))
     assert found.described["serves"] == "onnxruntime" and found.deployment.meta.latency_us == 0.5
@@ -192,11 +192,13 @@ def test_what_is_slower_does_not_serve(little: Model, tmp_path: Path, monkeypatc
 
 
 def test_the_library_serves_unless_it_is_clearly_slower() -> None:
-    def told(us: float | None, name: str = "onnxruntime") -> str:
-        return serves(Beside(engines=[Engine(name, "", us)], ours_us=10.0))
+    def told(*us: float | None, can: bool = True) -> str:
+        engines = [Engine(f"engine{n}", "", one, serves=can) for n, one in enumerate(us)]
+        return serves(Beside(engines=engines, ours_us=10.0))
 
-    assert told(9.0) == "onnxruntime" and told(9.9) == told(20.0) == told(None) == "compiled"
-    assert told(5.0, "openvino") == "compiled", "nothing here could run it"
+    assert told(9.0) == "engine0" and told(9.9) == told(20.0) == told(None) == told() == "compiled"
+    assert told(9.0, None, 5.0, 6.0) == "engine2", "the fastest of all"
+    assert told(5.0, can=False) == "compiled", "nothing here could run it"
 
 
 def test_by_estimate_nothing_is_searched(little: Model, tmp_path: Path) -> None:

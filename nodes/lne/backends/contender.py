@@ -19,11 +19,13 @@ class Contender:
         call: compute once.
         output: what the last call computed, in any shape.
         kept: what must stay alive meanwhile.
+        give: puts another input, of the first one's shape, in its place; an engine without it is only timed.
     """
 
     call: Callable[[], object]
     output: Callable[[], Floats]
     kept: tuple[object, ...] = ()
+    give: Callable[[Floats], object] | None = None
 
 
 Open = Callable[..., Contender]

@@ -58,11 +58,13 @@ class Contest:
     Attributes:
         core: all are pinned to; the last one this process may use by default.
         excluded: why an engine did not take part, by name, in the last race.
+        serving: engines of the last race that take one input after another.
     """
 
     backends: list[Backend]
     core: int = field(default_factory=lambda: _last_core())
     excluded: dict[str, str] = field(default_factory=dict)
+    serving: set[str] = field(default_factory=set)
     _workers: dict[str, _Worker] = field(default_factory=dict, repr=False)
 
     def __enter__(self) -> Contest:
@@ -83,6 +85,7 @@ class Contest:
     def race(self, entries: Iterable[Entry], values: Floats, wanted: Floats, rounds: int = 30) -> dict[str, Timing]:
         """Time every engine that computes what is wanted, taking turns."""
         self.excluded.clear()
+        self.serving.clear()
         with tempfile.TemporaryDirectory(prefix="ossicle-race-") as folder:
             path = Path(folder) / "values.npy"
             np.save(path, np.ascontiguousarray(values, np.float32))
@@ -95,10 +98,11 @@ class Contest:
         """The error of an engine's output; none if it is left out."""
         try:
             asked = {"open": entry.function, "model": str(entry.model), "values": str(values)}
-            output = np.array(self._worker(entry).ask(asked)["output"])
+            answer = self._worker(entry).ask(asked)
         except LneError as failure:
             self._exclude(entry.name, failure.what)
             return None
+        output = np.array(answer["output"])
         if output.size != wanted.size or not np.isfinite(output).all():
             self._exclude(entry.name, f"{output.size} values instead of {wanted.size}, or not finite")
             return None
@@ -107,6 +111,8 @@ class Contest:
         if error > entry.tolerance * max(1.0, largest):
             self._exclude(entry.name, f"its output is wrong by {error:.2g} of {largest:.2g}")
             return None
+        if answer["takes_more"]:
+            self.serving.add(entry.name)
         return error / largest
 
     def _exclude(self, name: str, reason: str) -> None:

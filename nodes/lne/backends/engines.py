@@ -37,7 +37,8 @@ def onnxruntime(model: Path, values: Floats) -> Contender:
     target = ort.OrtValue.ortvalue_from_numpy(binding.copy_outputs_to_cpu()[0])
     binding.bind_ortvalue_output(result.name, target)
     raw, bound = session._sess, binding._iobinding
-    return Contender(lambda: raw.run_with_iobinding(bound, None), target.numpy, (session, binding, source))
+    kept = session, binding, source
+    return Contender(lambda: raw.run_with_iobinding(bound, None), target.numpy, kept, source.update_inplace)
 
 
 def openvino(model: Path, values: Floats) -> Contender:
@@ -58,7 +59,13 @@ def openvino(model: Path, values: Floats) -> Contender:
     request = compiled.create_infer_request()
     tensor = ov.Tensor(values, shared_memory=True)
     request.set_input_tensor(tensor)
-    return Contender(request.infer, lambda: request.get_output_tensor().data.copy(), (compiled, request, tensor))
+    kept = compiled, request, tensor
+    return Contender(
+        request.infer,
+        lambda: request.get_output_tensor().data.copy(),
+        kept,
+        lambda other: np.copyto(tensor.data, other.reshape(values.shape)),
+    )
 
 
 def ncnn(model: Path, values: Floats) -> Contender:
@@ -79,15 +86,19 @@ def ncnn(model: Path, values: Floats) -> Contender:
         setattr(net.opt, name, False)
     net.load_param(str(param))
     net.load_model(str(param.with_suffix(".bin")))
-    source = engine.Mat(values.reshape(graph.maps[graph.source].shape)).clone()
+    shape = graph.maps[graph.source].shape
+    held = {"in": engine.Mat(values.reshape(shape)).clone()}
     last: list[Any] = [None]
+
+    def give(other: Floats) -> None:
+        held["in"] = engine.Mat(np.ascontiguousarray(other.reshape(shape))).clone()
 
     def call() -> None:
         extractor = net.create_extractor()
-        extractor.input("in0", source)
+        extractor.input("in0", held["in"])
         last[0] = extractor.extract("out0")[1]
 
-    return Contender(call, lambda: np.array(last[0]), (net, source))
+    return Contender(call, lambda: np.array(last[0]), (net,), give)
 
 
 def _pnnx(module: Any, shape: tuple[int, int, int], folder: Path) -> Path:
@@ -132,8 +143,9 @@ def mnn(model: Path, values: Floats) -> Contender:
     )
     kind, order = engine.Halide_Type_Float, engine.Tensor_DimensionType_Caffe
     given, result = interpreter.getSessionInput(session), interpreter.getSessionOutput(session)
-    source = engine.Tensor(values.shape, kind, values, order)
-    given.copyFrom(source)
+
+    def give(other: Floats) -> None:
+        given.copyFrom(engine.Tensor(values.shape, kind, np.ascontiguousarray(other.reshape(values.shape)), order))
 
     def output() -> Floats:
         shape = result.getShape()
@@ -141,7 +153,8 @@ def mnn(model: Path, values: Floats) -> Contender:
         result.copyToHostTensor(found)
         return np.array(found.getData(), np.float32)
 
-    return Contender(lambda: interpreter.runSession(session), output, (interpreter, session, given, result, source))
+    give(values)
+    return Contender(lambda: interpreter.runSession(session), output, (interpreter, session, given, result), give)
 
 
 def litert(model: Path, values: Floats) -> Contender:
@@ -156,12 +169,14 @@ def litert(model: Path, values: Floats) -> Contender:
     given, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]["index"]
     shape = tuple(given["shape"])
     _, graph = torch_module(model)
-    whole = values.reshape(1, *graph.maps[graph.source].shape)
-    interpreter.set_tensor(
-        given["index"],
-        np.ascontiguousarray(whole if whole.shape == shape and not _is_last(path) else whole.transpose(0, 2, 3, 1)),
-    )
-    return Contender(interpreter.invoke, lambda: interpreter.get_tensor(result), (interpreter,))
+
+    def give(other: Floats) -> None:
+        whole = other.reshape(1, *graph.maps[graph.source].shape)
+        is_plain = whole.shape == shape and not _is_last(path)
+        interpreter.set_tensor(given["index"], np.ascontiguousarray(whole if is_plain else whole.transpose(0, 2, 3, 1)))
+
+    give(values)
+    return Contender(interpreter.invoke, lambda: interpreter.get_tensor(result), (interpreter,), give)
 
 
 def _is_last(path: Path) -> bool:
@@ -234,4 +249,6 @@ def _torch(model: Path, values: Floats, make: Any) -> Contender:
     def call() -> None:
         last[0] = made(x)
 
-    return Contender(call, lambda: np.asarray(last[0]), (made, x))
+    return Contender(
+        call, lambda: np.asarray(last[0]), (made, x), lambda other: x.copy_(torch.from_numpy(other).reshape(x.shape))
+    )

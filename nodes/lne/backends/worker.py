@@ -48,7 +48,8 @@ def _opened(held: list[Any], request: dict[str, Any]) -> dict[str, Any]:
     contender = getattr(importlib.import_module(module), name)(Path(request["model"]), np.load(request["values"]))
     contender.call()
     held.append(contender)
-    return {"output": np.asarray(contender.output(), np.float64).reshape(-1).tolist()}
+    output = np.asarray(contender.output(), np.float64).reshape(-1).tolist()
+    return {"output": output, "takes_more": contender.give is not None}
 
 
 def _timed(contender: Any, calls: int, warm: int) -> dict[str, Any]:

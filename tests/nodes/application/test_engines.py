@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from engine import FeatureSet
 from engine.audio import read_features
 from nodes.application import Application, ApplicationError, load, open_application
 from nodes.application.bundle import Bundle, describe
+from nodes.application.network import logits_of, open_network
 from nodes.application.verify import verify
 from nodes.lne import find_target, make_plan, read_onnx
+from nodes.lne.backends import Contender
 from nodes.lne.package import Order, make_package, write_package
 from nodes.lne.registry import casts
 from nodes.lne.search import choose
@@ -34,6 +37,39 @@ def compiled_folder(digit_bundle: Bundle, tmp_path_factory: pytest.TempPathFacto
     package = make_package("digits", plans, digit_bundle.front_end, digit_bundle.labels)
     folder = tmp_path_factory.mktemp("compiled") / "digits"
     return write_package(folder, package, Order(describe(digit_bundle, {}), digit_bundle.network))
+
+
+def stand_in(model: Path, values: NDArray[np.float32]) -> Contender:
+    """An engine that somebody else registers."""
+    opened = open_network(model.read_bytes(), "stand-in")
+    held = {"in": values}
+
+    def call() -> None:
+        held["out"] = logits_of(opened, held["in"])
+
+    return Contender(call, lambda: held["out"], give=lambda other: held.update({"in": other}))
+
+
+def only_timed(model: Path, values: NDArray[np.float32]) -> Contender:
+    """An engine that takes no other input."""
+    return replace(stand_in(model, values), give=None)
+
+
+def falls_over(model: Path, values: NDArray[np.float32]) -> Contender:
+    raise RuntimeError("no such operator")
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These engines are installed."""
+    names = ("stand_in", "only_timed", "falls_over")
+    points = [EntryPoint(name, f"{__name__}:{name}", "ossicle.backends") for name in names]
+    monkeypatch.setattr("nodes.lne.backends.found.entry_points", lambda group: points)
+
+
+def _serve(folder: Path, name: str) -> None:
+    told = json.loads((folder / "deployment.json").read_text())
+    (folder / "deployment.json").write_text(json.dumps({**told, "serves": name}))
 
 
 @pytest.fixture
@@ -140,3 +176,33 @@ def test_a_network_that_hears_no_sound_is_told(tmp_path: Path) -> None:
     folder = write_package(tmp_path / "pictures", package, Order(compiles=False))
     with pytest.raises(ApplicationError, match="without a front end"):
         load(folder)
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_was_measured_fastest_serves_where_it_is_installed(
+    folder: Path, reference: Application, recordings: Path
+) -> None:
+    _serve(folder, "stand_in")
+    application = load(folder)
+    assert (application.engine.name, application.note) == ("stand_in", "")
+    for digit in range(3):
+        samples = wave(recordings, f"{digit}_theo_0")
+        found, wanted = application.predict(samples, 8000), reference.predict(samples, 8000)
+        assert found.label == wanted.label
+        np.testing.assert_allclose(list(found.scores.values()), list(wanted.scores.values()), atol=1e-5)
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("elsewhere", "not installed here"), ("only_timed", "no second input"), ("falls_over", "no such operator")],
+)
+def test_where_it_cannot_be_used_the_library_serves_and_says_why(folder: Path, name: str, why: str) -> None:
+    _serve(folder, name)
+    application = load(folder)
+    assert application.engine.name == f"compiled for {find_target('native').name}"
+    assert name in application.note and why in application.note
+    (folder / "libdigits.so").unlink()
+    application = load(folder)
+    assert application.engine.name == "onnxruntime"
+    assert why in application.note and "no library" in application.note

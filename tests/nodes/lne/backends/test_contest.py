@@ -17,6 +17,7 @@ from nodes.lne.backends import Backend, Contender, Contest, find_backends
 from nodes.lne.backends.contest import OURS, Entry
 from nodes.lne.backends.ours import describe
 from nodes.lne.backends.prepare import prepare, write
+from nodes.lne.backends.serving import open_served
 from nodes.lne.reading import read_onnx
 from nodes.lne.reading.random_cnn import random_cnn
 from nodes.lne.reference import evaluate
@@ -56,6 +57,7 @@ def test_engines_and_ours_take_turns(network: tuple[Path, np.ndarray, np.ndarray
         times = contest.race([*contest.entries(model), ours], values, wanted, rounds=4)
         assert set(times) == {"onnxruntime", "torch", "ours"} and not contest.excluded
         assert all(0 < timing.least_us <= timing.median_us and timing.error < 1e-4 for timing in times.values())
+        assert contest.serving == {"onnxruntime", "torch"}, "ours is opened as a library"
         again = contest.race(contest.entries(model), values, wanted, rounds=2)
         assert set(again) == {"onnxruntime", "torch"}
 
@@ -134,3 +136,14 @@ def test_pads_are_folded_into_convolutions() -> None:
         for one in (model, folded)
     ]
     assert np.allclose(*outputs, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [one.name for one in find_backends() if not one.is_int8 and "torch_" not in one.name])
+def test_an_engine_serves_one_input_after_another(name: str, network: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    model, values, wanted = network
+    graph = read_onnx(model).graph
+    served = open_served(name, model.read_bytes(), graph.source_shape)
+    for factor in (1.0, -0.5, 1.0):
+        found = served(values * np.float32(factor)).reshape(-1)
+        exact = evaluate(graph, values * factor)[graph.result].reshape(-1)
+        assert np.abs(found - exact).max() < 1e-4 * max(1.0, np.abs(wanted).max())
