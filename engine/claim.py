@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from engine.theme import State as Look
 
@@ -183,6 +183,32 @@ def summary(found: Iterable[Verdict]) -> str:
     """How many claims of each state: "✓ 12 reproduced, ≠ 1 off, ? 3 cannot be checked here"."""
     counts = Counter(verdict.state for verdict in found)
     return ", ".join(f"{LOOKS[state].mark} {counts[state]:,} {LOOKS[state].word}" for state in get_args(State))
+
+
+def row_json(workflow: str, verdict: Verdict) -> dict[str, JsonValue]:
+    """A verdict for programs and tables: what was printed, ours, and why they agree or not."""
+    claim, ours = verdict.claim, verdict.ours
+    return {
+        "workflow": workflow,
+        "what": claim.what,
+        "source": claim.source,
+        "state": verdict.state,
+        "printed": claim.printed,
+        "value": claim.value,
+        "unit": claim.unit,
+        "tolerance": claim.tolerance,
+        "ours": None if ours is None else ours.value,
+        "low": None if ours is None else ours.low,
+        "high": None if ours is None else ours.high,
+        "spread": None if ours is None else ours.spread,
+        "runs": 0 if ours is None else ours.runs,
+        "difference": None if ours is None or verdict.state == "unchecked" else ours.value - claim.value,
+        "why": verdict.why,
+        "needs": claim.needs,
+        "slips": list(claim.slips),
+        "note": claim.note,
+        "at": claim.at,
+    }
 
 
 def value_text(value: float, unit: str) -> str:

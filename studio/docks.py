@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabBar, QTabWidget, QWi
 from studio.commands import Command
 
 Side = Qt.DockWidgetArea
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the set of docks changes, so that an older layout is not forced on the new one."""
 LEFT_PX, RIGHT_PX, BOTTOM_PX = 216, 330, 300
 
@@ -35,6 +35,7 @@ PLACES: Final = (
     Place("clips", "Clips", Side.BottomDockWidgetArea, "Ctrl+4"),
     Place("confusion", "Confusion", Side.BottomDockWidgetArea, "Ctrl+5"),
     Place("pareto", "Pareto", Side.BottomDockWidgetArea, "Ctrl+6"),
+    Place("claims", "Claims", Side.BottomDockWidgetArea, "Ctrl+Alt+C"),
     Place("problems", "Problems", Side.BottomDockWidgetArea, "Ctrl+7"),
     Place("log", "Log", Side.BottomDockWidgetArea, "Ctrl+8"),
     Place("runs", "Runs", Side.BottomDockWidgetArea, "Ctrl+9"),

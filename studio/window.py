@@ -28,6 +28,7 @@ from studio.model.clipboard import ClipboardCommands
 from studio.model.document import Document
 from studio.model.edit import Place
 from studio.model.group import GroupCommands
+from studio.panels.claims import ClaimsPanel
 from studio.panels.command_palette import CommandPalette
 from studio.panels.log import LogPanel
 from studio.panels.notices import Banner
@@ -110,6 +111,7 @@ class Window(QMainWindow):
             "confusion": TabPanel("confusion", "A benchmark's confusion matrix appears here.", document, session),
             "pareto": TabPanel("pareto", "The trials of an architecture search appear here.", document, session),
         }
+        self.claims = ClaimsPanel(document, session)
         self.problems = ProblemsPanel(document, session)
         self.log = LogPanel(session)
         self.runs = RunsPanel(document, session)
@@ -121,7 +123,7 @@ class Window(QMainWindow):
         self.setCentralWidget(self.middle)
         panels: Mapping[str, QWidget] = {
             "palette": self.palette_, "properties": self.properties, "plots": self.plots, **self.tabs,
-            "problems": self.problems, "log": self.log, "runs": self.runs,
+            "claims": self.claims, "problems": self.problems, "log": self.log, "runs": self.runs,
         }  # fmt: skip
         self.docks = Docks(self, panels)
         bar = self.statusBar()
@@ -132,7 +134,8 @@ class Window(QMainWindow):
     def _all_commands(self) -> list[Command]:
         parts: tuple[Any, ...] = (
             self.files, self.keeping, self.clipboard, self.groups, self.canvas, self.extras, self.session,
-            self.sweeps, self.views, self.properties, self.palette_, self.problems, self.runs, self.docks,
+            self.sweeps, self.views, self.properties, self.palette_, self.claims, self.problems, self.runs,
+            self.docks,
         )  # fmt: skip
         return with_shortcuts(command for part in parts for command in part.commands())
 
@@ -155,6 +158,10 @@ class Window(QMainWindow):
             (document.path_changed, self._choose_page),
             (self.problems.go_to, self.go_to),
             (self.problems.count_changed, lambda count: self.docks.set_count("problems", count)),
+            (self.claims.go_to, self.go_to),
+            (self.claims.count_changed, lambda count: self.docks.set_count("claims", count)),
+            (self.claims.open_paper, self.files.open_project),
+            (self.claims.failed, self.tell),
             (self.palette_.add_requested, views.add_node),
             (self.properties.log_requested, lambda _node: self.docks.show("log")),
             (self.properties.rerun_requested, session.rerun),

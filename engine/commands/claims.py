@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from engine.claim import LOOKS, Verdict, ours_text, remark, summary
+from engine.claim import LOOKS, Verdict, ours_text, remark, row_json, summary
 from engine.claim_source import measured_nodes, verdicts
 from engine.commands.common import JsonOption, Opened, ProjectOption, SetOption, open_workflow, read_values
 from engine.commands.run import event_sink, interrupts, write_run_report
@@ -70,7 +70,7 @@ def claims(
             code = max(code, _run(with_values(opened.workflow, read_values(values)), opened.base))
         found.append(Judged(opened.workflow, verdicts(opened.workflow, registry, home_of(opened.base))))
     if as_json:
-        say_json([_row(each.workflow.name, verdict) for each in found for verdict in _chosen(each, only)])
+        say_json([row_json(each.workflow.name, verdict) for each in found for verdict in _chosen(each, only)])
     else:
         _say(found, only)
     surprises = sum(verdict.is_surprise for each in found for verdict in each.verdicts)
@@ -105,34 +105,6 @@ def _run(workflow: Workflow, base: Path) -> int:
         except OssicleError as error:
             say_error(error)
             return 1
-
-
-# ---- for programs
-
-
-def _row(workflow: str, verdict: Verdict) -> dict[str, Any]:
-    claim, ours = verdict.claim, verdict.ours
-    return {
-        "workflow": workflow,
-        "what": claim.what,
-        "source": claim.source,
-        "state": verdict.state,
-        "printed": claim.printed,
-        "value": claim.value,
-        "unit": claim.unit,
-        "tolerance": claim.tolerance,
-        "ours": None if ours is None else ours.value,
-        "low": None if ours is None else ours.low,
-        "high": None if ours is None else ours.high,
-        "spread": None if ours is None else ours.spread,
-        "runs": 0 if ours is None else ours.runs,
-        "difference": None if ours is None or verdict.state == "unchecked" else ours.value - claim.value,
-        "why": verdict.why,
-        "needs": claim.needs,
-        "slips": list(claim.slips),
-        "note": claim.note,
-        "at": claim.at,
-    }
 
 
 # ---- for people

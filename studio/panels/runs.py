@@ -35,6 +35,7 @@ from studio.panels.runs_table import (
     COLUMNS,
     NAMES,
     PIN,
+    ROW_PX,
     KeyTable,
     Run,
     RunsModel,
@@ -47,7 +48,6 @@ from studio.run.notice import Notice
 from studio.work import Background
 
 EDIT_MS: Final = 250
-ROW_PX: Final = 28
 EMPTY: Final = "Runs are listed here, the newest first. Press R to run the graph."
 LEAST_PX: Final = 320
 ONLY_PX: Final = 620

@@ -1,0 +1,185 @@
+"""The table of printed numbers: its columns, sorting and filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
+
+from engine.claim import LOOKS, Verdict, ours_text, remark
+from engine.errors import sentence
+from studio.look.theme import colour, font
+
+Index = QModelIndex | QPersistentModelIndex
+SORT_ROLE: Final = Qt.ItemDataRole.UserRole
+RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+LEFT: Final = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+ORDER: Final = tuple(LOOKS)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its heading, its text and what it is sorted by, its width, and whether it holds numbers."""
+
+    name: str
+    text: Callable[[Verdict], str]
+    width: int
+    key: Callable[[Verdict], Any] | None = None
+    is_number: bool = False
+    about: str = ""
+
+    def sorts_by(self, verdict: Verdict) -> Any:
+        """What the rows are put in order by."""
+        return (self.key or self.text)(verdict)
+
+
+def state_text(verdict: Verdict) -> str:
+    """ "✓ reproduced"."""
+    look = LOOKS[verdict.state]
+    return f"{look.mark} {look.word}"
+
+
+def _ours(verdict: Verdict) -> float:
+    return verdict.ours.value if verdict.ours is not None else float("-inf")
+
+
+def _node(verdict: Verdict) -> str:
+    return verdict.claim.place.node if verdict.claim.place is not None else ""
+
+
+COLUMNS: Final = (
+    Column("State", state_text, 194, lambda verdict: ORDER.index(verdict.state)),
+    Column("Source", lambda verdict: verdict.claim.source, 96, about="Where it is printed"),
+    Column("Claim", lambda verdict: verdict.claim.what, 226),
+    Column("Printed", lambda verdict: verdict.claim.printed, 88, lambda verdict: verdict.claim.value, True),
+    Column("Ours", ours_text, 136, _ours, True, "with its spread or 95 % interval"),
+    Column("Node", _node, 112, about="Where our number comes from; Enter goes there"),
+    Column("Why", remark, 240, about="How far off, or what is missing; known slips; notes"),
+)
+NAMES: Final = tuple(column.name for column in COLUMNS)
+FIRST_TO_GO: Final = ("Node", "Source")
+"""Columns that give way, in this order, where it is narrow."""
+
+
+def hidden_columns(width: int) -> set[int]:
+    """Columns that tell least, until the rest fits into `width`."""
+    gone: set[int] = set()
+    for name in FIRST_TO_GO:
+        if sum(column.width for place, column in enumerate(COLUMNS) if place not in gone) > width:
+            gone.add(NAMES.index(name))
+    return gone
+
+
+def as_text(found: Sequence[Verdict]) -> str:
+    """Verdicts as a table, tab-separated."""
+    rows = ["\t".join(column.text(verdict) for column in COLUMNS) for verdict in found]
+    return "\n".join(["\t".join(NAMES), *rows])
+
+
+def tip_of(verdict: Verdict) -> str:
+    """All about a claim, in lines."""
+    claim = verdict.claim
+    held = f"printed {claim.printed}, ours {ours_text(verdict)}"
+    needs = f"needs {claim.needs}" if claim.needs else ""
+    lines = (f"{claim.source}: {claim.what}", state_text(verdict), held, sentence(remark(verdict)), needs, claim.at)
+    return "\n".join(filter(None, lines))
+
+
+def _token(verdict: Verdict, column: Column) -> Any:
+    if column.name == "State":
+        return colour(LOOKS[verdict.state].token)
+    return colour("mute") if column.name in ("Source", "Node", "Why") else None
+
+
+_ROLES: Final[Mapping[int, Callable[[Verdict, Column], Any]]] = {
+    int(Qt.ItemDataRole.DisplayRole): lambda verdict, column: column.text(verdict),
+    int(Qt.ItemDataRole.ToolTipRole): lambda verdict, column: tip_of(verdict),
+    int(Qt.ItemDataRole.TextAlignmentRole): lambda verdict, column: RIGHT if column.is_number else LEFT,
+    int(Qt.ItemDataRole.FontRole): lambda verdict, column: font(11.5, monospace=True) if column.is_number else font(),
+    int(Qt.ItemDataRole.ForegroundRole): _token,
+    int(SORT_ROLE): lambda verdict, column: column.sorts_by(verdict),
+}
+
+
+class ClaimsModel(QAbstractTableModel):
+    """The verdicts, in the order of the workflow file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.verdicts: tuple[Verdict, ...] = ()
+
+    def show(self, found: Sequence[Verdict]) -> None:
+        """List these; the same again change nothing."""
+        if tuple(found) != self.verdicts:
+            self.beginResetModel()
+            self.verdicts = tuple(found)
+            self.endResetModel()
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        """Claims."""
+        return 0 if parent is not None and parent.isValid() else len(self.verdicts)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        """Columns."""
+        return 0 if parent is not None and parent.isValid() else len(COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
+        """Names of columns."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        column = COLUMNS[section]
+        found: Mapping[int, Any] = {
+            int(Qt.ItemDataRole.DisplayRole): column.name,
+            int(Qt.ItemDataRole.ToolTipRole): column.about or None,
+            int(Qt.ItemDataRole.TextAlignmentRole): RIGHT if column.is_number else LEFT,
+        }
+        return found.get(int(role))
+
+    def data(self, index: Index, role: int = 0) -> Any:
+        """One cell."""
+        tell = _ROLES.get(int(role))
+        return tell(self.verdicts[index.row()], COLUMNS[index.column()]) if tell is not None else None
+
+
+class ClaimsOrder(QSortFilterProxyModel):
+    """Sorted by any column; only the claims of one state, and in which every word of the filter occurs."""
+
+    def __init__(self, source: ClaimsModel) -> None:
+        super().__init__()
+        self._source = source
+        self._words: tuple[str, ...] = ()
+        self._state = ""
+        self.setSourceModel(source)
+        self.setSortRole(SORT_ROLE)
+
+    def set_text(self, text: str) -> None:
+        """Show only claims that hold these words."""
+        self._words = tuple(text.casefold().split())
+        self.invalidate()
+
+    def set_state(self, state: str) -> None:
+        """Show only claims of this state; of all for ""."""
+        self._state = state
+        self.invalidate()
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
+        """Names of columns; an arrow at the one that is sorted by."""
+        found = super().headerData(section, orientation, role)
+        is_sorted = section == self.sortColumn() and role == Qt.ItemDataRole.DisplayRole and found
+        return f"{found} {'↑' if self.sortOrder() == Qt.SortOrder.AscendingOrder else '↓'}" if is_sorted else found
+
+    def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
+        """Whether it has the state, and every word occurs in what is known about it."""
+        verdict = self._source.verdicts[row]
+        whole = tip_of(verdict).casefold()
+        return self._state in ("", verdict.state) and all(word in whole for word in self._words)
+
+    def shown(self) -> list[Verdict]:
+        """The verdicts from top to bottom."""
+        return [self.verdict(row) for row in range(self.rowCount())]
+
+    def verdict(self, row: int) -> Verdict:
+        """The verdict in a row as shown."""
+        return self._source.verdicts[self.mapToSource(self.index(row, 0)).row()]
