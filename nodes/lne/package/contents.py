@@ -14,6 +14,8 @@ from nodes.lne.program import Program, generate, identifier
 from nodes.lne.target import Target
 
 LONGEST_NAME = 48
+LARGEST_CONSTANTS_BYTES = 2**31 - 2**27
+"""Of a library: beyond 2 GiB, code and constants no longer reach each other."""
 _TAKEN = frozenset({"c", "m", "example", "dl", "pthread", "rt"})
 """Names of the system's libraries, and of a file that every folder has."""
 
@@ -67,7 +69,18 @@ def make_package(
     _check(plans, front_end, labels)
     prefix = package_name(name)
     levels = tuple(generate(plan, f"{prefix}_{plan.target.name}") for plan in plans)
+    _check_size([len(level.weights) for level in levels])
     return Package(prefix, levels, front_end, tuple(labels))
+
+
+def _check_size(sizes: Sequence[int]) -> None:
+    """Raises LneError if the levels' constants are too large for one library."""
+    if sum(sizes) > LARGEST_CONSTANTS_BYTES:
+        raise LneError(
+            f"the constants of {len(sizes)} level{'s' if len(sizes) > 1 else ''} take {sum(sizes) / 2**20:,.0f} MiB.",
+            f"at most {LARGEST_CONSTANTS_BYTES / 2**20:,.0f} MiB in one library",
+            "Generate fewer levels, set a flash limit, or run the network with onnxruntime.",
+        )
 
 
 def package_name(name: str) -> str:

@@ -127,3 +127,10 @@ def test_a_package_for_another_machine_is_verified_under_an_emulator(tmp_path: P
     assert (folder / "libabroad.so").read_bytes()[18:20] == b"\xb7\x00"  # e_machine of AArch64
     with pytest.raises(LneError, match="cannot be loaded"):
         open_package(folder)
+
+
+def test_constants_that_no_library_can_hold_are_refused_with_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.lne.package.contents.LARGEST_CONSTANTS_BYTES", 1 << 10)
+    with pytest.raises(LneError, match=r"the constants of 1 level take [\d,]+ MiB") as refused:
+        small_package("huge", LEVELS[-1:])
+    assert "at most 0 MiB" in str(refused.value) and "onnxruntime" in refused.value.remedy
