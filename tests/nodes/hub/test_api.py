@@ -1,7 +1,6 @@
 """The HTTP API: nothing without the token, nothing from foreign names, and what it says is so."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,21 +9,12 @@ from hub_home import until
 
 from nodes.hub.access import Access
 from nodes.hub.api import LARGEST_BODY_BYTES, create_app
-from nodes.hub.home import HubHome
 from nodes.hub.hub import Hub
 from nodes.hub.outbox import Outbox, Said
 from nodes.hub.sender import Sender
 from nodes.hub.window import Pace
 
 TOKEN = "a word for tests"
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    made = Hub(HubHome(tmp_path_factory.mktemp("hub")))
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -13,20 +12,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nodes.hub.api import create_app
-from nodes.hub.home import HubHome
 from nodes.hub.hub import Hub
 
 TOKEN = "a word for tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 STREAMS = ("/api/live",)
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    made = Hub(HubHome(tmp_path_factory.mktemp("hub")))
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module")
