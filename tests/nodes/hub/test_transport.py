@@ -15,7 +15,7 @@ from hub_home import KINDS, Home, home, until
 from nodes.hub.access import Access
 from nodes.hub.broker import Kind
 from nodes.hub.certificates import authority, issue
-from nodes.hub.event import Entry, Event, Key, body_text, encode
+from nodes.hub.event import LARGEST_BATCH_BYTES, Entry, Event, Key, body_text, encode
 from nodes.hub.link import Hears, Letter, Link
 from nodes.hub.outbox import Said
 from nodes.hub.receiver import Receiver, Watchers
@@ -152,6 +152,21 @@ def test_messages_that_are_no_events_are_counted_and_harm_nobody(house: Home) ->
     sender.put(WORD)
     assert sender.drain(20.0)
     assert until(lambda: receiver.tally.malformed == 4)
+    link.stop()
+
+
+def test_an_oversized_message_is_not_taken_and_what_comes_again_is_stored_once(house: Home) -> None:
+    receiver = house.receiver()
+    link = Link(house.broker.address, house.access("hall"), [], Hears(lambda _topic, _payload: None))
+    link.start()
+    assert link.wait_up(15.0)
+    row = encode([Entry(Key("a" * 16, seq), body_text("result", now(), {"label": "yes"})) for seq in (1, 2, 3)])
+    link.send(Letter(event_topic("hall", EVENTS), b" " * (LARGEST_BATCH_BYTES + 1)))
+    for _ in range(3):
+        link.send(Letter(event_topic("hall", EVENTS), row))
+    assert until(lambda: receiver.tally.repeated == 6)
+    assert receiver.tally.malformed == 1
+    assert stored(house, "hall") == [1, 2, 3]
     link.stop()
 
 
