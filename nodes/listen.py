@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.audio import ClipTable
     from nodes.application import Application
     from nodes.judge.events import Event, Match
     from nodes.judge.listening import Point, Stream
-    from nodes.judge.scene import Samples, Scene
     from nodes.judge.stream import Rule
 
 Json = dict[str, Any]
@@ -154,7 +152,11 @@ def _recording(application: Application, audio: AudioSet | None, params: ListenP
             "a long recording, or an audio set to make one from",
             "Set `recording` and `labels`, or wire the node that makes the audio",
         )
-    scene = _scene(application, audio, params)
+    from nodes.judge.scene import Layout
+    from nodes.scenes import scene_of
+
+    layout = Layout(60 * params.minutes, params.gap_s, params.snr_db, params.seed)
+    scene = scene_of(audio, params.subset, application.bundle.front_end.rate_hz, layout)
     words = _words(application)
     events = [event for event in scene.events if event.label in words]
     if not events:
@@ -230,33 +232,6 @@ def _known(events: list[Event], application: Application, params: ListenParams, 
             "Correct the label, or set foreign_labels to ignore",
         )
     return [event for event in events if event.label in words]
-
-
-def _scene(application: Application, audio: AudioSet, params: ListenParams) -> Scene:
-    from engine.audio import BACKGROUND, table_of
-    from nodes.evaluate import empty_subset
-    from nodes.judge.scene import Layout, compose
-    from nodes.learn.augment import coloured_tracks
-
-    table, rate_hz = table_of(audio), application.bundle.front_end.rate_hz
-    rows = table.clips() if params.subset == "all" else table.of_subset(params.subset)
-    if not len(rows):
-        raise empty_subset(params.subset, table)
-    clips = list(zip(rows.label.tolist(), _at_rate(audio, rows, rate_hz), strict=True))
-    tracks = _at_rate(audio, table.of_subset(BACKGROUND), rate_hz) or list(coloured_tracks(rate_hz))
-    return compose(clips, tracks, rate_hz, Layout(60 * params.minutes, params.gap_s, params.snr_db, params.seed))
-
-
-def _at_rate(audio: AudioSet, table: ClipTable, rate_hz: int) -> list[Samples]:
-    import numpy as np
-    import soxr
-
-    from engine.audio import waveforms
-
-    floats = (samples.astype(np.float32) / np.float32(32768) for samples in waveforms(audio, table))
-    if audio.meta.rate_hz == rate_hz:
-        return list(floats)
-    return [soxr.resample(samples, audio.meta.rate_hz, rate_hz) for samples in floats]
 
 
 # ---- judging

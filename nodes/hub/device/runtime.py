@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -175,6 +176,19 @@ class Runtime:
                 self._orders[order["order"]](order)
             except (ValueError, TypeError, KeyError, HubError) as error:
                 self._keep(Said("refusal", {"order": payload[:200].decode(errors="replace"), "why": str(error)[:200]}))
+                self._answer(payload, str(error)[:200])
+            else:
+                self._answer(payload, "")
+
+    def _answer(self, payload: bytes, why: str) -> None:
+        """Tell who gave an order with an id what came of it; an empty `why` means done."""
+        try:
+            order = json.loads(payload)
+            number, name = order["id"], order["order"]
+        except (ValueError, TypeError, KeyError):
+            return
+        if isinstance(number, str) and isinstance(name, str):
+            self._keep(Said("answer", {"id": number[:64], "order": name[:64], "why": why}))
 
     def _set_threshold(self, order: Mapping[str, Any]) -> None:
         value = order["value"]
@@ -192,5 +206,9 @@ def cpu_s() -> float:
 
 
 def memory_bytes() -> int:
-    """Largest memory this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
+    """Largest memory this program has had; where the system cannot tell, that of its process, forks before it included."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
