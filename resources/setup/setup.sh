@@ -43,6 +43,8 @@ needed() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
     command -v chromium >/dev/null || echo chromium
     command -v openssl >/dev/null || echo openssl
+    command -v node >/dev/null || echo nodejs
+    command -v npm >/dev/null || echo npm
     command -v arm-none-eabi-gcc >/dev/null || echo gcc-arm-none-eabi
     command -v qemu-aarch64-static >/dev/null || echo qemu-user-static
     command -v qemu-system-arm >/dev/null || echo qemu-system-arm
@@ -59,6 +61,19 @@ if [ -n "$missing" ]; then
         exit 1
     fi
 fi
+
+# The IoT agent library of the FIWARE tests, from the npm registry, outside this folder.
+agent() {
+    place=${XDG_CACHE_HOME:-$HOME/.cache}/ossicle/iot-agent
+    lock=$(cksum < resources/fiware/package-lock.json | tr -d ' ')
+    [ "$(cat "$place/ready" 2>/dev/null || true)" = "$lock" ] && return 0
+    echo "Installing the IoT agent library (once) ..."
+    mkdir -p "$place" &&
+        cp resources/fiware/package.json resources/fiware/package-lock.json "$place/" &&
+        npm ci --prefix "$place" --silent --ignore-scripts --omit=optional --no-audit --no-fund &&
+        echo "$lock" > "$place/ready"
+}
+[ "$purpose" != test ] || agent || echo "The IoT agent library cannot be installed; its tests are skipped" >&2
 
 want=$(cat pyproject.toml resources/setup/constraints.txt | cksum | tr -d ' ')
 [ "$(cat .venv/ready 2>/dev/null || true)" = "$want" ] && exit 0

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from engine.resource import resource
 from nodes.hub.broker import free_port
 from nodes.hub.fiware.ngsi import ContextBroker, Place
 
@@ -23,11 +27,15 @@ class Program:
     command: list[str]
     url: str
     ready: str
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        environment = {**os.environ, **self.environment}
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        )
         end = time.monotonic() + START_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
@@ -49,6 +57,32 @@ def stub_program(folder: Path) -> Program:
     port = free_port()
     command = [sys.executable, "-m", "nodes.hub.fiware.stub", "--port", str(port), "--file", str(folder / "stub.db")]
     return Program(command, f"http://127.0.0.1:{port}", "/version")
+
+
+def agent_modules() -> Path | None:
+    """Where `setup.sh test` put the IoT agent library; None where it could not."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    found = cache / "ossicle" / "iot-agent" / "node_modules"
+    return found if shutil.which("node") and (found / "iotagent-node-lib").is_dir() else None
+
+
+@dataclass
+class Agent:
+    """The real IoT agent library, with our agent.js; `south` is where devices would speak to it."""
+
+    program: Program
+    south: str
+
+
+def agent_program(broker: str, modules: Path) -> Agent:
+    """An IoT agent as a process."""
+    north, south = free_port(), free_port()
+    environment = {
+        "CB": broker, "NORTH_PORT": str(north), "SOUTH_PORT": str(south), "NODE_PATH": str(modules),
+    }  # fmt: skip
+    command = ["node", str(resource("fiware/agent.js"))]
+    program = Program(command, f"http://127.0.0.1:{north}", "/iot/about", environment)
+    return Agent(program, f"http://127.0.0.1:{south}/iot/json")
 
 
 def client(url: str) -> ContextBroker:

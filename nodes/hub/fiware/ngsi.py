@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
@@ -70,13 +71,31 @@ def check_place(place: Place) -> Place:
 class Api:
     """HTTP with errors in three parts; safe to use from several threads."""
 
-    def __init__(self, place: Place, what: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, place: Place, what: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.place, self._what = check_place(place), what
-        self._http = httpx.Client(base_url=place.url.rstrip("/"), headers=place.headers(), timeout=timeout_s)
+        carried = {**place.headers(), **(headers or {})}
+        self._http = httpx.Client(base_url=place.url.rstrip("/"), headers=carried, timeout=timeout_s)
 
     def close(self) -> None:
         """Let go of connections."""
         self._http.close()
+
+    @contextmanager
+    def listen(self, path: str, patience_s: float) -> Iterator[Iterator[str]]:
+        """Lines of an answer that goes on and on; the connection is given up after so long a silence.
+
+        Raises:
+            HubError: it broke, or was refused.
+        """
+        try:
+            with self._http.stream("GET", path, timeout=httpx.Timeout(TIMEOUT_S, read=patience_s)) as answer:
+                if answer.status_code != 200:
+                    raise self._other(answer, "GET", path, [200])
+                yield answer.iter_lines()
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
     def ask(
         self, method: str, path: str, body: Any = None, *, params: Mapping[str, str] | None = None, fine: Sequence[int]
@@ -94,21 +113,26 @@ class Api:
             headers = {} if content is None else {"content-type": "application/json"}
             answer = self._http.request(method, path, content=content, params=params, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error) or type(error).__name__
-            raise HubError(
-                f"the {self._what} {self.place.url} cannot be reached ({reason})",
-                "one that answers",
-                "Nothing is lost; it is tried again",
-                is_final=False,
-            ) from error
+            raise self._unreachable(error) from error
         if answer.status_code not in fine:
-            raise HubError(
-                f"the {self._what} answered {answer.status_code} to {method} {path} ({_said(answer)})",
-                " or ".join(map(str, fine)),
-                "Look at its log",
-                is_final=answer.status_code in REFUSALS,
-            )
+            raise self._other(answer, method, path, fine)
         return answer
+
+    def _unreachable(self, error: Exception) -> HubError:
+        return HubError(
+            f"the {self._what} {self.place.url} cannot be reached ({str(error) or type(error).__name__})",
+            "one that answers",
+            "Nothing is lost; it is tried again",
+            is_final=False,
+        )
+
+    def _other(self, answer: httpx.Response, method: str, path: str, fine: Sequence[int]) -> HubError:
+        return HubError(
+            f"the {self._what} answered {answer.status_code} to {method} {path} ({_said(answer)})",
+            " or ".join(map(str, fine)),
+            "Look at its log",
+            is_final=answer.status_code in REFUSALS,
+        )
 
 
 class ContextBroker:
@@ -167,7 +191,7 @@ class ContextBroker:
         return answer.status_code == 204
 
     def command(self, entity_id: str, type_: str, name: str, value: Any) -> bool:
-        """Have an IoT agent command a device; False if there is none. `NAME_status` and `NAME_info` tell the outcome."""
+        """Command a device by its IoT agent; False if it has none. `NAME_status` and `NAME_info` tell the outcome."""
         return self.change(entity_id, type_, {name: {"type": "command", "value": value}})
 
     def get(self, entity_id: str, type_: str, *, is_plain: bool = True) -> Mapping[str, Any] | None:
@@ -267,6 +291,7 @@ def _last_part(answer: httpx.Response) -> str:
 def _said(answer: httpx.Response) -> str:
     """Its own words, short and on one line."""
     try:
+        answer.read()
         body = answer.json()
         text = f"{body.get('error', '')}: {body.get('description', '')}" if isinstance(body, dict) else str(body)
     except ValueError:

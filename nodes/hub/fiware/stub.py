@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import re
-import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from nodes.hub.errors import HubError
+from nodes.hub.fiware.served import Served
 from nodes.hub.fiware.stub_state import Kept, Told, merged, refusal, shown
 
 NAME: Final = "Ossicle stub context broker"
@@ -283,27 +283,9 @@ def _absent() -> Response:
     return _error(404, "NotFound", "The requested entity has not been found. Check type and id")
 
 
-class Served:
+def served(file: Path) -> Served:
     """The stub in a thread of this process, for trying and for tests that kill nothing."""
-
-    def __init__(self, file: Path, port: int = 0, host: str = "127.0.0.1") -> None:
-        config = uvicorn.Config(create_app(file), host, port, log_level="error", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="stub", daemon=True)
-
-    def __enter__(self) -> str:
-        """Its address."""
-        self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            self._thread.join(0.01)
-        if not self._server.started:
-            raise HubError("the stub did not start", "a free port", "Choose another")
-        host, port = self._server.servers[0].sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
+    return Served(create_app(file))
 
 
 def main() -> None:

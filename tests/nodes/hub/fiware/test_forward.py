@@ -19,7 +19,7 @@ from nodes.hub.event import Event, Key
 from nodes.hub.fiware.entities import DEVICE_TYPE, device_id
 from nodes.hub.fiware.forward import LARGEST_BATCH_BYTES, Forwarder, Manner, batches
 from nodes.hub.fiware.ngsi import ContextBroker, Entity, Place
-from nodes.hub.fiware.stub import Served
+from nodes.hub.fiware.stub import served
 from nodes.hub.store import SqliteStore, Waiting
 
 TIME = datetime(2026, 11, 21, tzinfo=UTC)
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[ContextBroker]:
-    with Served(tmp_path / "stub.db") as url:
+    with served(tmp_path / "stub.db") as url:
         made = client(url)
         yield made
         made.close()
@@ -142,7 +142,7 @@ class _Picky(ContextBroker):
 def test_a_wrong_service_refuses_nothing_for_good(store: SqliteStore, tmp_path: Path) -> None:
     """A broker that would refuse everything is not taken for events that are wrong."""
     store.commit([event(1)], TIME)
-    with Served(tmp_path / "stub.db") as url:
+    with served(tmp_path / "stub.db") as url:
         forwarder = Forwarder(store, _Closed(Place(url)))
         with pytest.raises(HubError) as caught:
             forwarder.step()

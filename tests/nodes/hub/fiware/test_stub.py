@@ -11,13 +11,13 @@ from nodes.hub.errors import HubError
 from nodes.hub.fiware import stub as stub_module
 from nodes.hub.fiware.conformance import CHECKS, Bench, Outcome, listening, run
 from nodes.hub.fiware.ngsi import Api, ContextBroker, Place
-from nodes.hub.fiware.stub import Served
+from nodes.hub.fiware.stub import served
 from nodes.hub.fiware.stub_state import Kept
 
 
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Served(tmp_path_factory.mktemp("stub") / "broker.db") as url:
+    with served(tmp_path_factory.mktemp("stub") / "broker.db") as url:
         yield url
 
 
@@ -59,7 +59,7 @@ def test_checks_can_fail(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     what, wrong = MUTANTS[name]
     owner = stub_module if what == "refusal" else Kept
     monkeypatch.setattr(owner, what, wrong)
-    with Served(tmp_path / "broker.db") as url, listening() as listener:
+    with served(tmp_path / "broker.db") as url, listening() as listener:
         broker = ContextBroker(Place(url))
         with pytest.raises(HubError):
             CHECKS[name](Bench(broker, replace(listener), "mark"))
