@@ -1,7 +1,8 @@
 """HTTP API over the same functions as the command line: loopback by default, and nothing without the token.
 
-Runs go through a Runner in threads of this process; their events are read from the run folders, so a client may come
-late or leave early. Only workflow files and runs of the served folder can be reached.
+Runs and sweeps go through a Runner in threads of this process (`engine.desk`); their events are read from their
+folders, so a client may come late or leave early. Only workflow files, runs and sweeps of the served folder are
+reached.
 """
 
 from __future__ import annotations
@@ -9,113 +10,30 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import queue
 import socket
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.requests import Request as HttpRequest
-from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, JsonValue
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
-from engine import workflow as wf
+from engine.desk import Desk, RunOrder, SweepOrder
 from engine.errors import OssicleError
-from engine.event import Event
 from engine.execute import installed
-from engine.job import cancel_file
 from engine.library import with_subgraphs
-from engine.plain import error_json, run_json, spec_details
-from engine.runner import Request, Runner
-from engine.runs import find_run, home_of, list_runs
+from engine.plain import error_json, run_json, spec_details, sweep_json, sweep_row_json
+from engine.record import RunRecord
+from engine.runner import Runner
+from engine.runs import EVENTS, list_runs
+from engine.sweep_record import SweepRecord, list_sweeps
 from engine.validate import check
 
 POLL_S = 0.1
-OPEN_STATES = ("running",)
-
-
-class RunOrder(BaseModel):
-    """What a client wants to run: a workflow file below the served folder, or a workflow itself."""
-
-    model_config = ConfigDict(extra="forbid")
-    file: str = ""
-    workflow: dict[str, JsonValue] | None = None
-    set: dict[str, JsonValue] = {}
-    to: str | None = None
-    force: list[str] = []
-
-
-@dataclass
-class Desk:
-    """The served folder and the runs started here."""
-
-    root: Path
-    runner: Runner
-    threads: dict[str, threading.Thread] = field(default_factory=dict)
-    cancels: dict[str, threading.Event] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        """The project's data folder."""
-        return home_of(self.root)
-
-    def workflow_of(self, order: RunOrder) -> wf.Workflow:
-        """The ordered workflow with its values set.
-
-        Raises:
-            OssicleError: no such file below the folder, or not a workflow.
-        """
-        found = wf.load(self._inside(order.file)) if order.file else wf.parse(order.workflow or {})
-        return wf.with_values(found, order.set)
-
-    def _inside(self, name: str) -> Path:
-        path = (self.root / name).resolve()
-        if not path.is_relative_to(self.root.resolve()):
-            raise OssicleError(f"{name} lies outside the served folder", f"a file below {self.root}", "Move it there")
-        return path
-
-    def start(self, order: RunOrder) -> str:
-        """Check a workflow and run it in a thread; the run's id.
-
-        Raises:
-            OssicleError: the workflow has problems; nothing runs.
-        """
-        request = Request(self.workflow_of(order), self.root, to=order.to, force=frozenset(order.force))
-        cancel, first = threading.Event(), queue.SimpleQueue[Event | OssicleError]()
-
-        def work() -> None:
-            try:
-                self.runner.run(
-                    request, lambda event: first.put(event) if event.kind == "run_started" else None, cancel
-                )
-            except OssicleError as error:
-                first.put(error)
-
-        thread = threading.Thread(target=work, name=f"run of {request.workflow.name}", daemon=True)
-        thread.start()
-        if isinstance(started := first.get(), OssicleError):
-            raise started
-        self.threads[started.run], self.cancels[started.run] = thread, cancel
-        return started.run
-
-    def cancel(self, run: str) -> None:
-        """Ask a run to stop, wherever it was started."""
-        record = find_run(self.home, run)
-        if run in self.cancels:
-            self.cancels[run].set()
-        elif record.state in OPEN_STATES:
-            cancel_file(record.folder).touch()
-
-    def is_open(self, run: str) -> bool:
-        """Whether more events may come."""
-        if run in self.threads:
-            return self.threads[run].is_alive()
-        return find_run(self.home, run).state in OPEN_STATES
+Route = tuple[str, str, Callable[..., Any]]
 
 
 async def lines_of(path: Path, is_open: Callable[[], bool]) -> AsyncIterator[str]:
@@ -168,6 +86,11 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
 
 
 def _add_routes(app: FastAPI, desk: Desk) -> None:
+    for method, path, function in (*_workflow_routes(desk), *_run_routes(desk), *_sweep_routes(desk)):
+        app.add_api_route(path, function, methods=[method], response_model=None)
+
+
+def _workflow_routes(desk: Desk) -> list[Route]:
     def nodes() -> list[dict[str, Any]]:
         return [spec_details(spec) for spec in with_subgraphs(installed(), desk.root).specs.values()]
 
@@ -175,6 +98,10 @@ def _add_routes(app: FastAPI, desk: Desk) -> None:
         found = check(desk.workflow_of(order), with_subgraphs(installed(), desk.root))
         return {"problems": [vars(problem) for problem in found.problems], "steps": [step.node for step in found.steps]}
 
+    return [("GET", "/nodes", nodes), ("POST", "/validate", validate)]
+
+
+def _run_routes(desk: Desk) -> list[Route]:
     def start(order: RunOrder) -> dict[str, str]:
         return {"run": desk.start(order)}
 
@@ -182,26 +109,60 @@ def _add_routes(app: FastAPI, desk: Desk) -> None:
         return [run_json(record) for record in list_runs(desk.home)]
 
     def one_run(run: str) -> dict[str, Any]:
-        return run_json(find_run(desk.home, run))
+        return run_json(desk.run(run))
 
     def cancel(run: str) -> dict[str, str]:
-        desk.cancel(run)
-        return {"run": run}
+        return {"run": desk.cancel(run)}
 
     async def events(run: str) -> StreamingResponse:
-        path = home_of(desk.root) / "runs" / find_run(desk.home, run).id / "events.jsonl"
-        return StreamingResponse(lines_of(path, lambda: desk.is_open(run)), media_type="application/x-ndjson")
+        return _followed(desk, desk.run(run))
 
-    for method, path, function in (
-        ("GET", "/nodes", nodes),
-        ("POST", "/validate", validate),
+    def artifacts(run: str) -> list[dict[str, Any]]:
+        return desk.artifacts(run)
+
+    def artifact(run: str, node: str, port: str, path: str) -> FileResponse:
+        return FileResponse(desk.artifact_file(run, node, port, path))
+
+    return [
         ("POST", "/runs", start),
         ("GET", "/runs", runs),
         ("GET", "/runs/{run}", one_run),
         ("GET", "/runs/{run}/events", events),
         ("POST", "/runs/{run}/cancel", cancel),
-    ):
-        app.add_api_route(path, function, methods=[method], response_model=None)
+        ("GET", "/runs/{run}/artifacts", artifacts),
+        ("GET", "/runs/{run}/artifacts/{node}/{port}/{path:path}", artifact),
+    ]
+
+
+def _sweep_routes(desk: Desk) -> list[Route]:
+    def start(order: SweepOrder) -> dict[str, str]:
+        return {"sweep": desk.start_sweep(order)}
+
+    def sweeps() -> list[dict[str, Any]]:
+        return [sweep_row_json(record) for record in list_sweeps(desk.home)]
+
+    def one_sweep(sweep: str) -> dict[str, Any]:
+        return sweep_json(desk.sweep(sweep))
+
+    def cancel(sweep: str) -> dict[str, str]:
+        return {"sweep": desk.cancel_sweep(sweep)}
+
+    async def events(sweep: str) -> StreamingResponse:
+        return _followed(desk, desk.sweep(sweep))
+
+    return [
+        ("POST", "/sweeps", start),
+        ("GET", "/sweeps", sweeps),
+        ("GET", "/sweeps/{sweep}", one_sweep),
+        ("GET", "/sweeps/{sweep}/events", events),
+        ("POST", "/sweeps/{sweep}/cancel", cancel),
+    ]
+
+
+def _followed(desk: Desk, record: RunRecord | SweepRecord) -> StreamingResponse:
+    """The events of a run, or of a sweep and its points, until its end."""
+    lines = lines_of(record.folder / EVENTS, lambda: desk.is_open(record))
+    return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
 def serve(root: Path, runner: Runner, token: str, host: str = "127.0.0.1", port: int = 0) -> None:

@@ -1,13 +1,15 @@
-"""Runs, node types, problems and errors as plain values: what the command line and the HTTP API give to programs."""
+"""Runs, sweeps, node types, problems and errors as plain values, as the command line and the HTTP API give them."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from engine.errors import OssicleError
 from engine.node import NodeSpec, Port
 from engine.params import schema
 from engine.record import RunRecord
+from engine.sweep_record import SUMMARY, SweepRecord
 
 
 def run_json(record: RunRecord) -> dict[str, Any]:
@@ -26,6 +28,34 @@ def run_json(record: RunRecord) -> dict[str, Any]:
             }
             for name, node in record.nodes.items()
         },
+    }
+
+
+def sweep_json(record: SweepRecord) -> dict[str, Any]:
+    """A sweep: state, points with their runs, and the summary."""
+    return {**record.to_json(), "folder": str(record.folder), "summary": _summary_of(record)}
+
+
+def _summary_of(record: SweepRecord) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((record.folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def sweep_row_json(record: SweepRecord) -> dict[str, Any]:
+    """A sweep in short: state, values, how many of its points are done."""
+    return {
+        "sweep": record.id,
+        "workflow": record.workflow,
+        "state": record.state,
+        "over": {name: list(values) for name, values in record.over.items()},
+        "points": len(record.points),
+        "done": len(record.in_state("done")),
+        "started_s": record.started_s,
+        "seconds": record.seconds,
+        "folder": str(record.folder),
     }
 
 

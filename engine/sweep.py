@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from engine.errors import OssicleError
 from engine.event import Event, Json, Kind, Sink
 from engine.execute import installed
 from engine.fault import disk_error, fault_of
+from engine.job import cancel_file
 from engine.library import with_subgraphs
 from engine.lock import try_lock
 from engine.plan import forecast
@@ -32,6 +34,7 @@ from engine.runner import AfterRun, Request, Runner
 from engine.runs import home_of, load_run, slug
 from engine.sweep_check import all_problems
 from engine.sweep_record import (
+    EVENTS,
     LOCK,
     RECORD,
     REPORT,
@@ -175,6 +178,8 @@ def run_sweep(request: SweepRequest, runner: Runner, sink: Sink, cancel: threadi
 def _drive(plan: Plan, runner: Runner, sink: Sink, cancel: threading.Event) -> SweepRecord:
     start = time.perf_counter()
     (plan.folder / WORKFLOW).write_text(to_text(_as_swept(plan)), encoding="utf-8")
+    (plan.folder / EVENTS).write_text("", encoding="utf-8")
+    cancel_file(plan.folder).unlink(missing_ok=True)
     record = replace(plan.record(), started_s=time.time())
     going = _Going(plan, runner, sink, cancel, record)
     going.save()
@@ -232,6 +237,8 @@ class _Going:
 
     def run_point(self, point: Point) -> None:
         """Run one point unless the sweep was stopped, or its results are all there."""
+        if cancel_file(self.plan.folder).exists():
+            self.cancel.set()
         if self.cancel.is_set():
             return
         workflow = self.plan.workflow(point.values)
@@ -309,7 +316,10 @@ class _Going:
             self.tell_event(Event("log", "", "", {"text": f"no summary: {fault}", "level": "warning"}))
 
     def tell(self, kind: Kind, values: Mapping[str, Json]) -> None:
-        self.tell_event(Event(kind, "", "", {"sweep": self.record.id, **values}))
+        event = Event(kind, "", "", {"sweep": self.record.id, **values})
+        with self.guard, suppress(OSError), (self.plan.folder / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(event.to_line() + "\n")  # a full disk ends the file early; the sink still hears everything
+        self.tell_event(event)
 
     def tell_event(self, event: Event) -> None:
         with self.guard:

@@ -22,6 +22,8 @@ SUMMARY: Final = "summary.json"
 REPORT: Final = "report.html"
 WORKFLOW: Final = "workflow.json"
 LOCK: Final = "lock"
+EVENTS: Final = "events.jsonl"
+"""What the sweep itself told since it was last begun; its runs' events lie in their own folders."""
 LONGEST_VALUE: Final = 24
 Over = Mapping[str, Sequence[JsonValue]]
 Values = Mapping[str, JsonValue]

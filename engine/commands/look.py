@@ -68,7 +68,8 @@ def show(
 
 
 def _show_sweep(record: SweepRecord, plots: str, as_json: bool) -> None:
-    from engine.commands.sweep import show_points, sweep_json
+    from engine.commands.sweep import show_points
+    from engine.plain import sweep_json
     from engine.sweep_report import confusion_figures, dot_figures
     from engine.sweep_summary import summarise
 

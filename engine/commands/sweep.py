@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -24,11 +24,12 @@ from engine.commands.run import RunnerOption, event_sink, interrupts, write_run_
 from engine.console import clean_output, count, duration, paint, say, say_json, table, three_parts
 from engine.errors import OssicleError
 from engine.event import Event, Sink
+from engine.plain import sweep_json, sweep_row_json
 from engine.plan import forecast
 from engine.runs import home_of
 from engine.select import choose
 from engine.sweep import SweepRequest, plan_sweep, run_sweep
-from engine.sweep_record import REPORT, SUMMARY, Point, SweepRecord, list_sweeps, points_of
+from engine.sweep_record import REPORT, Point, SweepRecord, list_sweeps, points_of
 from engine.sweep_text import read_list
 from engine.theme import state
 
@@ -170,21 +171,6 @@ LINES: Final = {"sweep_started": _first_line, "point_started": _point_line, "poi
 # ---- afterwards
 
 
-def sweep_json(record: SweepRecord) -> dict[str, Any]:
-    """A sweep for programs: state, points with their runs, and the summary."""
-    return {**record.to_json(), "folder": str(record.folder), "summary": _summary_of(record)}
-
-
-def _summary_of(record: SweepRecord) -> dict[str, Any] | None:
-    import json
-
-    try:
-        found: dict[str, Any] = json.loads((record.folder / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found
-
-
 def say_sweep(record: SweepRecord, *, error: bool = False) -> None:
     """A sweep for a person: failed points, the figures, where the report is."""
     from engine.sweep_report import spread_cells
@@ -255,27 +241,13 @@ def sweeps(
     """
     found = list_sweeps(home_of(project), limit)
     if as_json:
-        say_json([_row_json(record) for record in found])
+        say_json([sweep_row_json(record) for record in found])
         return
     rows = [
         (r.id, f"{state(r.state).mark} {r.state}", f"{len(r.in_state('done'))} of {len(r.points)}", duration(r.seconds))
         for r in found
     ]
     say(table(("sweep", "state", "points done", "took"), rows, right=(2, 3)) if rows else "no sweeps yet")
-
-
-def _row_json(record: SweepRecord) -> Mapping[str, Any]:
-    return {
-        "sweep": record.id,
-        "workflow": record.workflow,
-        "state": record.state,
-        "over": {name: list(values) for name, values in record.over.items()},
-        "points": len(record.points),
-        "done": len(record.in_state("done")),
-        "started_s": record.started_s,
-        "seconds": record.seconds,
-        "folder": str(record.folder),
-    }
 
 
 def show_points(record: SweepRecord) -> None:
