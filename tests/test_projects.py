@@ -43,6 +43,14 @@ def slices(recordings: Path) -> Mapping[str, dict[str, Any]]:
     few = {"quantize-1.clips": 4, "firmware-1.parity_clips": 2}
     return {
         "demo": fast | {"data": ["yes", "no"], "speak-1.clips_per_word": 24, "speak-1.voices": 8},
+        "iot_edge_cloud": fast
+        | {
+            "data": ["yes", "no"],
+            "speak-1.clips_per_word": 24,
+            "speak-1.voices": 8,
+            "seconds": 8,
+            "device-1.gap_s": 0.5,
+        },
         "keyword_spotting": fast
         | {"data": str(recordings / "speech_commands_subset.tar.gz"), "ingest-1.limit_per_class": 30},
         "spoken_digits": fast | {"data": str(recordings / "fsdd" / "recordings"), "ingest-1.limit_per_class": 30},

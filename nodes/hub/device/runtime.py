@@ -206,7 +206,7 @@ def cpu_s() -> float:
 
 
 def memory_bytes() -> int:
-    """Largest memory this program has had; where the system cannot tell, that of its process, forks before it included."""
+    """Largest memory this program has had; where the system cannot tell, its parent's before it is counted, too."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))

@@ -117,7 +117,8 @@ def test_linking_may_end_in_a_new_node_or_in_nothing(bench) -> None:
     bench.key(KEY.Key_L)
     assert bench.extras.linker.keys == ["new:"]
     QTest.keyClick(bench.extras.linker.field, KEY.Key_Return)
-    assert bench.extras.quick.isVisible() and set(bench.extras.quick.keys) == {"ossicle.listen", "ossicle.push"}
+    takers = {f"ossicle.{name}" for name in ("device", "listen", "push", "release", "stream")}
+    assert bench.extras.quick.isVisible() and set(bench.extras.quick.keys) == takers
     QTest.keyClicks(bench.extras.quick.field, "push")
     QTest.keyClick(bench.extras.quick.field, KEY.Key_Return)
     assert Link("deploy-1", "deployment", "push-1", "deployment") in bench.document.workflow.links
