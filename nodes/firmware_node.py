@@ -79,8 +79,12 @@ class FirmwareParams(Params):
     parity_clips: Annotated[int, Field(ge=1, le=100_000)] = 32
     """How many of them run on the emulated processor, spread evenly."""
     front_end: bool = True
-    """Whether the firmware hears by itself: features in integers too, from 16-bit samples; tried on two clips where
-    `audio` is wired."""
+    """Whether the firmware hears by itself: features in integers too, from 16-bit samples. Where `audio` is wired,
+    parity is from the samples on, and the whole program is tried on two clips."""
+    dft: Literal["measured", "preset", "shortest"] = "measured"
+    """DFT of the front end: the preset's; the shortest that nearly gives its bands, half the work where a preset puts
+    many zeros behind its window; or that one only where it loses no more decisions on the parity clips than rounding
+    changes, and errs less than rounding (needs `audio`)."""
     ram_limit_bytes: Annotated[int, Field(ge=0)] = 0
     """Bytes of RAM the maps may take; 0 for any."""
     flash_limit_bytes: Annotated[int, Field(ge=0)] = 0
@@ -103,6 +107,7 @@ class FirmwareParams(Params):
             self.rule,
             self.weight_scales == "per_channel",
             self.front_end,
+            self.dft,
             self.forms,
             ram_bytes=self.ram_limit_bytes,
             flash_bytes=self.flash_limit_bytes,
@@ -227,7 +232,7 @@ def _network(model: Model, features: FeatureSet | None, params: FirmwareParams) 
 
 
 def _sound(model: Model, features: FeatureSet | None, audio: AudioSet | None, params: FirmwareParams) -> dict[str, Any]:
-    """The model's front end, and two clips of the audio at its rate; nothing for a model of something else."""
+    """The model's front end, and the judged clips as samples; nothing for a model of something else."""
     from nodes.application import ApplicationError
     from nodes.application.bundle import make_front_end
 
@@ -237,24 +242,64 @@ def _sound(model: Model, features: FeatureSet | None, audio: AudioSet | None, pa
         return {}
     if audio is None:
         return {"front_end": front_end}
-    table = table_of(audio)
-    wanted = "" if features is None else params.subset
-    rows = [row for row, subset in enumerate(table.subset.tolist()) if subset in ("", wanted)] or range(len(table))
-    return {
-        "front_end": front_end,
-        "recording": _recording(audio, list(rows)[:: max(1, len(rows) // 2)][:2], front_end),
-    }
+    names, is_judged = _heard(audio, features, params)
+    found = samples_of(audio, names, front_end)
+    recording = found[:: max(1, len(found) // 2)][:2].ravel()
+    return {"front_end": front_end, "recording": recording, "sounds": found if is_judged else None}
 
 
-def _recording(audio: AudioSet, rows: list[int], front_end: FrontEnd) -> Any:
-    """Clips one after another, int16 at the front end's rate."""
+def _heard(audio: AudioSet, features: FeatureSet | None, params: FirmwareParams) -> tuple[list[str], bool]:
+    """Ids of the judged clips, and whether the audio has them; any two of the audio if it has not.
+
+    Raises:
+        OssicleError: the subset is empty, or there is no clip.
+    """
+    table = table_of(audio).clips()
+    known = [str(name) for name in table.clip_id]
+    if not known:
+        raise OssicleError("the audio has no clips", "one at least", "Wire the audio that the features are made of")
+    if features is None:
+        return spread_evenly(known, params.parity_clips), True
+    rows = rows_of(features, params.subset, params.parity_clips)
+    wanted = [str(name) for name in table_of(features).clip_id[rows]]
+    has_all = set(wanted) <= set(known)
+    return (wanted, True) if has_all else (spread_evenly(known, 2), False)
+
+
+def spread_evenly(values: list[str], most: int) -> list[str]:
+    """At most so many of them, evenly over all."""
+    step = len(values) / most
+    return values if step <= 1 else [values[int(number * step)] for number in range(most)]
+
+
+def samples_of(audio: AudioSet, names: list[str], front_end: FrontEnd) -> Any:
+    """Clips by their ids, int16 (clips, samples) at the front end's rate and of its length."""
     import numpy as np
 
     from nodes.dsp.transform import fit
 
-    clips = waveforms(audio, table_of(audio).take(np.array(rows)))
+    table = table_of(audio)
+    place = {name: row for row, name in enumerate(table.clip_id.tolist())}
+    clips = waveforms(audio, table.take(np.array([place[name] for name in names])))
     heard = [fit(front_end, clip.astype(np.float32) / np.float32(32768), audio.meta.rate_hz) for clip in clips]
-    return np.clip(np.round(np.concatenate(heard) * 32768), -32768, 32767).astype(np.int16)
+    return np.clip(np.round(np.stack(heard) * 32768), -32768, 32767).astype(np.int16)
+
+
+def rows_of(features: FeatureSet, subset: str, most: int) -> Any:
+    """A mask of clips of a subset, spread evenly (tables lie sorted by class).
+
+    Raises:
+        OssicleError: the subset has none.
+    """
+    import numpy as np
+
+    table = table_of(features)
+    rows = np.flatnonzero((table.subset == subset) & (table.subset != BACKGROUND))
+    if not len(rows):
+        raise empty_subset(subset, table)
+    mask = np.zeros(len(table), bool)
+    mask[rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]] = True
+    return mask
 
 
 def _clips(model: Model, features: FeatureSet, subset: str, most: int) -> Clips:
@@ -267,12 +312,7 @@ def _clips(model: Model, features: FeatureSet, subset: str, most: int) -> Clips:
 
     from nodes.embedded.wish import Clips
 
-    table = table_of(features)
-    rows = np.flatnonzero((table.subset == subset) & (table.subset != BACKGROUND))
-    if not len(rows):
-        raise empty_subset(subset, table)
-    mask = np.zeros(len(table), bool)
-    mask[rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]] = True
+    table, mask = table_of(features), rows_of(features, subset, most)
     number = {label: index for index, label in enumerate(model.meta.classes)}
     truth = np.array([number.get(label, -1) for label in table.label[mask].tolist()], np.int64)
     return Clips(read_features(features, mask), truth)

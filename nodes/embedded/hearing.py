@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nodes.dsp.parameters import FrontEnd
 from nodes.embedded.feed import Feed
+from nodes.embedded.samples import Tried
 from nodes.emulator import Options
 from nodes.firmware.compose import Heard, fit_together
 from nodes.firmware.emulator import broken, run_elf
@@ -37,20 +38,22 @@ class Hearing:
 
     Attributes:
         every_frames: from one answer to the next.
+        tried: what a shorter DFT costs; None if there is none, or nothing to measure it on.
     """
 
     plan: Plan
     source: Source
     every_frames: int
+    tried: Tried | None = None
 
 
-def hearing(front_end: FrontEnd, fed: Feed, program: Program) -> Hearing:
-    """The front end of a network, in the format of its input.
+def hearing(front_end: FrontEnd, fed: Feed, program: Program, dft_samples: int | None = None) -> Hearing:
+    """The front end of a network, in the format of its input; with the preset's DFT or a shorter one.
 
     Raises:
         FirmwareError: a microcontroller cannot compute it, or it gives something else than the network reads.
     """
-    made = plan(front_end, program.graph.forms[program.graph.source])
+    made = plan(front_end, program.graph.forms[program.graph.source], dft_samples=dft_samples)
     source = frontend_source(made, NAME if program.name != NAME else f"{NAME}_front")
     fit_together(source, program)
     frames = made.frames

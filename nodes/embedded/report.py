@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from nodes.embedded.hearing import Hearing
 from nodes.embedded.published import PAPER_CLOCK_HZ, Ours, beside, is_whole
+from nodes.embedded.samples import told as tried_told
 from nodes.embedded.session import Made
 from nodes.nas.costs import CPI
 
@@ -177,6 +178,8 @@ def hearing_told(ear: Hearing, answers: int) -> Json:
         "every_frames": ear.every_frames,
         "ram_bytes": source.ram_bytes,
         "constant_bytes": source.constant_bytes,
+        "dft_samples": ear.plan.dft_samples,
+        **({"dft_tried": dict(tried_told(ear.tried))} if ear.tried is not None else {}),
         "answers_equal": answers,
     }
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from nodes.embedded.feed import Feed, feed, shared
 from nodes.embedded.hearing import Hearing, heard, hearing, listen
+from nodes.embedded.samples import Sounds, check_from_samples, sounds, try_dfts
 from nodes.embedded.sequence import Decisions, decisions
 from nodes.embedded.wish import NOISE_CLIPS, Clips, Floats, Network, Watch, Wish
 from nodes.emulator import Options
@@ -21,6 +22,7 @@ from nodes.firmware.cpu import find_cpu
 from nodes.firmware.cycles import layer_cycles
 from nodes.firmware.errors import FirmwareError
 from nodes.firmware.forms import Export, build_app, build_test, expected, write_form
+from nodes.firmware.frontend import shortest_dft
 from nodes.firmware.fuse import fuse
 from nodes.firmware.golden import Run
 from nodes.firmware.maps import memory_of
@@ -60,7 +62,8 @@ class Made:
         run: of the golden clips, in emulation.
         cycles: of every layer, estimated; empty where there is no model of the processor.
         witness: QEMU's board on which the golden clips gave the same checksums; empty without QEMU.
-        parity: every stage of the judged clips; over single pieces where a clip has several.
+        parity: every stage of the judged clips, from their samples on where these are known; over single pieces
+            where a clip has several.
         decisions: over whole clips, where they have several pieces.
         image: what the device's image holds, see `nodes.firmware.report`.
         ear: the front end on the device; None where there is none.
@@ -132,7 +135,7 @@ def build(network: Network, wish: Wish, folder: Path, watch: Watch | None = None
         witness = _witness(export, test)
         answers = listen(export, folder / PROJECT, toolchain) if export.heard is not None else 0
     with clock.stage("compare", "comparing layers"):
-        parity, decided = _compared(whole, network, fed, export.program, test, clock)
+        parity, decided = _compared(whole, network, fed, _Images(export.program, toolchain, test, ear), clock)
     image = image_report(export.program, app, export.memory, run)
     made = (run, cycles, witness, parity, decided, image, ear, answers, clock.seconds)
     return Made(folder, network, wish, fed, export.program, toolchain, app, test, *made)
@@ -156,10 +159,22 @@ def _ear(network: Network, fed: Feed, program: Program, wish: Wish, watch: Watch
     if network.front_end is None or not wish.hears:
         return None
     try:
-        return hearing(network.front_end, fed, program)
+        found = _sounds(network, fed)
+        tried = None if found is None else try_dfts(found, program.graph, fed.graph)
+        is_short = wish.dft == "shortest" or (wish.dft == "measured" and tried is not None and tried.is_within_rounding)
+        made = hearing(network.front_end, fed, program, shortest_dft(network.front_end) if is_short else None)
+        return replace(made, tried=tried)
     except FirmwareError as error:
         watch.log(f"Without its front end: {error.what}")
         return None
+
+
+def _sounds(network: Network, fed: Feed) -> Sounds | None:
+    """The judged clips as samples, if these and the front end are known."""
+    if network.front_end is None or network.sounds is None:
+        return None
+    truth = network.judged.truth
+    return sounds(network.front_end, fed, network.sounds, None if truth is None else truth.tolist())
 
 
 def _built(export: Export, folder: Path, toolchain: Toolchain) -> tuple[Path, Path]:
@@ -198,24 +213,44 @@ def _witness(export: Export, test: Path) -> str:
     return board.machine
 
 
-def _compared(
-    whole: Graph, network: Network, fed: Feed, program: Program, test: Path, clock: _Clock
-) -> tuple[Parity, Decisions | None]:
-    clips, is_single = network.judged, fed.pieces == 1
+@dataclass(frozen=True)
+class _Images:
+    """What is compared."""
+
+    program: Program
+    toolchain: Toolchain
+    test: Path
+    ear: Hearing | None
+
+
+def _parity(network: Network, fed: Feed, images: _Images, clock: _Clock) -> Parity:
+    """From samples to answers where the firmware hears and the samples are known, else from features."""
+    program, ear, clips = images.program, images.ear, network.judged
+    found = None if ear is None else _sounds(network, fed)
+    if ear is not None and found is not None:
+        told = clock.within("compare", "judge", f"comparing {len(found.samples):,} clips, from the samples on")
+        return check_from_samples(found, ear.plan, program, images.toolchain, fed.graph, told)
     inputs = [piece for clip in clips.values for piece in fed.inputs(clip)]
-    truth = clips.truth.tolist() if is_single and clips.truth is not None else None
+    truth = clips.truth.tolist() if fed.pieces == 1 and clips.truth is not None else None
     told = clock.within("compare", "judge", f"comparing {len(inputs):,} inputs")
-    parity = check(program, test, inputs, fed.graph, truth=truth, on_progress=told)
+    return check(program, images.test, inputs, fed.graph, truth=truth, on_progress=told)
+
+
+def _compared(
+    whole: Graph, network: Network, fed: Feed, images: _Images, clock: _Clock
+) -> tuple[Parity, Decisions | None]:
+    parity = _parity(network, fed, images, clock)
     if not parity.is_exact:
         raise FirmwareError(
             parity.summary, "outputs of every layer that are equal to the bit", "Take the other compiler; report this."
         )
-    if is_single:
+    if fed.pieces == 1:
         return parity, None
-    graph = program.graph
-    return parity, decisions(
-        whole, fed, graph, clips, lambda done: clock.watch.progress(SHARES["judge"], f"judging clip {done}")
-    )
+
+    def told(done: int) -> None:
+        clock.watch.progress(SHARES["judge"], f"judging clip {done}")
+
+    return parity, decisions(whole, fed, images.program.graph, network.judged, told)
 
 
 def rounded(whole: Graph, network: Network, fed: Feed, wish: Wish, watch: Watch) -> IntegerGraph:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 RuleName = Literal["sqnr", "overload"]
 FormName = Literal["project", "library", "arduino", "header"]
+DftName = Literal["measured", "preset", "shortest"]
 NOISE_CLIPS: Final = 32
 """Inputs for a network nobody gave any."""
 
@@ -49,6 +50,7 @@ class Network:
         judged: what the firmware is compared on; none of them calibrated it.
         front_end: what makes the features; None if nobody knows.
         recording: samples at the front end's rate, on which the whole way is tried.
+        sounds: samples (clips, the front end's) of the judged clips, for parity from the samples on.
         formats: a fixed.json, the formats that a quantizing node chose and fine-tuned for.
     """
 
@@ -59,6 +61,7 @@ class Network:
     formats: Path | None = None
     front_end: FrontEnd | None = None
     recording: NDArray[np.int16] | None = field(default=None, repr=False)
+    sounds: NDArray[np.int16] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Wish:
         bits, bias_bits, rule, channel_scales: of the integers, where the model brings no formats of its own; with
             `channel_scales` every output channel of a convolution has a step of its own, that is no power of two.
         hears: whether the front end is part of the firmware.
+        dft: of the front end: the preset's, the shortest that nearly gives its bands, or the shortest if it was
+            measured to lose no more than rounding.
         forms: in which the network leaves; "project" is always among them.
         golden_clips: inputs compiled into the test that travels with the project.
         ram_bytes, flash_bytes: limits; 0 for none.
@@ -85,6 +90,7 @@ class Wish:
     rule: RuleName = "sqnr"
     channel_scales: bool = False
     hears: bool = True
+    dft: DftName = "measured"
     forms: tuple[FormName, ...] = ()
     golden_clips: int = 2
     ram_bytes: int = 0

@@ -11,21 +11,26 @@ import soundfile
 
 from engine import AudioMeta, AudioSet, Context, FeatureSet, Model, OssicleError, Report
 from engine.artifact import Firmware
-from engine.audio import AudioWriter, Clip
+from engine.audio import AudioWriter, Clip, table_of
+from nodes.firmware.frontend.reference import STAGES
 from nodes.firmware_node import FirmwareParams, firmware
 
 QUICK = FirmwareParams(calibration_clips=8, parity_clips=4)
 
 
-@pytest.fixture(scope="module")
-def audio(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> AudioSet:
-    """A few digits as they were recorded."""
-    folder = tmp_path_factory.mktemp("audio")
+def digits_of(recordings: Path, folder: Path, names: list[str]) -> AudioSet:
     with AudioWriter(folder) as writer:
-        for name in ("3_theo_0", "7_lucas_1", "9_george_0"):
+        for name in names:
             samples = soundfile.read(recordings / "fsdd" / "recordings" / f"{name}.wav", dtype="int16")[0]
             writer.add(Clip(name, name[0], subset="testing"), samples)
     return AudioSet(folder, AudioMeta(rate_hz=8000, classes=tuple("0123456789")))
+
+
+@pytest.fixture(scope="module")
+def audio(digit_features: FeatureSet, recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> AudioSet:
+    """The testing digits as they were recorded."""
+    names = table_of(digit_features).of_subset("testing").clip_id.tolist()
+    return digits_of(recordings, tmp_path_factory.mktemp("audio"), names)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,9 @@ def test_every_stage_is_compared_and_the_clips_are_judged(made: Any) -> None:
     parity = made.firmware.json("parity.json")
     assert parity["is_exact"] and parity["answers"]["clips"] == 4 and "seconds" not in parity
     told = made.firmware.json("firmware.json")
-    assert [stage["name"] for stage in parity["stages"]][:-1] == [row["layer"] for row in told["layers"]]
+    layers = [row["layer"] for row in told["layers"]]
+    assert [stage["name"] for stage in parity["stages"]] == [*STAGES, *layers, "output"]
+    assert all(stage["noise"]["sqnr_db"] > 30 for stage in parity["stages"][1:7]), "and near the float front end"
     assert told["judged"]["clips"] == 4 and 0 <= told["judged"]["accuracy"] <= 1
     assert made.firmware.meta.metrics["accuracy_float"] == told["judged"]["accuracy_float"]
 
@@ -70,6 +77,17 @@ def test_the_firmware_hears(made: Any) -> None:
     folder = made.firmware.path / "project"
     assert {"hearing.c", "hearing.h", "heard.h", "listen.c"} <= {path.name for path in folder.iterdir()}
     assert (made.firmware.path / "library" / "hearing.c").is_file()
+
+
+def test_other_audio_is_heard_but_parity_is_from_features(
+    digit_model: Model, digit_features: FeatureSet, recordings: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = digits_of(recordings, tmp_path / "other", ["3_theo_20", "7_lucas_21"])
+    found = firmware(digit_model, digit_features, other, QUICK, Context.for_test(tmp_path))
+    told, parity = (found.firmware.json(name) for name in ("firmware.json", "parity.json"))
+    assert told["hearing"]["answers_equal"] == 5 and told["parity"]["clips"] == 4
+    assert [stage["name"] for stage in parity["stages"]] == [*(row["layer"] for row in told["layers"]), "output"]
 
 
 def test_a_front_end_no_microcontroller_computes_is_told_and_left_out(
