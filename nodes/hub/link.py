@@ -46,9 +46,20 @@ class Link:
     """The connection. Subscriptions are made again with every new one; there is no session at the broker."""
 
     def __init__(
-        self, broker: Broker, access: Access, topics: Sequence[str], hears: Hears, will: Letter | None = None
+        self,
+        broker: Broker,
+        access: Access,
+        topics: Sequence[str],
+        hears: Hears,
+        will: Letter | None = None,
+        qos: int = 1,
     ) -> None:
-        self.broker, self.access, self.topics, self.hears = broker, access, tuple(topics), hears
+        """
+        Args:
+            qos: of the subscriptions; 0 where a lost message is asked for again, which spares a broker that keeps
+                messages on disk the work of doing so.
+        """
+        self.broker, self.access, self.topics, self.hears, self.qos = broker, access, tuple(topics), hears, qos
         self.problem: HubError | None = None
         self._up = threading.Event()
         client = self._client = make_client(broker, access, reconnects=True)
@@ -96,7 +107,7 @@ class Link:
             return
         self.problem = None
         if self.topics:
-            client.subscribe([(topic, 1) for topic in self.topics])
+            client.subscribe([(topic, self.qos) for topic in self.topics])
         else:
             self._rise()
 

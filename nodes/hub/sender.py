@@ -65,7 +65,7 @@ class Sender:
         self._failure = ""
         hears = Hears(self._heard, self._up)
         topics = [command_topic(device, what) for what in (ACK, ORDERS)]
-        self._link = Link(broker, access, topics, hears, self._presence("lost"))
+        self._link = Link(broker, access, topics, hears, self._presence("lost"), qos=0)
         self._thread = threading.Thread(target=self._run, name=f"sender {device}", daemon=True)
 
     def start(self) -> None:

@@ -7,7 +7,6 @@ in JSON lines.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -50,7 +49,7 @@ class Line:
 
     def access(self, user: str, password: str) -> Access:
         """A user's login."""
-        return Access(user, password, Path(self.ca_file), client_id=f"{user}-{os.getpid()}", version=self.version)  # type: ignore[arg-type]
+        return Access(user, password, Path(self.ca_file), client_id=user, version=self.version)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
