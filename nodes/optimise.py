@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nodes.optimising.session import Optimised
     from nodes.optimising.wish import Judged, Network, Watch, Wish
 
-TargetName = Literal["native", "c", "x86-64", "avx2", "avx512", "vnni", "aarch64"]
+TargetName = Literal["native", "c", "x86-64", "avx2", "avx512", "vnni", "aarch64", "aarch64-dot"]
 REPORT_FILE = "report.json"
 
 

@@ -75,6 +75,16 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
                 needs=_AVX2 | _AVX512 | {"avx512_vnni"},
             ),
             Target("aarch64", 4, 32, (), frozenset({"neon"}), "aarch64-linux-gnu", "aarch64"),
+            Target(
+                "aarch64-dot",
+                4,
+                32,
+                ("-mcpu=generic+dotprod",),
+                frozenset({"neon", "dotprod"}),
+                "aarch64-linux-gnu",
+                "aarch64",
+                frozenset({"asimddp"}),
+            ),
         )
     }
 )

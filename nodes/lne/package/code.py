@@ -112,7 +112,7 @@ def _hearing(package: Package) -> Iterator[str]:
 
 def _checks(targets: Sequence[Target]) -> str:
     """Functions in C that ask the processor."""
-    asks = _ASKS if any(target.needs for target in targets) else ""
+    asks = _ASKS if any(target.needs and target.machine == "x86_64" for target in targets) else ""
     return "\n".join([asks, *dict.fromkeys(map(_check, targets))])
 
 
@@ -123,12 +123,35 @@ def _check_name(target: Target) -> str:
 def _check(target: Target) -> str:
     if not target.needs:
         return "static int runs_anywhere(void) { return 1; }\n"
+    if target.machine == "aarch64":
+        return _ARM_CHECK.format(
+            name=_check_name(target), bits=" | ".join(_HWCAP[need] for need in sorted(target.needs))
+        )
     wide = any(need.startswith("avx512") for need in target.needs)
     asked = " && ".join([f"keeps({0xE6 if wide else 0x06:#04x})", *map(_asked, sorted(target.needs))])
     return (
         f"static int {_check_name(target)}(void) {{\n#if defined(__x86_64__) && defined(__GNUC__)\n"
         f"  return {asked};\n#else\n  return 0;\n#endif\n}}\n"
     )
+
+
+_HWCAP: Mapping[str, str] = {"asimddp": "1ul << 20"}
+"""Bits of AT_HWCAP on aarch64 (Linux's asm/hwcap.h)."""
+_ARM_CHECK = """#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+static int {name}(void) {{
+#if defined(__aarch64__) && defined(__linux__)
+  const unsigned long wanted = {bits};
+  return (getauxval(AT_HWCAP) & wanted) == wanted;
+#else
+  return 0;
+#endif
+}}
+"""
+_MACROS: Mapping[str, str] = {"asimddp": "__ARM_FEATURE_DOTPROD"}
+"""What compilers define for an instruction set, where it is not its name."""
 
 
 def _asked(need: str) -> str:
@@ -201,7 +224,8 @@ def _level(package: Package, level: Program) -> str:
 
 
 def _needed(target: Target) -> list[str]:
-    return [f"defined(__{need.replace('_', '').upper()}__)" for need in sorted(target.needs)]
+    names = (_MACROS.get(need, f"__{need.replace('_', '').upper()}__") for need in sorted(target.needs))
+    return [f"defined({name})" for name in names]
 
 
 def _condition(target: Target) -> str:

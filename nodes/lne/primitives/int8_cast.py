@@ -60,11 +60,12 @@ class ByteCast(Primitive):
             writer.line(*_one_by_one(before, after, given, 0))
             return
         write_dialect(writer, place.task.target)
+        is_neon = "neon" in place.task.target.features  # it has no such blocks
         if channels_last:
             writer.line(*_pixels(place, given))
         elif after.format is U8_HWC and before.map.c == 1:
             writer.line(*_rows(place, given))
-        elif after.format is U8_HWC and min(before.map.w, before.map.c) >= SIDE:
+        elif after.format is U8_HWC and min(before.map.w, before.map.c) >= SIDE and not is_neon:
             writer.line(*_blocks(before, after, given))
         else:
             writer.line(*_one_by_one(before, after, given, 0))

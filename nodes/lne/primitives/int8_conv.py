@@ -1,8 +1,8 @@
 """8-bit convolution: bytes times signed bytes, summed in 32 bits in registers, a tile of pixels at a time.
 
-With VNNI four input channels meet four weights in one instruction. Without it, bytes are first widened to 16 bits and
-two channels meet two weights: exact, and half as fast. A kernel row that lies in one piece is read in one piece, so
-that a first layer with one channel takes four columns at once.
+With VNNI (or NEON's dot product) four input channels meet four weights in one instruction. Without it, bytes are first
+widened to 16 bits and two channels meet two weights: exact, and half as fast. A kernel row that lies in one piece is
+read in one piece, so that a first layer with one channel takes four columns at once.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ from nodes.lne.ir import Conv, macs
 from nodes.lne.layout import F32_HWC, SLACK_BYTES, U8_HWC, Buffer, Format, Halo
 from nodes.lne.primitive import Place, Primitive, Signature, Task
 from nodes.lne.primitives.int8_dialect import has_bytes, write_dialect
+from nodes.lne.primitives.int8_neon import OFFSET
 from nodes.lne.primitives.int8_numbers import Clip, ConvNumbers, clip_of, conv_numbers, only_clips
 from nodes.lne.primitives.int8_taps import Taps
 from nodes.lne.primitives.int8_tile import Run, Tile, cover, most_pixels, pixel, runs, unranged
 from nodes.lne.primitives.window import conv_halo
+from nodes.lne.target import Target
 from nodes.lne.writer import Writer
 
-Kind = Literal["vnni", "pairs"]
-GROUP: dict[Kind, int] = {"vnni": 4, "pairs": 2}
+Kind = Literal["vnni", "sdot", "pairs"]
+GROUP: dict[Kind, int] = {"vnni": 4, "sdot": 4, "pairs": 2}
 """Input values that meet as many weights in one lane."""
 BLOCK_COST = 0.15
 """Of reading the input once more for every block of channels, beside its products."""
 BUSY = 8
 """Sums that must be under way at once, so that none waits for the one before it."""
-SPEED: dict[Kind, float] = {"vnni": 3.5, "pairs": 1.5}
+SPEED: dict[Kind, float] = {"vnni": 3.5, "sdot": 3.5, "pairs": 1.5}
 """Estimated, beside float multiply-adds."""
 
 
@@ -60,8 +62,8 @@ class Int8Conv(Primitive):
         assert isinstance(op, Conv)
         if op.groups != 1:
             return "it has groups"
-        if ("vnni" in task.target.features) != (self.kind == "vnni"):
-            return "the target has no VNNI" if self.kind == "vnni" else "VNNI is faster"
+        if kind_of(task.target) != self.kind:
+            return "dot products are faster" if self.kind == "pairs" else f"the target has no {self.kind}"
         if self.vectors > 1 and len(task.target.vectors(len(op.weight))) < self.vectors:
             return "it has fewer channel vectors"
         if self.gathers and not Taps(task).saves:
@@ -77,7 +79,7 @@ class Int8Conv(Primitive):
     def scratch_bytes(self, task: Task) -> int:
         if self.gathers:
             return Taps(task).buffer.bytes
-        return 0 if self.kind == "vnni" else 2 * _widened(task).size + SLACK_BYTES
+        return 0 if self.kind != "pairs" else 2 * _widened(task).size + SLACK_BYTES
 
     def cost(self, task: Task) -> float:
         work = macs(task.op, task.graph) / SPEED[self.kind] * (1.0 + BLOCK_COST / self.vectors)
@@ -125,10 +127,11 @@ class _Layer:
         self.place, self.op, self.kind, self.result = place, op, primitive.kind, primitive.result
         self.group = GROUP[self.kind]
         self.source = "t" if primitive.gathers or self.kind == "pairs" else "x0"
-        self.given = place.inputs[0] if self.kind == "vnni" else _widened(task)
+        self.given = place.inputs[0] if self.kind != "pairs" else _widened(task)
+        self.side_by_side = self.kind != "pairs" or "neon" not in task.target.features
         self.numbers: ConvNumbers = conv_numbers(op, task.ranges)
         self.clips = only_clips(op) and self.result is U8_HWC
-        self.element = "uint8_t" if self.kind == "vnni" else "int16_t"
+        self.element = "uint8_t" if self.kind != "pairs" else "int16_t"
         whole = self.given.channels * op.kernel[1]
         apart = op.kernel[1] * self.steps_of(op.weight.shape[1])
         self.merged = op.dilation[1] == 1 and self.steps_of(whole) <= apart
@@ -158,12 +161,16 @@ class _Layer:
 
     def constants(self, run: Run) -> Iterator[NDArray[np.generic]]:
         """Weights, then what `names` lists, for blocks of channels."""
-        yield run.packed(self._rows(), axis=-2)
+        weight = run.packed(self._rows(), axis=-2)
+        yield weight if self.side_by_side else _by_values(weight)
         numbers = self.numbers
         factor = numbers.unit / np.float32(self.clip.scale) if self.clips else numbers.unit
-        for values in (numbers.bias, factor, numbers.residual if self.in_sum else None, self.op.scale, self.op.shift):
+        bias = numbers.bias
+        if self.kind == "sdot":  # its bytes are signed
+            bias = bias + OFFSET * numbers.weight.sum((1, 2, 3), dtype=np.int32)
+        for values in (bias, factor, numbers.residual if self.in_sum else None, self.op.scale, self.op.shift):
             if values is not None:
-                yield run.packed(np.asarray(values, np.int32 if values is numbers.bias else np.float32), axis=-1)
+                yield run.packed(np.asarray(values, np.int32 if values is bias else np.float32), axis=-1)
 
     def _rows(self) -> NDArray[np.generic]:
         """Weights as (kernel rows, columns or 1, steps, values of a step, outputs)."""
@@ -174,7 +181,7 @@ class _Layer:
             weight = weight.reshape(rows, 1, -1, outputs)
         missing = self.steps * self.group - weight.shape[2]
         weight = np.pad(weight, ((0, 0), (0, 0), (0, missing), (0, 0)))
-        kind = np.int8 if self.kind == "vnni" else np.int16
+        kind = np.int8 if self.kind != "pairs" else np.int16
         return weight.reshape(rows, weight.shape[1], self.steps, self.group, outputs).astype(kind)
 
     def call(self, name: str, run: Run, tile: Tile, constants: list[str]) -> Iterator[str]:
@@ -196,7 +203,7 @@ class _Layer:
 
     def kernel(self, name: str, run: Run, tile: Tile) -> Iterator[str]:
         """One tile of one block."""
-        weight = "int8_t" if self.kind == "vnni" else "int16_t"
+        weight = "int8_t" if self.kind != "pairs" else "int16_t"
         arguments = [
             f"const {self.element} *restrict x",
             f"{self.place.output.c_type} *restrict o",
@@ -260,14 +267,14 @@ class _Layer:
         yield "      {"
         for j, (offset, width) in enumerate(zip(run.offsets, run.widths, strict=True)):
             yield f"      i{width} w{j} = *(const j{width} *)(w + {offset * self.group});"
-        rule = "dot" if self.kind == "vnni" else "madd"
+        rule, take = _STEPS[self.kind]
         for index, (row, column) in enumerate(pixels):
             step = row * op.stride[0] * x.row_step + column * op.stride[1] * x.column_step
             lines = " ".join(
                 f"{sums}{index}_{j} = {rule}{width}({sums}{index}_{j}, {_narrowed('v', widest, width)}, w{j});"
                 for j, width in enumerate(run.widths)
             )
-            yield f"      {{ i{widest} v = quad{widest}(xp + {k} * {self.group} + {step}); {lines} }}"
+            yield f"      {{ i{widest} v = {take}{widest}(xp + {k} * {self.group} + {step}); {lines} }}"
         yield "      }"
 
     def _finish(self, run: Run, index: int, row: int, column: int) -> Iterator[str]:
@@ -323,6 +330,25 @@ class _Layer:
         return f"put{width}(o + {at}, {values[0]}, {ends});"
 
 
+_STEPS: dict[Kind, tuple[str, str]] = {
+    "vnni": ("dot", "quad"),
+    "sdot": ("dot", "signed_quad"),
+    "pairs": ("madd", "quad"),
+}
+"""Functions of the dialect that multiply and that read a group of input values."""
+
+
+def kind_of(target: Target) -> Kind:
+    """The fastest way of a target that has vectors."""
+    return "vnni" if "vnni" in target.features else "sdot" if "dotprod" in target.features else "pairs"
+
+
+def _by_values(weight: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Weights (..., outputs, values): of each vector of four outputs by value first, as NEON takes them."""
+    *front, outputs, values = weight.shape
+    return weight.reshape(*front, outputs // 4, 4, values).swapaxes(-1, -2).reshape(weight.shape)
+
+
 def _narrowed(value: str, have: int, want: int) -> str:
     """The low part of a register, for a narrower last vector."""
     cast = {(16, 8): "_mm512_castsi512_si256((__m512i)", (8, 4): "_mm256_castsi256_si128((__m256i)"}
@@ -331,5 +357,5 @@ def _narrowed(value: str, have: int, want: int) -> str:
 
 PRIMITIVES: tuple[Primitive, ...] = (
     *(Int8Conv(kind, vectors, result) for kind in GROUP for vectors in (1, 2, 3, 4) for result in (U8_HWC, F32_HWC)),
-    *(Int8Conv("vnni", vectors, gathers=True) for vectors in (2, 4)),
+    *(Int8Conv(kind, vectors, gathers=True) for kind in ("vnni", "sdot") for vectors in (2, 4)),
 )

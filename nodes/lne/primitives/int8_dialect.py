@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes.lne.primitives.int8_neon import functions as neon_functions
 from nodes.lne.target import Target
 from nodes.lne.writer import Writer
 
@@ -34,7 +35,7 @@ def is_four(widths: tuple[int, ...]) -> bool:
 
 def has_bytes(target: Target) -> str:
     """Why a target has none of this; empty if it has."""
-    return "" if "sse2" in target.features or "avx2" in target.features else "the target has no x86 vectors"
+    return "" if target.features & {"sse2", "avx2", "neon"} else "the target has no vectors of bytes"
 
 
 def has_dots(target: Target) -> str:
@@ -43,7 +44,11 @@ def has_dots(target: Target) -> str:
 
 
 def write_dialect(writer: Writer, target: Target) -> None:
-    """Every function below, for the widths the target has."""
+    """Every function below, for the widths the target has; on aarch64 those of `int8_neon`."""
+    if "neon" in target.features:
+        for text in neon_functions(target):
+            writer.function(text)
+        return
     for width in (4, 8, 16):
         if width <= target.vector:
             for text in _functions(width, target):

@@ -23,6 +23,7 @@ from nodes.lne import (
     make_plan,
     open_library,
 )
+from nodes.lne.cross import can_emulate, is_foreign, run_abroad
 from nodes.lne.ir import Activation, Affine, Binary, Conv, Pads, Pool
 from nodes.lne.layout import U8_HWC
 from nodes.lne.primitive import Primitive
@@ -33,7 +34,7 @@ from nodes.lne.reference import evaluate
 from nodes.lne.simulate import Simulation
 from nodes.lne.target import can_run
 
-TURNS = {"vnni": 3, "avx2": 3, "avx512": 1, "x86-64": 1, "c": 1}
+TURNS = {"vnni": 3, "avx2": 3, "avx512": 1, "x86-64": 1, "aarch64": 2, "aarch64-dot": 3, "c": 1}
 """Programs to compile per target; each takes other candidates."""
 RUNNABLE = [name for name in TURNS if can_run(TARGETS[name])]
 CLIPS = 3
@@ -146,6 +147,23 @@ def test_c_gives_the_bytes_of_the_integer_reference(name: str, target: str, turn
         found = np.concatenate([run(clip[None]) for clip in x])
         # Floats behind the last 8-bit layer may round differently; a byte that differs anywhere would be a whole step.
         assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max(), {k: v.name for k, v in choices.items()}
+
+
+ABROAD = [name for name in TURNS if is_foreign(TARGETS[name]) and can_emulate(TARGETS[name])]
+
+
+@pytest.mark.skipif(not ABROAD, reason="no compiler for another machine, or no emulator")
+@pytest.mark.parametrize(("target", "turn"), [(name, turn) for name in ABROAD for turn in range(TURNS[name])])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_foreign_code_gives_the_bytes_of_the_integer_reference(
+    name: str, target: str, turn: int, tmp_path: Path
+) -> None:
+    graph, given, x = NETWORKS[name](), ranges(name), clips(name)[:1]
+    plan = make_plan(graph, find_target(target), chosen(graph, target, given, turn), casts(), given)
+    signatures = {step.task.op.name: step.primitive.signature(step.task) for step in plan.steps}
+    wanted = Simulation(graph, given, signatures).outputs(x)
+    found = run_abroad(generate(plan), tmp_path, x)
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
 
 
 def test_every_primitive_is_taken_in_some_turn() -> None:

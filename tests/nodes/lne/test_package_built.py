@@ -22,7 +22,7 @@ from lne_packages import (
 
 from nodes.lne import TARGETS, LneError
 from nodes.lne.build import compiler
-from nodes.lne.cross import can_emulate
+from nodes.lne.cross import can_emulate, compiler_for, emulator
 from nodes.lne.package import (
     open_package,
     sources,
@@ -119,14 +119,37 @@ def test_a_processor_without_avx512_is_given_the_level_it_can_run(
 
 @pytest.mark.skipif(not can_emulate(TARGETS["aarch64"]), reason="no compiler for aarch64, or no emulator")
 def test_a_package_for_another_machine_is_verified_under_an_emulator(tmp_path: Path) -> None:
-    package = small_package("abroad", ("aarch64", "c"))
+    package = small_package("abroad", ("aarch64-dot", "aarch64", "c"))
     folder = write_package(tmp_path / "abroad", package)
     engine = json.loads((folder / "deployment.json").read_text())["engine"]
-    assert [one["level"] for one in engine["verified"]] == ["aarch64"]
-    assert 0 < engine["verified"][0]["error"] < 1e-5
+    assert [one["level"] for one in engine["verified"]] == ["aarch64-dot", "aarch64"]
+    assert all(0 < one["error"] < 1e-5 for one in engine["verified"])
     assert (folder / "libabroad.so").read_bytes()[18:20] == b"\xb7\x00"  # e_machine of AArch64
     with pytest.raises(LneError, match="cannot be loaded"):
         open_package(folder)
+
+
+@pytest.mark.skipif(not can_emulate(TARGETS["aarch64"]), reason="no compiler for aarch64, or no emulator")
+@pytest.mark.parametrize(("processor", "level"), [("cortex-a53", "aarch64"), ("max", "aarch64-dot")])
+def test_the_level_is_chosen_by_the_arm_processor(processor: str, level: str, tmp_path: Path) -> None:
+    package = small_package("arm", ("aarch64-dot", "aarch64"))
+    for name, text in sources(package).items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "used.c").write_text(
+        '#include <stdio.h>\n#include "arm.h"\nint main(void) { puts(arm_used()); return 0; }\n'
+    )
+    names = compiler_for(TARGETS[level])
+    found = [part if "/" in part else part.replace("-gnu", "-musl") for part in names]
+    command = (*found, "-O1", "-static", "-Wno-psabi")  # Zig links musl alone into the program
+    flags = {one.name: list(one.plan.target.flags) for one in package.levels}
+    units = [path for path in sorted(tmp_path.glob("*.c")) if path.name != "example.c"]
+    for unit in units:
+        subprocess.run(
+            [*command, *flags.get(unit.stem, []), "-c", unit, "-o", unit.with_suffix(".o")], check=True, cwd=tmp_path
+        )
+    subprocess.run([*command, *(unit.with_suffix(".o") for unit in units), "-o", "used"], check=True, cwd=tmp_path)
+    run = [*emulator(TARGETS[level]), "-cpu", processor, tmp_path / "used"]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip() == level
 
 
 def test_constants_that_no_library_can_hold_are_refused_with_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
