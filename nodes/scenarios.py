@@ -113,7 +113,7 @@ def report_of(
     told = {**scenario_card(found, matched, place.words), "model": {"name": place.name, "sha256": place.model}}
     more = beside(told) if beside is not None else {}
     folder = ctx.folder("report")
-    text = json.dumps({"kind": "scenario", **more, **told}, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps({"kind": "scenario", **more, **told, **more}, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     about = _about(headline(found, matched), found, more)
     ctx.log(about)

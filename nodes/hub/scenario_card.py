@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+import numpy as np
+
 from nodes.hub.choice import CLOUD, EDGE, Choice, Figures
 from nodes.hub.errors import HubError
 from nodes.hub.scenario import Performance, percentile
 from nodes.judge.events import Event, Heard, Match, match
 from nodes.judge.listening import poisson
 from nodes.judge.listening_card import class_rows, event_rows
+from nodes.judge.plots import axis, line, plot
 from nodes.learn.metrics import wilson
 
 Json = dict[str, Any]
@@ -57,6 +60,7 @@ def scenario_card(found: Performance, matched: Match, words: Sequence[str]) -> J
         ],
         "costs": cost_rows(found),
         "leaves": [{"what": what, "leaves_the_device": ways[found.way]} for what, ways in LEAVES.items()],
+        "plots": [delay_plot(found.way, delays)] if delays else [],
         "per_class": class_rows(matched, words, hours),
         "events": event_rows(matched),
         "false_alarms": [asdict(one) for one in matched.false_alarms],
@@ -67,6 +71,14 @@ def word_delays_ms(found: Performance, matched: Match) -> list[float]:
     """From the end of every word that was found to its stored row; a word may be told before it ends."""
     stored = {(one.at_s, one.label): one.delay_ms for one in found.detections}
     return [1e3 * (heard.time_s - event.end_s) + stored[heard.time_s, heard.label] for event, heard in matched.found]
+
+
+def delay_plot(way: str, delays_ms: Sequence[float]) -> Json:
+    """How many words had been stored so long after their end."""
+    ordered = np.sort(np.array(delays_ms, np.float64))
+    shares = np.arange(1, len(ordered) + 1) / len(ordered)
+    across, up = axis("ms from a word's end to its stored row"), axis("share of the words found")
+    return plot("Delay", across, up, [line(way, ordered, shares)])
 
 
 def _delay_row(what: str, values_ms: Sequence[float]) -> Json:
@@ -137,8 +149,10 @@ def comparison(edge: Mapping[str, Any], cloud: Mapping[str, Any], choice: Choice
         named = f"{cost['what']}, {cost['unit']}".removesuffix(", ")
         rows.append(_row(named, {name: raw["costs"][place]["value"] for name, raw in ways.items()}))
     rows += [{"what": f"{what} leaves the device", **told} for what, told in LEAVES.items()]
+    plots = [raw["plots"] for raw in ways.values() if raw["plots"]]
+    both = [{**plots[0][0], "lines": [one for found in plots for one in found[0]["lines"]]}] if plots else []
     told = {"where": choice.where, "closest": choice.lesser, "reasons": "; ".join(choice.reasons)}
-    return {"choice": [told], "comparison": rows}
+    return {"choice": [told], "comparison": rows, "plots": both}
 
 
 def _row(what: str, values: Mapping[str, Any]) -> Json:

@@ -13,6 +13,7 @@ from listening import spoken, trained
 
 from engine import AudioSet, Cancelled, Context, Deployment, Model, OssicleError, Report
 from engine.audio import Clip, write_audio
+from engine.evidence import figures_of
 from nodes.deploy import DeployParams, deploy
 from nodes.device import DeviceParams, device
 from nodes.stream import StreamParams, stream
@@ -87,6 +88,9 @@ def test_sound_goes_to_the_hub_and_a_way_is_chosen(
         "what": "sound leaves the device", "edge": "never", "cloud": "all of it: Opus, encrypted (DTLS-SRTP)",
     }  # fmt: skip
     assert found["choice"][0]["where"] == "edge" and "chosen: edge" in report.meta.about
+    assert [line["name"] for line in found["plots"][0]["lines"]] == ["edge", "cloud"]
+    drawn = figures_of(report, "stream-1")
+    assert not drawn.missing and [figure.title.split()[0] for figure in drawn.figures] == ["Accuracy", "Delay"]
     assert 0 < report.meta.metrics["answer_ms"] < 2000
     assert report.meta.metrics["lost_s"] < 1.0
 
