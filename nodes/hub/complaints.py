@@ -16,6 +16,7 @@ _PASSING: Final = ("Server unavailable", "Server busy", "Quota exceeded", "Conne
 
 
 def unreachable(error: OSError | ValueError, broker: Broker, access: Access) -> HubError:
+    """No connection: by certificate, TLS, name, address, or time."""
     match error:
         case ssl.SSLCertVerificationError():
             trusted = f"signed by {access.ca_file}" if access.ca_file else "signed by an authority of this system"
@@ -55,6 +56,7 @@ def unreachable(error: OSError | ValueError, broker: Broker, access: Access) -> 
 
 
 def refused(reason: ReasonCode, broker: Broker, access: Access) -> HubError:
+    """The broker said no to the login."""
     name = reason.getName()
     if name in _LOGIN_REFUSED:
         who = f"user {access.user}" if access.user else "a client without a user"
@@ -76,6 +78,7 @@ def refused(reason: ReasonCode, broker: Broker, access: Access) -> HubError:
 
 
 def topic_refused(reason: ReasonCode, message: Message, broker: Broker, access: Access) -> HubError:
+    """The broker said no to a message's topic."""
     name = reason.getName()
     return HubError(
         f"{broker} refused a message on {message.topic} ({name})",
@@ -86,6 +89,7 @@ def topic_refused(reason: ReasonCode, message: Message, broker: Broker, access: 
 
 
 def cut_off(broker: Broker, wanted: str, farewell: ReasonCode | None) -> HubError:
+    """The broker ended the connection."""
     hint = f"write {'mqtt://' if broker.tls else 'mqtts://'} if this port speaks {'no ' if broker.tls else ''}TLS"
     return HubError(
         f"{broker} closed the connection before it {wanted} ({farewell.getName() if farewell else 'no reason given'})",
@@ -96,6 +100,7 @@ def cut_off(broker: Broker, wanted: str, farewell: ReasonCode | None) -> HubErro
 
 
 def silent(broker: Broker, wanted: str, answer_s: float) -> HubError:
+    """The broker does not answer."""
     return HubError(
         f"{broker} has not {wanted} within {answer_s:g} s",
         "an MQTT broker that answers",
