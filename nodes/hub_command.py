@@ -18,6 +18,7 @@ import typer
 from engine.commands.common import JsonOption, group
 from engine.console import say, say_json
 from engine.errors import OssicleError
+from nodes.fiware_command import app as fiware
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nodes.hub.store import Store
 
 app = group(__doc__)
+app.add_typer(fiware, name="fiware")
 FolderOption = Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where the hub keeps everything.")]
 HOME = Path(".ossicle/hub")
 FRESH_S = 3600.0

@@ -7,15 +7,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 
 from engine.resource import resource
 from nodes.hub.broker import free_port
+from nodes.hub.device.runtime import Manner, Runtime
 from nodes.hub.fiware.ngsi import ContextBroker, Place
+from nodes.hub.outbox import Said
 
 START_S = 30.0
 
@@ -88,3 +92,21 @@ def agent_program(broker: str, modules: Path) -> Agent:
 def client(url: str) -> ContextBroker:
     """A client of a broker of the tests."""
     return ContextBroker(Place(url, "lab", "/audio"), timeout_s=2.0)
+
+
+class Obedient:
+    """A device's runtime that hears nothing but takes every order at once, with its own rules."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.times: list[float] = []
+        self.put: Callable[[list[Said]], Any] = lambda _said: None
+        ear = SimpleNamespace(facts=SimpleNamespace(words=(1,), labels=("silence", "yes"), rate_hz=16000))
+        self.runtime = Runtime(ear, Manner(), lambda said: self.put(said), {"update": lambda _order: None})  # type: ignore[arg-type]
+
+    def take(self, payload: bytes) -> None:
+        """As the runtime's loop does between two blocks."""
+        self.times.append(time.perf_counter())
+        self.heard.append(payload)
+        self.runtime.order(payload)
+        self.runtime._obey()

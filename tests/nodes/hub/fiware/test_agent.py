@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from fiware_home import Agent, agent_modules, agent_program, client
+from fiware_home import Agent, Obedient, agent_modules, agent_program, client
 from hub_home import until
 
 from nodes.hub.access import Access
 from nodes.hub.api import create_app
-from nodes.hub.device.runtime import Manner, Runtime
 from nodes.hub.errors import HubError
 from nodes.hub.fiware import commands as desk_module
 from nodes.hub.fiware.agent import COMMANDS, Desk, IotAgent, Registrar, ensure
@@ -78,7 +76,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("town")
     hub = Hub(HubHome(folder / "hub"))
     hub.start()
-    answers = _Answers()
+    answers = Obedient()
     sender = _device(hub, folder, answers)
     app = create_app(hub, TOKEN, ("127.0.0.1", "localhost"))
     with served(folder / "stub.db") as broker_url, Served(app) as hub_url:
@@ -100,7 +98,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     hub.stop()
 
 
-def _device(hub: Hub, folder: Path, answers: _Answers) -> Sender:
+def _device(hub: Hub, folder: Path, answers: Obedient) -> Sender:
     """A device whose runtime does as a real one: it listens to nothing, but takes orders."""
     ticket = hub.enrol("kitchen")
     (folder / "kitchen.crt").write_text(ticket.ca)
@@ -112,24 +110,6 @@ def _device(hub: Hub, folder: Path, answers: _Answers) -> Sender:
     sender.start()
     assert until(lambda: sender.condition().is_connected)
     return sender
-
-
-class _Answers:
-    """Takes an order at once, with the device runtime's own rules."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self.times: list[float] = []
-        self.put: Callable[[list[Said]], Any] = lambda _said: None
-        ear = SimpleNamespace(facts=SimpleNamespace(words=(1,), labels=("silence", "yes"), rate_hz=16000))
-        self.runtime = Runtime(ear, Manner(), lambda said: self.put(said), {"update": lambda _order: None})  # type: ignore[arg-type]
-
-    def take(self, payload: bytes) -> None:
-        """As the runtime's loop does between two blocks."""
-        self.times.append(time.perf_counter())
-        self.heard.append(payload)
-        self.runtime.order(payload)
-        self.runtime._obey()
 
 
 def test_the_library_is_the_real_one(town: Town) -> None:

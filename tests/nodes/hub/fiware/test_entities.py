@@ -74,7 +74,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=5))
 def test_whatever_a_device_says_a_broker_takes(body: dict[str, Any]) -> None:
     entity = event_entity(waiting(body))
@@ -82,7 +82,7 @@ def test_whatever_a_device_says_a_broker_takes(body: dict[str, Any]) -> None:
     assert len(entity) == 7 + len(body), "no two names became one"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.text())
 def test_text_comes_back(text: str) -> None:
     assert plain(event_entity(waiting({"said": text}))["said"]["value"]) == text

@@ -25,7 +25,7 @@ from nodes.hub.store import SqliteStore, Waiting
 TIME = datetime(2026, 11, 21, tzinfo=UTC)
 EPOCH, LATER = "a" * 16, "b" * 16
 RESULT_TYPE = "AudioResult"
-EVENTS, KILLS = 2000, 2
+EVENTS, KILLS = 1600, 2
 
 
 def event(seq: int, device: str = "kitchen", kind: str = "result", epoch: str = EPOCH, **body: Any) -> Event:
