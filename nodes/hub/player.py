@@ -148,6 +148,7 @@ def play_hub(given: Given) -> None:
     from nodes.hub.stream.server import Listener
     from nodes.hub.stream.server import Manner as Listening
 
+    open_ear(Path(given["deployment"]))  # what is broken is told at once, not to a device that tries again
     delays: list[float] = []
     store = SqliteStore(Path(given["folder"]) / "hub.db")
 
