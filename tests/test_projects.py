@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -59,6 +60,7 @@ def slices(recordings: Path) -> Mapping[str, dict[str, Any]]:
         "sound_events": fast | {"data": str(recordings / "esc10.tar.gz"), "ingest-1.limit_per_class": 12},
         "sound_events_m4": fast
         | {"data": str(recordings / "esc10.tar.gz"), "ingest-1.limit_per_class": 12, "distill-1.epochs": 2}
+        | {"quantize-1.steps": 2}
         | few,
         "keyword_m4": fast
         | {"data": str(recordings / "speech_commands_subset.tar.gz"), "ingest-1.limit_per_class": 20}
@@ -81,6 +83,27 @@ def test_runs_on_a_slice(path: Path, recordings: Path, tmp_path: Path) -> None:
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     states = {entry["state"] for entry in json.loads(again.stdout.splitlines()[-1])["nodes"].values()}
     assert states == {"cached"}
+
+
+@pytest.mark.parametrize(
+    ("name", "board", "reason"),
+    [
+        ("keyword_m4", "stm32f103c8", r"tc_resnet8 on .*[\d,]+ .*flash"),
+        ("sound_events_m4", "arduino", "m20k_rnn_pad3x3 on Arduino: no kernels"),
+    ],
+)
+def test_a_board_that_cannot_hold_the_network_stops_the_graph_before_training(
+    name: str, board: str, reason: str, recordings: Path, tmp_path: Path
+) -> None:
+    given = slices(recordings)[name] | {"board": board, "ingest-1.limit_per_class": 4}
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in given.items()]
+    command = [sys.executable, "-P", "-m", "engine.cli", "run", name, "--to=train-1", "--runner=local", "--json"]
+    done = subprocess.run([*command, *settings], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    nodes = json.loads(done.stdout.splitlines()[-1])["nodes"]
+    assert nodes["fit-1"]["state"] == "failed" and nodes["train-1"]["state"] not in ("done", "failed")
+    assert re.search(reason, nodes["fit-1"]["error"]["what"])
+    assert "board" in nodes["fit-1"]["error"]["remedy"]
 
 
 def test_a_table_of_a_paper_runs_on_a_slice_and_is_not_called_reproduced(recordings: Path, tmp_path: Path) -> None:
