@@ -9,6 +9,7 @@ from nodes.firmware.kernels.dsp_dense import KERNELS as DENSE
 from nodes.firmware.kernels.dsp_depthwise import KERNELS as DEPTHWISE
 from nodes.firmware.kernels.dsp_first import KERNELS as FIRST
 from nodes.firmware.kernels.dsp_first_pool import KERNELS as FIRST_POOL
+from nodes.firmware.kernels.dsp_join import KERNELS as JOINS
 from nodes.firmware.kernels.dsp_mean import KERNELS as MEANS
 from nodes.firmware.kernels.dsp_pointwise import KERNELS as POINTWISE
 from nodes.firmware.kernels.dsp_pool import KERNELS as POOLS
@@ -29,6 +30,7 @@ BUILT_IN: tuple[Kernel, ...] = (
     *POINTWISE,
     *POOLS,
     *MEANS,
+    *JOINS,
     *TRANSPOSITIONS,
     *PLAIN_RECURRENT,
     *RECURRENT,

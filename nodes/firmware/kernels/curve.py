@@ -28,8 +28,9 @@ def stored(values: Codes) -> NDArray[np.generic]:
 
 def looked_up(table: Table, code: str, name: str, writer: Writer) -> str:
     """C of a function of a code; `name` is that of its constant in the layer."""
-    at = f"({code}) {'+' if table.lowest < 0 else '-'} {abs(table.lowest)}"
+    sign = "-" if table.lowest > 0 else "+"
     if table.spacing == 0:
-        return f"{writer.constant(name, stored(table.values))}[{at}]"
+        return f"({writer.constant(name, stored(table.values))} {sign} {abs(table.lowest)})[{code}]"
     writer.function(BETWEEN)
+    at = f"({code}) {sign if table.lowest else '-'} {abs(table.lowest)}"
     return f"ossicle_between({writer.constant(name, table.values.astype(np.int16))}, {at}, {table.spacing})"

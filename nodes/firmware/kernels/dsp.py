@@ -76,6 +76,9 @@ def code_of(rule: Requantise, total: str, writer: Writer) -> str:
     if (rule.low, rule.high) in ((0, 127), (-128, 127)):
         name = "USAT7" if rule.low == 0 else "SSAT8"
         return f"{name}({total}, {rule.right})" if rule.right else f"{name}_ALONE({total})"
+    if (rule.low, rule.high) in ((0, 32767), (-32768, 32767)):
+        name = "SSAT16" if rule.low else "USAT15"
+        return f"{name}_BY({total}, {rule.right})" if rule.right else f"{name}({total})"
     writer.function(CLAMP)
     return f"ossicle_clamp({total} >> {rule.right}, {rule.low}, {rule.high})"
 

@@ -105,7 +105,7 @@ class Block:
         loads = tuple(f"z{i}" for i in range(max(2, self.pixels)))
         yield "  const uint32_t *x = *row, *v = *w;"
         yield f"  uint32_t {', '.join(loads)}, u0, u1;"
-        yield "  __asm("
+        yield "  __asm volatile("
         lines = [*(self._biases() if pieces.starts else ()), *self._loop(pieces)]
         yield from (f'      "{line}\\n"' for line in lines)
         holds = "=&r" if pieces.starts else "+r"

@@ -40,7 +40,7 @@ def pixel_loops(
 
 @dataclass(frozen=True)
 class DspConv(LineKernel):
-    """Any number of channels; no groups, no dilation."""
+    """Any number of channels; no groups. With holes between its columns, a window is a run per column."""
 
     ops = (IntConv,)
 
@@ -57,8 +57,8 @@ class DspConv(LineKernel):
         assert isinstance(op, IntConv)
         if reason := general_refusal(task):
             return reason
-        if op.groups != 1 or op.dilation != (1, 1):
-            return "it has groups or dilation"
+        if op.groups != 1:
+            return "it has groups"
         return "its pixels are too far apart" if op.stride[1] * band_of(task).column > FARTHEST else ""
 
     def scratch_bytes(self, task: Task) -> int:
@@ -77,8 +77,12 @@ class DspConv(LineKernel):
         step = op.stride[1] * band_of(task).column
 
         def products(block: Block) -> Iterator[str]:
+            runs, column = op.kernel[1] if op.dilation[1] > 1 else 1, band_of(task).column
             yield "const uint32_t *row = at;"
-            yield from block.run(writer, weight.shape[1])
+            for run in range(runs):
+                if run:
+                    yield f"row = at + {run * op.dilation[1] * column};"
+                yield from block.run(writer, weight.shape[1] // runs, starts=run == 0)
 
         def pixels(count: int) -> Iterator[str]:
             yield f"const uint32_t *w = {packed};"

@@ -116,6 +116,8 @@ class DspFew(LineKernel):
     def refuse(self, task: Task) -> str:
         if len(task.op.inputs) > 1:
             return "it has a residual"
+        if getattr(task.op, "dilation", (1, 1)) != (1, 1):
+            return "it has dilation"
         return DspConv().refuse(task) or byte_refusal(task)
 
     def scratch_bytes(self, task: Task) -> int:

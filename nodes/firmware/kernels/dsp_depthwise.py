@@ -51,6 +51,7 @@ class Lanes:
 
     Attributes:
         stride: words from pixel to pixel.
+        step: words from tap to tap.
     """
 
     pixels: int
@@ -58,11 +59,13 @@ class Lanes:
     taps: int
     stride: int
     wide: bool = False
+    step: int = 1
 
     @property
     def name(self) -> str:
         """Of its C function."""
-        return f"lanes{'64' if self.wide else ''}_{self.pixels}_of_{self.rows}x{self.taps}_stride{self.stride}"
+        holes = f"_step{self.step}" if self.step > 1 else ""
+        return f"lanes{'64' if self.wide else ''}_{self.pixels}_of_{self.rows}x{self.taps}_stride{self.stride}{holes}"
 
     @property
     def bias_words(self) -> int:
@@ -95,7 +98,10 @@ class Lanes:
         yield f"  for (int m = 0; m < {self.rows}; m++)"
         yield f"    for (int t = 0; t < {self.taps}; t++, *w += 1)"
         yield f"      for (int i = 0; i < {count}; i++)"
-        yield f"        sum[i] += ({kind})half(rows[m][at + i / 2 * {self.stride} + t], i % 2) * half(**w, i % 2);"
+        yield "        {"
+        yield f"          const uint32_t z = rows[m][at + i / 2 * {self.stride} + t * {self.step}];"
+        yield f"          sum[i] += ({kind})half(z, i % 2) * half(**w, i % 2);"
+        yield "        }"
 
     @property
     def _sums(self) -> list[str]:
@@ -117,7 +123,7 @@ class Lanes:
             given = f" = (uint32_t)(rows[{self._lent.index(name) + 1}] + at)" if name in self._lent else ""
             yield f"  uint32_t {name}{given};"
         yield "  const uint32_t *v = *w, *x = rows[0] + at;"
-        yield "  __asm("
+        yield "  __asm volatile("
         yield from (f'      "{line}\\n"' for line in self._instructions())
         places = [f'[{name}] "{"+" if name in self._lent else "=&"}r"({name})' for name in names]
         yield f"      : {', '.join((*places, '[v] {0}+r{0}(v)'.format(chr(34)), '[x] {0}+r{0}(x)'.format(chr(34))))}"
@@ -148,15 +154,16 @@ class Lanes:
             yield f"ldrd %[u{t}], %[u{t + 1}], [%[v]], #8"
         if taps % 2:
             yield f"ldr %[u{taps - 1}], [%[v]], #4"
-        for column in range(self.stride * (self.pixels - 1) + taps):
-            meets = [p for p in range(self.pixels) if 0 <= column - p * self.stride < taps]
+        for column in range(self.stride * (self.pixels - 1) + (taps - 1) * self.step + 1):
+            taps_of = {p: divmod(column - p * self.stride, self.step) for p in range(self.pixels)}
+            meets = {p: tap for p, (tap, rest) in taps_of.items() if 0 <= tap < taps and not rest}
             if meets:
-                yield f"ldr %[z], [%[x], #{4 * (first + column)}]"
-            for p in meets:
-                weight = f"%[u{column - p * self.stride}]"
+                yield f"ldr %[z], [%[x], #{4 * (first * self.step + column)}]"
+            for p, tap in meets.items():
+                weight = f"%[u{tap}]"
                 for lane, half in enumerate(("bb", "tt")):
                     i = 2 * p + lane
-                    known = 2 * self.pixels - 2 + lane if starts and column == p * self.stride else i
+                    known = 2 * self.pixels - 2 + lane if starts and tap == 0 else i
                     into = f"%[l{i}], %[h{i}], %[z], {weight}" if self.wide else f"%[s{i}], %[z], {weight}, %[s{known}]"
                     yield f"smla{'l' if self.wide else ''}{half} {into}"
 
@@ -178,13 +185,14 @@ class DspDepthwise(RowKernel):
         assert isinstance(op, IntConv)
         if reason := general_refusal(task):
             return reason
-        if op.groups != len(op.weight) or op.weight.shape[1] != 1 or op.dilation != (1, 1) or len(op.inputs) > 1:
+        if op.groups != len(op.weight) or op.weight.shape[1] != 1 or len(op.inputs) > 1:
             return "it is not depthwise"
         if op.groups % (4 if task.is_byte else 2) or task.inputs[0].c != op.groups:
             return "its channels do not fill words"
         if not Lanes(1, *op.kernel, op.stride[1]).fits:
             return "its kernel has too many rows"
-        return "its kernel is too wide" if op.kernel[1] + max(PIXELS) * op.stride[1] > FARTHEST else ""
+        reach = op.kernel[1] * op.dilation[1] + max(PIXELS) * op.stride[1]
+        return "its kernel is too wide" if reach > FARTHEST else ""
 
     def ring(self, task: Task) -> Ring:
         op = task.op
@@ -223,7 +231,7 @@ class DspDepthwise(RowKernel):
     def _block(self, task: Task, sums: Sums, pixels: int, writer: Writer) -> Iterator[str]:
         op, out, wide = task.op, task.output, sums.is_wide
         assert isinstance(op, IntConv)
-        lanes = Lanes(pixels, *op.kernel, op.stride[1], wide)
+        lanes = Lanes(pixels, *op.kernel, op.stride[1], wide, op.dilation[1])
         writer.function(lanes.function())
         yield f"{'int64_t' if wide else 'int32_t'} sum[{2 * pixels}];"
         yield f"{lanes.name}(sum, rows, at, &w);"

@@ -100,7 +100,7 @@ def _tile() -> str:
             "#if OSSICLE_BLOCKS",
             "  const uint32_t *v = *w;",
             "  uint32_t t;",
-            "  __asm(",
+            "  __asm volatile(",
             *(f'      "{line}\\n"' for line in _assembler()),
             '      : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [v] "+r"(v), [t] "=&r"(t)',
             f"      : {', '.join(f'[{word}] {chr(34)}r{chr(34)}({word})' for word in words)}",

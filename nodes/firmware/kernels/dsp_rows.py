@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nodes.firmware.kernel import LineKernel, Task
 from nodes.firmware.kernels.dsp import DIALECT, EXPAND, neighbours, pairs
 from nodes.firmware.writer import Writer
+from nodes.lne.ir import Map
 from nodes.quant.fixed import Codes
 from nodes.quant.integer import IntConv
 
@@ -114,10 +115,14 @@ def ring_of(task: Task) -> Ring:
     """As wide as the map and what the windows reach beyond it."""
     op, x, out = task.op, task.inputs[0], task.output
     assert isinstance(op, IntConv)
-    reach = (out.w - 1) * op.stride[1] + op.kernel[1]
-    pixels = op.pads.left + x.w + max(0, reach - op.pads.left - x.w)
     each = pixel_words(task)
-    return Ring(op.kernel[0], pixels * each, op.pads.left * each)
+    pixels, rows = max(op.pads.left + x.w, _reach(op, out)), (op.kernel[0] - 1) * op.dilation[0] + 1
+    return Ring(rows, pixels * each, op.pads.left * each)
+
+
+def _reach(op: IntConv, out: Map) -> int:
+    """Columns that the windows of a line cover."""
+    return (out.w - 1) * op.stride[1] + (op.kernel[1] - 1) * op.dilation[1] + 1
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ def band_of(task: Task) -> Band:
     op, x, out = task.op, task.inputs[0], task.output
     assert isinstance(op, IntConv)
     column = op.kernel[0] * pixel_words(task)
-    pixels = max(op.pads.left + x.w, (out.w - 1) * op.stride[1] + op.kernel[1])
+    pixels = max(op.pads.left + x.w, _reach(op, out))
     return Band(column, column * pixels, column * op.pads.left)
 
 
@@ -167,7 +172,7 @@ def band_fill(task: Task, writer: Writer) -> Iterator[str]:
         return
     bits = 8 if task.is_byte else 16
     writer.function(BAND if task.is_byte else BAND16)
-    kept = rows - op.stride[0]
+    kept = rows - op.stride[0] if op.dilation[0] == 1 else 0
     if kept > 0 and x.c <= MOST_MOVED:
         writer.function(MOVE)
         yield f"const int known = y ? {kept} : 0;"
@@ -175,7 +180,7 @@ def band_fill(task: Task, writer: Writer) -> Iterator[str]:
         yield f"for (int m = known; m < {rows}; m++) {{"
     else:
         yield f"for (int m = 0; m < {rows}; m++) {{"
-    yield f"  const int row = y * {op.stride[0]} + m - {op.pads.top};"
+    yield f"  const int row = y * {op.stride[0]} + m * {op.dilation[0]} - {op.pads.top};"
     target = f"band + {band.left_words} + m * {each}"
     call = f"expand_band{bits}({{}}, {target}, {x.w}, {x.c}, {band.column});"
     beyond = " || ".join(_beyond(task))
@@ -193,8 +198,14 @@ def _beyond(task: Task) -> Iterator[str]:
     assert isinstance(op, IntConv)
     if op.pads.top:
         yield "row < 0"
-    if (out.h - 1) * op.stride[0] + op.kernel[0] - op.pads.top > x.h:
+    if (out.h - 1) * op.stride[0] + (op.kernel[0] - 1) * op.dilation[0] + 1 - op.pads.top > x.h:
         yield f"row >= {x.h}"
+
+
+def _rows(task: Task) -> int:
+    op = task.op
+    assert isinstance(op, IntConv)
+    return op.kernel[0]
 
 
 @dataclass(frozen=True)
@@ -220,7 +231,7 @@ class RowKernel(LineKernel):
         writer.function(DIALECT)
         ring = self.ring(task)
         yield f"uint32_t *ring = (uint32_t *)s, *zeros = ring + {ring.rows * ring.words};"
-        yield f"const uint32_t *rows[{ring.rows}];"
+        yield f"const uint32_t *rows[{_rows(task)}];"
         yield f"memset(ring, 0, {ring.bytes});"
         yield "int ready = 0;"
 
@@ -230,11 +241,11 @@ class RowKernel(LineKernel):
         assert isinstance(op, IntConv)
         top, down = op.pads.top, op.stride[0]
         into = f"ring + ready % {ring.rows} * {ring.words} + {ring.left_words}"
-        yield f"for (; ready < y * {down} + {op.kernel[0] - top} && ready < {x.h}; ready++) {{"
+        yield f"for (; ready < y * {down} + {ring.rows - top} && ready < {x.h}; ready++) {{"
         yield f"  uint32_t *into = {into};"
         yield f"  {self.expansion(task, f'x0 + ready * {x.w * x.c}', 'into', writer)}"
         yield "}"
         yield f"for (int m = 0; m < {op.kernel[0]}; m++) {{"
-        yield f"  int row = y * {down} + m - {top};"
+        yield f"  int row = y * {down} + m * {op.dilation[0]} - {top};"
         yield f"  rows[m] = row < 0 || row >= {x.h} ? zeros : ring + row % {ring.rows} * {ring.words};"
         yield "}"

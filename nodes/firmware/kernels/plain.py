@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nodes.firmware.kernel import Kernel, Task
+from nodes.firmware.kernel import Kernel, Task, c_type
 from nodes.firmware.kernels.curve import looked_up, stored
+from nodes.firmware.kernels.nest import POINTERS, UNROLLED, loops, nest_of, repeated
 from nodes.firmware.kernels.requantise import code_of, with_half
+from nodes.firmware.kernels.windows import columns_of, rows_of
 from nodes.firmware.writer import Writer
 from nodes.lne.ir import Map
 from nodes.quant.fixed import Codes
@@ -67,98 +70,95 @@ class PlainPool(_Plain):
     def emit(self, task: Task, writer: Writer) -> None:
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntPool)
-        is_max = op.kind == "max"
-        step = "if (value > sum) sum = value;" if is_max else "sum += value;"
+        rows, columns = rows_of(op, x, out), columns_of(op, x, out)
         code = "sum" if op.requantise is None else code_of(op.requantise, "sum", "c", writer, wide=False, folded=False)
         writer.line(
-            f"for (int y = 0; y < {out.h}; y++)",
-            f"  for (int x = 0; x < {out.w}; x++)",
-            f"    for (int c = 0; c < {out.c}; c++) {{",
-            f"      int32_t sum = {'INT32_MIN' if is_max else '0'};",
-            f"      for (int p = 0; p < {op.kernel[0]}; p++) {{",
-            f"        int row = y * {op.stride[0]} + p - {op.pads.top};",
-            f"        if (row < 0 || row >= {x.h}) continue;",
-            f"        for (int q = 0; q < {op.kernel[1]}; q++) {{",
-            f"          int column = x * {op.stride[1]} + q - {op.pads.left};",
-            f"          if (column < 0 || column >= {x.w}) continue;",
-            f"          int32_t value = x0[(row * {x.w} + column) * {x.c} + c];",
-            f"          {step}",
-            "        }",
-            "      }",
-            f"      o[(y * {out.w} + x) * {out.c} + c] = {code};",
-            "    }",
-        )
-
-
-def _places(task: Task) -> tuple[str, str]:
-    """Where both inputs' values of output i lie; a side of one is repeated."""
-    out = task.output
-    parts = (("h", f"i / {out.w * out.c}"), ("w", f"i / {out.c} % {out.w}"), ("c", f"i % {out.c}"))
-
-    def place(given: Map) -> str:
-        if given.shape == out.shape:
-            return "i"
-        steps = {"h": given.w * given.c, "w": given.c, "c": 1}
-        found = [f"{index} * {steps[side]}" for side, index in parts if getattr(given, side) > 1]
-        return " + ".join(found) or "0"
-
-    first, second = task.inputs
-    return place(first), place(second)
-
-
-@dataclass(frozen=True)
-class PlainAdd(_Plain):
-    """Two maps at a common scale; a side of one is repeated."""
-
-    ops = (IntAdd,)
-
-    @property
-    def name(self) -> str:
-        return "plain-add"
-
-    def emit(self, task: Task, writer: Writer) -> None:
-        op, out = task.op, task.output
-        assert isinstance(op, IntAdd)
-        bound = sum(-form.low << left for form, left in zip(task.forms, op.left, strict=False))
-        wide = is_wide(bound, op.requantise)
-        first, second = _aligned(task, op.left, wide=wide)
-        code = code_of(op.requantise, f"({first} + {second})", f"i % {out.c}", writer, wide=wide, folded=False)
-        writer.line(f"for (int i = 0; i < {out.size}; i++) o[i] = {code};")
-
-
-def _aligned(task: Task, left: tuple[int, int], *, wide: bool) -> tuple[str, str]:
-    """C of both inputs' values for output i, at their common scale."""
-    kind, places = "int64_t" if wide else "int32_t", _places(task)
-    first, second = (f"({kind})x{i}[{places[i]}] * (({kind})1 << {left[i]})" for i in (0, 1))
-    return first, second
-
-
-@dataclass(frozen=True)
-class PlainBinary(_Plain):
-    """Two maps value by value; a side of one is repeated."""
-
-    ops = (IntBinary,)
-
-    @property
-    def name(self) -> str:
-        return "plain-binary"
-
-    def emit(self, task: Task, writer: Writer) -> None:
-        op, out = task.op, task.output
-        assert isinstance(op, IntBinary)
-        largest = [-form.low << left for form, left in zip(task.forms, op.left, strict=False)]
-        wide = is_wide(largest[0] * largest[1] if op.kind == "multiply" else sum(largest), op.requantise)
-        kind, (first, second) = "int64_t" if wide else "int32_t", _aligned(task, op.left, wide=wide)
-        writer.line(
-            f"for (int i = 0; i < {out.size}; i++) {{",
-            f"  {kind} a = {first}, b = {second};",
-            f"  {kind} value = {_COMBINED[op.kind]};",
-            f"  o[i] = {code_of(op.requantise, 'value', f'i % {out.c}', writer, wide=wide, folded=False)};",
+            f"{c_type(task.forms[-1])} *to = o;",
+            f"for (int y = 0; y < {out.h}; y++) {{",
+            f"  const int top = {rows.start('y')}, p0 = {rows.first('top')}, p1 = {rows.end('top')};",
+            f"  for (int x = 0; x < {out.w}; x++, to += {out.c}) {{",
+            f"    const int left = {columns.start('x')}, q0 = {columns.first('left')}, q1 = {columns.end('left')};",
+            f"    const {c_type(task.forms[0])} *at = x0 + ((top + p0) * {x.w} + left + q0) * {x.c};",
+            *(f"    {line}" for line in self._pixel(task, code)),
+            "  }",
             "}",
         )
 
+    def _pixel(self, task: Task, code: str) -> Iterator[str]:
+        """Windows inside the map are written out if they are small."""
+        op, x, out, from_ = task.op, task.inputs[0], task.output, c_type(task.forms[0])
+        assert isinstance(op, IntPool)
+        begin = f"for (int c = 0; c < {out.c}; c++, at++) {{ int32_t sum = {-(1 << 15) if op.kind == 'max' else 0};"
+        rows, columns = op.kernel
+        written = [f"at[{(p * x.w + q) * x.c}]" for p in range(rows) for q in range(columns)]
+        cut = rows_of(op, x, out).is_cut or columns_of(op, x, out).is_cut
+        if len(written) <= MOST_WRITTEN:
+            if cut:
+                yield f"if (p1 - p0 == {rows} && q1 - q0 == {columns})"
+            yield begin
+            yield from (f"  {_STEPS[op.kind].format(value)}" for value in written)
+            yield f"  to[c] = {code};"
+            yield f"}}{' else' if cut else ''}"
+        if cut or len(written) > MOST_WRITTEN:
+            yield begin
+            yield f"  const {from_} *from = at;"
+            yield f"  for (int p = p0; p < p1; p++, from += ({x.w} - (q1 - q0)) * {x.c})"
+            yield f"    for (int q = q0; q < q1; q++, from += {x.c}) {{ {_STEPS[op.kind].format('*from')} }}"
+            yield f"  to[c] = {code};"
+            yield "}"
 
-_COMBINED = {"subtract": "a - b", "multiply": "a * b", "maximum": "a > b ? a : b", "minimum": "a < b ? a : b"}
+
+_STEPS = {
+    "max": "{{ const int32_t value = {0}; sum = value > sum ? value : sum; }}",
+    "mean": "sum += {0};",
+}
+MOST_WRITTEN = 16
+"""Taps of a channel that are written out."""
+
+
+@dataclass(frozen=True)
+class PlainJoin(_Plain):
+    """Two maps value by value; a side of one is repeated."""
+
+    ops = (IntAdd, IntBinary)
+
+    @property
+    def name(self) -> str:
+        return "plain-join"
+
+    def emit(self, task: Task, writer: Writer) -> None:
+        op = task.op
+        assert isinstance(op, IntAdd | IntBinary)
+        count, steps = nest_of(task).run
+        rule, wide = op.requantise, is_wide(join_bound(task), op.requantise)
+        kind = "int64_t" if wide else "int32_t"
+
+        def body(i: int) -> str:
+            x, y = (
+                f"({kind}){name}[{i if step else 0}] * (({kind})1 << {left})"
+                for name, step, left in zip(POINTERS, steps, op.left, strict=True)
+            )
+            code = code_of(rule, "value", f"(q + {i} - o) % {task.output.c}", writer, wide=wide, folded=False)
+            return f"{{ const {kind} x = {x}, y = {y}, value = {combined(op)}; q[{i}] = {code}; }}"
+
+        moved = ["q", *(name for name, step in zip(POINTERS, steps, strict=True) if step)]
+        writer.line(*loops(task, [*repeated(count, moved, body), f"q += {count % UNROLLED};"]))
+
+
+def join_bound(task: Task) -> int:
+    """Largest magnitude two values joined can have."""
+    op = task.op
+    assert isinstance(op, IntAdd | IntBinary)
+    largest = [-form.low << left for form, left in zip(task.forms, op.left, strict=False)]
+    return largest[0] * largest[1] if combined(op) == _COMBINED["multiply"] else sum(largest)
+
+
+def combined(op: IntAdd | IntBinary) -> str:
+    """C of x and y as one value."""
+    return "x + y" if isinstance(op, IntAdd) else _COMBINED[op.kind]
+
+
+_COMBINED = {"subtract": "x - y", "multiply": "x * y", "maximum": "x > y ? x : y", "minimum": "x < y ? x : y"}
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,9 @@ class PlainTable(_Plain):
     def emit(self, task: Task, writer: Writer) -> None:
         op = task.op
         assert isinstance(op, IntTable)
-        writer.line(
-            f"for (int i = 0; i < {task.output.size}; i++) o[i] = {looked_up(op.table, 'x0[i]', 'table', writer)};"
-        )
+        kinds, size = [c_type(form) for form in task.forms], task.output.size
+        writer.line(f"const {kinds[0]} *a = x0;", f"{kinds[1]} *q = o;")
+        writer.line(*repeated(size, "aq", lambda i: f"q[{i}] = {looked_up(op.table, f'a[{i}]', 'table', writer)};"))
 
 
 @dataclass(frozen=True)
@@ -216,25 +216,35 @@ class PlainConcat(_Plain):
     def emit(self, task: Task, writer: Writer) -> None:
         op, out, start = task.op, task.output, 0
         assert isinstance(op, IntConcat)
+        codes = {"c": out.c, "w": out.w * out.c, "h": out.size}[op.axis]
         for index, (given, rule) in enumerate(zip(task.inputs, op.requantise, strict=True)):
-            place = {"c": "(y * {w} + x) * {c} + c + {at}", "h": "((y + {at}) * {w} + x) * {c} + c",
-                     "w": "(y * {w} + x + {at}) * {c} + c"}[op.axis].format(w=out.w, c=out.c, at=start)  # fmt: skip
-            wide = is_wide(-task.forms[index].low, rule)
-            kind = "int64_t" if wide else "int32_t"
-            value = f"({kind})x{index}[(y * {given.w} + x) * {given.c} + c]"
-            code = code_of(rule, value, "c", writer, wide=wide, folded=False)
-            writer.line(
-                f"for (int y = 0; y < {given.h}; y++)",
-                f"  for (int x = 0; x < {given.w}; x++)",
-                f"    for (int c = 0; c < {given.c}; c++) o[{place}] = {code};",
+            run = (
+                given.size * codes // out.size
+                if op.axis == "h"
+                else codes * getattr(given, op.axis) // getattr(out, op.axis)
             )
-            start += {"c": given.c, "h": given.h, "w": given.w}[op.axis]
+            writer.line(f"for (int i = 0; i < {out.size // codes}; i++) {{")
+            place = f"o + i * {codes} + {start}", f"x{index} + i * {run}"
+            writer.line(*(f"  {line}" for line in _copied(task, index, rule, place, run, writer)), "}")
+            start += run
+
+
+def _copied(task: Task, index: int, rule: Shift, place: tuple[str, str], count: int, writer: Writer) -> Iterator[str]:
+    """C of a run of codes at another scale, or just copied; `place`: to, from."""
+    given, out = task.forms[index], task.forms[-1]
+    if rule.right == 0 and given.bits == out.bits and rule.low == out.low:
+        yield f"memcpy({place[0]}, {place[1]}, {count * (1 if out.bits <= 8 else 2)});"
+        return
+    wide = is_wide(-given.low, rule)
+    code = code_of(rule, f"({'int64_t' if wide else 'int32_t'})from[{{}}]", "0", writer, wide=wide, folded=False)
+    yield f"{c_type(out)} *to = {place[0]};"
+    yield f"const {c_type(given)} *from = {place[1]};"
+    yield from repeated(count, ("to", "from"), lambda i: f"to[{i}] = {code.format(i)};")
 
 
 KERNELS: tuple[Kernel, ...] = (
     PlainPool(),
-    PlainAdd(),
-    PlainBinary(),
+    PlainJoin(),
     PlainTable(),
     PlainRearrange(),
     PlainConcat(),

@@ -8,11 +8,20 @@ from nodes.firmware.writer import Writer
 from nodes.quant.fixed import Codes
 from nodes.quant.integer import Requantise, Scale, Shift
 
-CLAMP = (
-    "static inline __attribute__((always_inline, unused)) int32_t\n"
-    "ossicle_clamp(int32_t x, int32_t low, int32_t high) {\n"
-    "  return x < low ? low : x > high ? high : x;\n}"
-)
+CLAMP = """#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
+#define OSSICLE_SATURATE(name, bits) \\
+  ({ int32_t code_; __asm(name " %0, #" #bits ", %1" : "=r"(code_) : "r"(x) : "cc"); code_; })
+#endif
+static inline __attribute__((always_inline, unused)) int32_t
+ossicle_clamp(int32_t x, int32_t low, int32_t high) {
+#ifdef OSSICLE_SATURATE /* one instruction, by limits that are known here */
+  if (low == -128 && high == 127) return OSSICLE_SATURATE("ssat", 8);
+  if (low == 0 && high == 127) return OSSICLE_SATURATE("usat", 7);
+  if (low == -32768 && high == 32767) return OSSICLE_SATURATE("ssat", 16);
+  if (low == 0 && high == 32767) return OSSICLE_SATURATE("usat", 15);
+#endif
+  return x < low ? low : x > high ? high : x;
+}"""
 CLAMP64 = (
     "static inline __attribute__((always_inline, unused)) int32_t\n"
     "ossicle_clamp64(int64_t x, int32_t low, int32_t high) {\n"

@@ -16,7 +16,7 @@ from nodes.firmware.kernels import BUILT_IN, candidates
 from nodes.firmware.program import generate
 from nodes.firmware.project import departures, emulate, make, write
 from nodes.firmware.toolchain import find_toolchain
-from nodes.lne.ir import Activation, Pads, Pool, Recurrent
+from nodes.lne.ir import Activation, Binary, Pads, Pool, Recurrent
 from nodes.quant.convert import Settings, convert, watch
 from nodes.quant.fixed import codes
 from nodes.quant.integer import IntConv, IntConvPool, IntegerGraph, evaluate
@@ -35,8 +35,9 @@ def _plane(build: Builder) -> None:
 
 def _first(build: Builder) -> None:
     build.conv(6, (4, 3), stride=(2, 2), pads=Pads(1, 1, 2, 1), activation=Activation.NONE)
-    build.conv(8, (1, 1), pads=Pads())
+    kept = build.conv(8, (1, 1), pads=Pads())
     build.conv(8, (3, 3), groups=8)
+    build.add(Binary("product", (kept, build.last), "joined", kind="multiply"), build.maps[kept].shape)
     build.conv(8, (3, 3), groups=8, stride=(2, 2), activation=Activation.NONE)
     build.add(Pool("pool", (build.last,), "pooled", kernel=(2, 2), stride=(2, 1)), (8, 2, 2))
     build.add(Pool("mean", (build.last,), "mean", kind="mean", kernel=(2, 2)), (8, 1, 1))

@@ -49,9 +49,21 @@ def _lines(build: Builder) -> None:
     build.conv(4, (1, 7), pads=Pads())
 
 
+def _holes(build: Builder) -> None:
+    """Taps with holes between them, and means of large windows with a rest of channels."""
+    build.conv(8, (3, 3), dilation=(2, 2))
+    build.conv(7, (2, 3), dilation=(3, 1), stride=(1, 2))
+    build.conv(8, (3, 2), dilation=(1, 4))
+    build.conv(8, (3, 3), groups=8, dilation=(2, 3))
+    build.conv(8, (1, 5), groups=8, dilation=(1, 2), stride=(1, 2), activation=Activation.NONE)
+    build.conv(7, (1, 1), pads=Pads())
+    build.add(Pool("mean", (build.last,), "mean", kind="mean", kernel=(20, 17)), (7, 1, 1))
+
+
 NETWORKS: dict[str, tuple[tuple[int, int, int], Callable[[Builder], None]]] = {
     "odd": ((1, 15, 13), _odd),
     "lines": ((1, 1, 59), _lines),
+    "holes": ((3, 20, 66), _holes),
 }
 
 

@@ -66,16 +66,17 @@ PRODUCT(near, "smmulr")
 #define LOAD_TURN(cosine, sine, by, leg) \
   __asm volatile("ldrd %0, %1, [%2, %3]" : "=r"(cosine), "=r"(sine) : "r"(by), "I"(8 * ((leg) - 1)))
 /* Weighted bins, two at a time, added to a sum of 64 bits: squares have 64 bits, magnitudes 32. */
-#define ADD_BIN_2 "ldrd %[p], %[q], [%[bin]], #8\n ldrh %[w], [%[weight]], #2\n umlal %[low], %[high], %[w], %[p]\n mla %[high], %[w], %[q], %[high]\n"
-#define ADD_BIN_1 "ldr %[p], [%[bin]], #8\n ldrh %[w], [%[weight]], #2\n umlal %[low], %[high], %[w], %[p]\n"
-#define ADD_BINS(low, high, bin, weight, count)                                                                  \
-  do {                                                                                                           \
-    uint32_t p, q, w;                                                                                            \
-    __asm volatile("1: " ADD_BIN_@power@ ADD_BIN_@power@ "subs %[count], #2\n bne 1b\n"                             \
-                   : [low] "+r"(low), [high] "+r"(high), [bin] "+r"(bin), [weight] "+r"(weight),                   \
-                     [count] "+r"(count), [p] "=&r"(p), [q] "=&r"(q), [w] "=&r"(w)                                 \
-                   :                                                                                             \
-                   : "cc", "memory");                                                                            \
+#define ADD_BIN_2(low, high) "ldrh %[w], [%[weight]], #2\n umlal %[low], %[high], %[w], " low "\n mla %[high], %[w], " high ", %[high]\n"
+#define ADD_BIN_1(low, high) "ldrh %[w], [%[weight]], #2\n umlal %[low], %[high], %[w], " low "\n"
+#define ADD_BINS(low, high, bin, weight, count)                                                             \
+  do {                                                                                                      \
+    uint32_t w;                                                                                             \
+    __asm volatile("1: ldmia %[bin]!, {r2, r3, r4, r5}\n" ADD_BIN_@power@("r2", "r3") ADD_BIN_@power@("r4", "r5") \
+                   "subs %[count], #2\n bne 1b\n"                                                            \
+                   : [low] "+r"(low), [high] "+r"(high), [bin] "+r"(bin), [weight] "+r"(weight),              \
+                     [count] "+r"(count), [w] "=&r"(w)                                                        \
+                   :                                                                                        \
+                   : "r2", "r3", "r4", "r5", "cc", "memory");                                                 \
   } while (0)
 /* Pairs of samples: the product of the lower halves, of the upper ones, added to a sum, and both pairs' products. */
 #define PAIR(from) (*(const pair_t *)(from))
