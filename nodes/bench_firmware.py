@@ -25,12 +25,12 @@ def firmware(options: Mapping[str, str]) -> BenchResult:
     before a figure counts. Instructions are counted in emulation of a Cortex-M4; cycles are estimated for memory that
     never waits.
 
-    Options: `parts` (which rows: nets, front_ends, parity, accuracy, which trains and takes long; all), `nets` (m20k,
-    ds_cnn_s, tc_resnet8; all), `toolchains` ("gcc,zig", those installed), `folder` (where projects are kept; else
-    nowhere), and those of `nodes.bench_firmware_frontend`, `nodes.bench_firmware_parity` and
-    `nodes.bench_firmware_accuracy`.
+    Options: `parts` (which rows: nets, front_ends, parity; these three without the option. `parts=accuracy` trains
+    networks, which takes hours, and is only done if it is named), `nets` (m20k, ds_cnn_s, tc_resnet8; all),
+    `toolchains` ("gcc,zig", those installed), `folder` (where projects are kept; else nowhere), and those of
+    `nodes.bench_firmware_frontend`, `nodes.bench_firmware_parity` and `nodes.bench_firmware_accuracy`.
     """
-    chosen = _named(options.get("parts", ""), list(PARTS), "parts")
+    chosen = _named(options.get("parts", "") or ",".join(QUICK_PARTS), list(PARTS), "parts")
     rows = [row for name in chosen for row in PARTS[name](options)]
     return BenchResult("firmware", {**machine(), "target": CPU, **_versions()}, tuple(rows))
 
@@ -121,3 +121,5 @@ PARTS: Mapping[str, Callable[[Mapping[str, str]], Iterable[Row]]] = MappingProxy
     {"nets": _network_rows, "front_ends": frontend_rows, "parity": parity_rows, "accuracy": accuracy_rows}
 )
 """Groups of rows by name."""
+QUICK_PARTS = ("nets", "front_ends", "parity")
+"""What is measured if nobody names parts: all that trains nothing."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine import OssicleError
-from nodes.bench_firmware import firmware
+from nodes import bench_firmware
+from nodes.bench_firmware import PARTS, firmware
 from nodes.bench_firmware_nets import NETS
 from nodes.bench_firmware_parity import parity_rows
 from nodes.zoo import models
@@ -54,8 +55,20 @@ def words(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_real_clips_are_compared_stage_by_stage(words: Path) -> None:
     (row,) = parity_rows({"data": str(words), "clips": "6", "parity_nets": "ds_cnn_s"})
-    assert row.name == "DS-CNN-S, stages that depart over 6 real clips" and row.value == 0 and row.met
-    assert row.peers["stages"] == 12 and row.peers["codes compared"] > 6 * 50_000
+    assert row.name == "DS-CNN-S, stages from samples on that depart over 6 real clips" and row.value == 0 and row.met
+    assert row.peers["stages"] == 20 and row.peers["of clips"] == 6 and row.peers["DFT samples"] in (512, 1024)
+    assert row.peers["codes compared"] > 6 * 50_000
+
+
+def test_what_trains_for_hours_is_not_measured_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    parts = {name: lambda _options, name=name: asked.append(name) or () for name in PARTS}
+    monkeypatch.setattr(bench_firmware, "PARTS", parts)
+    firmware({})
+    assert asked == ["nets", "front_ends", "parity"]
+    firmware({"parts": "accuracy"})
+    assert asked[3:] == ["accuracy"] and set(asked) == set(PARTS)
+    assert "parts=accuracy" in (firmware.__doc__ or "")
 
 
 @pytest.mark.parametrize("options", [{"nets": "alexnet"}, {"parts": "weather"}])
