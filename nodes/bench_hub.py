@@ -79,9 +79,9 @@ def _partition(options: Mapping[str, str]) -> Iterator[Row]:
     )
     devices, processes = min(devices, 10), 2
     load = Load(results, per_s=FAULT_RATE / devices, together=min(5, results))
-    apart_s = 0.8 * results * devices / FAULT_RATE / max(cuts, 1)
+    apart_s = 0.4 * results * devices / FAULT_RATE / max(cuts, 1)
     troubles = {
-        "partitions": (f"{cuts} partitions", Faults(cuts=cuts, apart_s=apart_s), load),
+        "partitions": ("partitions of the network", Faults(cuts=cuts, apart_s=apart_s, cut_s=apart_s), load),
         "loss": ("5 % of segments lost", Faults(loss=0.05), load),
         "clocks": ("clocks a year fast", Faults(), replace(load, skew_s=365 * 86_400.0)),
         "disks": ("disks that take 50 ms", Faults(), replace(load, slow_s=0.05)),

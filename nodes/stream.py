@@ -52,7 +52,7 @@ class StreamParams(Params):
     loss_percent: Annotated[float, Field(ge=0, le=50, json_schema_extra={"unit": "%"})] = 0.0
     """Packets that are lost between device and hub, both ways."""
     most_delay_ms: Annotated[float, Field(gt=0, json_schema_extra={"unit": "ms"})] | None = None
-    """Wish: 95 of 100 answers come this fast. Empty does not matter."""
+    """Wish: 95 of 100 words are stored so soon after their end. Empty does not matter."""
     most_bytes_per_hour: Annotated[float, Field(gt=0)] | None = None
     """Wish: the device sends no more."""
     most_cpu_percent: Annotated[float, Field(gt=0, json_schema_extra={"unit": "%"})] | None = None

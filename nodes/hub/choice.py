@@ -20,7 +20,7 @@ class Figures:
     """One way on one device, as measured.
 
     Attributes:
-        delay_ms: 95th percentile from the end of what decided to the stored answer; None where nothing was heard.
+        delay_ms: 95th percentile from a word's end to its stored row; None where nothing was heard.
         bytes_per_hour: that leave the device.
         cpu_percent: of one core of the device.
         sends_sound: whether sound leaves the device.

@@ -118,9 +118,14 @@ class Performance:
         """Sent by the device, the connection's making not counted."""
         return (self.sent_bytes - self.setup_bytes) * 3600.0 / self.heard_s
 
-    def figures(self) -> Figures:
-        """For the choice between both."""
-        delays = [found.delay_ms for found in self.detections] or list(self.answers_ms)
+    def figures(self, delays_ms: Sequence[float] = ()) -> Figures:
+        """For the choice between both.
+
+        Args:
+            delays_ms: from words' ends to their rows, where the words are known; else it counts from the window that
+                decided, or of a stream that told nothing, from every window's end.
+        """
+        delays = list(delays_ms) or [found.delay_ms for found in self.detections] or list(self.answers_ms)
         return Figures(percentile(delays, 95.0), self.bytes_per_hour, self.cpu_percent, self.way == CLOUD)
 
 

@@ -43,7 +43,7 @@ def scenario_card(found: Performance, matched: Match, words: Sequence[str]) -> J
         "way": found.way,
         "path": found.path,
         "recording": {"seconds": found.heard_s, "words": events},
-        "measured": asdict(found.figures()),
+        "measured": asdict(found.figures(delays)),
         "detections": {
             "found": len(matched.found),
             "missed": len(matched.missed),
