@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nodes.lne.ir import Affine, Binary, Conv, Graph, Map, Op, Pads, Pool
 from nodes.lne.layout import U8_HWC, Format
 from nodes.lne.primitive import Range, Signature
+from nodes.lne.primitives.int8_affine_numbers import byte_table
 from nodes.lne.primitives.int8_numbers import (
     Bytes,
     Floats,
@@ -269,11 +270,8 @@ def _rounded_real(values: Floats, given: Range) -> Bytes:
 
 def _int8_affine(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Format) -> NDArray[np.generic]:
     assert isinstance(op, Affine)
-    given, after = ranges[op.inputs[0]], ranges[op.output]
-    product = to_real(inputs[0], given) * _column(op.scale.astype(np.float32))
-    shifted = product + _column(op.shift.astype(np.float32))
-    found = activate(op.activation, shifted.astype(np.float64)).astype(np.float32)
-    return to_bytes(found.reshape(-1, *out.shape), after) if result is U8_HWC else found
+    found = byte_table(op, ranges)[np.arange(len(op.scale))[:, None, None], inputs[0]]
+    return found if result is U8_HWC else to_real(found, ranges[op.output])
 
 
 def _int8_pool(op: Op, inputs: list[Bytes], out: Map, ranges: Ranges, result: Format) -> NDArray[np.generic]:

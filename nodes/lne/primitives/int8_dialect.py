@@ -43,6 +43,11 @@ def has_dots(target: Target) -> str:
     return "" if "avx2" in target.features else "the target has no sums of byte products"
 
 
+def has_fused(target: Target) -> bool:
+    """Whether a target's vectors are multiplied and added with one rounding."""
+    return bool(target.features & {"fma", "neon"})
+
+
 def write_dialect(writer: Writer, target: Target) -> None:
     """Every function below, for the widths the target has; on aarch64 those of `int8_neon`."""
     if "neon" in target.features:
@@ -72,6 +77,8 @@ def _functions(width: int, target: Target) -> Iterator[str]:
     }
     names["m"] = f"__m{_BITS[width]}i"
     texts = [_BASIS, _ALONE[width], _FOUR_OUT, _FOUR_IN]
+    if "fma" in target.features:
+        texts.append(_FUSED)
     if "avx2" in target.features:
         texts += [_INTERLEAVE, _DOT if "vnni" in target.features else _DOT_BY_PAIRS]
     if width == target.vector:
@@ -88,6 +95,11 @@ typedef uint8_t m{bytes} __attribute__((vector_size({bytes}), aligned(1), may_al
 {start} v{w} real{w}(i{w} x) {{ return __builtin_convertvector(x, v{w}); }}
 {start} i{w} round{w}(v{w} x) {{ return (i{w}){p}_cvtps_epi32(({real})x); }}"""
 """Four bytes (or two of 16 bits) in every lane; products of pairs; sums as reals; nearest even integers."""
+
+_FUSED = """{start} v{w} fused{w}(v{w} a, v{w} b, v{w} c) {{
+  return (v{w}){p}_fmadd_ps(({real})a, ({real})b, ({real})c);
+}}"""
+"""a b + c, rounded once."""
 
 _ALONE = {
     4: """{start} void put4(uint8_t *o, i4 x, int zero, int low, int high) {{

@@ -1,24 +1,26 @@
 """Sums of two maps of bytes, and scales and shifts of one, in the arithmetic of quantized models as onnxruntime has it.
 
-The loops run over whole rows, so that the compiler makes the vectors; values behind the last channel are of no account.
+Values behind the last channel are of no account, so whole vectors are computed; elsewhere the compiler makes them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nodes.lne.dialect import activated
+from nodes.lne.dialect import load
 from nodes.lne.ir import Affine, Binary
 from nodes.lne.layout import U8_HWC
 from nodes.lne.primitive import Place, Primitive, Signature, Task
-from nodes.lne.primitives.int8_numbers import CLIPPED, clip_of, sum_factors
+from nodes.lne.primitives.int8_affine_numbers import Line, byte_table, line_of
+from nodes.lne.primitives.int8_dialect import has_fused, write_dialect
+from nodes.lne.primitives.int8_numbers import CLIPPED, Clip, clip_of, sum_factors
 from nodes.lne.primitives.int8_tile import pixel, unranged
 from nodes.lne.writer import Writer
 
-FUSED = """static inline __attribute__((always_inline, unused)) float fused(float a, float b, float c) {
+FUSED = """static inline __attribute__((always_inline, unused)) float fused1(float a, float b, float c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
   return __builtin_fmaf(a, b, c);
 #else
@@ -67,24 +69,21 @@ class Int8Sum(Primitive):
         assert isinstance(op, Binary)
         factors, clip = sum_factors(op, place.task.ranges), clip_of(op.activation, place.task.ranges[op.output])
         is_whole = place.inputs[1].map.shape == out.map.shape
-        other = pixel(place, 1) if is_whole else str(place.inputs[1].origin)
-        first, second, constant = (real(value) for value in (factors.first, factors.second, factors.constant))
-        writer.function(FUSED)
-        writer.function(NEAREST)
+        each = _Each(place, out.channels * (out.map.w if is_whole else 1), clip)
+        first, second, constant = (each.same(value) for value in (factors.first, factors.second, factors.constant))
+        inner = each.fused(each.real("b"), second, constant)
         writer.line(
             *_loops(place, by_rows=is_whole),
-            f"    const uint8_t *a = x0 + {pixel(place, 0)}, *b = x1 + {other};",
-            f"    uint8_t *to = o + {pixel(place, -1)};",
-            f"    for (int i = 0; i < {out.channels * (out.map.w if is_whole else 1)}; i++)",
-            f"      to[i] = (uint8_t)nearest(fused((float)a[i], {first}, fused((float)b[i], {second}, {constant})),"
-            f" {clip.low}.0f, {clip.high}.0f);",
+            f"    const uint8_t *a = x0 + {pixel(place, 0)};",
+            f"    const uint8_t *b = x1 + {pixel(place, 1) if is_whole else place.inputs[1].origin};",
+            *each.lines(each.fused(each.real("a"), first, inner), writer),
             "  }",
         )
 
 
 @dataclass(frozen=True)
 class Int8Affine(Primitive):
-    """Scale, shift and activation of a map of bytes: the real value, computed in float32 step by step, as a byte."""
+    """Scale, shift and activation of a map of bytes: one multiply-add if that gives the same bytes, else by table."""
 
     ops = (Affine,)
 
@@ -100,25 +99,76 @@ class Int8Affine(Primitive):
         return Signature((U8_HWC,), U8_HWC)
 
     def emit(self, place: Place, writer: Writer) -> None:
-        op, out = place.task.op, place.output
+        op = place.task.op
         assert isinstance(op, Affine)
-        given, after = place.task.ranges[op.inputs[0]], place.task.ranges[op.output]
-        scale, shift = (writer.constant(_filled(values, out.channels)) for values in (op.scale, op.shift))
-        writer.function(FUSED)
-        writer.function(NEAREST)
-        value = f"(float)(a[c] - {given.zero}) * {real(given.scale)}"
-        # Zero is added to the product so that the compiler cannot join it with the shift, and rounds it.
-        value = activated(op.activation, 1, f"fused({value}, m[c], 0.0f) + t[c]")
-        ends = f"{-after.zero}.0f, {255 - after.zero}.0f"
+        line = line_of(op, place.task.ranges)
+        found = _by_table(op, place, writer) if line is None else _by_line(line, place, writer)
+        before, *inside = found
         writer.line(
-            f"const float *m = {scale}, *t = {shift};",
+            before,
             *_loops(place, by_rows=False),
             f"    const uint8_t *a = x0 + {pixel(place, 0)};",
-            f"    uint8_t *to = o + {pixel(place, -1)};",
-            f"    for (int c = 0; c < {out.channels}; c++)",
-            f"      to[c] = (uint8_t)({after.zero} + nearest(({value}) / {real(after.scale)}, {ends}));",
+            *inside,
             "  }",
         )
+
+
+def _by_table(op: Affine, place: Place, writer: Writer) -> Iterator[str]:
+    yield f"const uint8_t *t = {writer.constant(byte_table(op, place.task.ranges))};"
+    yield f"    for (int c = 0; c < {place.output.map.c}; c++) o[{pixel(place, -1)} + c] = t[256 * c + a[c]];"
+
+
+def _by_line(line: Line, place: Place, writer: Writer) -> Iterator[str]:
+    """Factors and constants, with zeros for the channels that only fill up."""
+    channels = place.output.channels
+    filled = (np.pad(values, (0, channels - len(values))) for values in (line.factor, line.constant))
+    yield " ".join(f"const float *{n} = {writer.constant(values)};" for n, values in zip("mt", filled, strict=True))
+    each = _Each(place, channels, line.clip)
+    yield from each.lines(each.fused(each.real("a"), each.value("m"), each.value("t")), writer)
+
+
+@dataclass(frozen=True)
+class _Each:
+    """A loop over neighbouring bytes, by vectors where the target has them, with expressions for what it reads."""
+
+    place: Place
+    count: int
+    clip: Clip
+
+    @property
+    def width(self) -> int:
+        """Values at a time."""
+        target = self.place.task.target
+        return target.vector if has_fused(target) and self.place.output.channels % target.vector == 0 else 1
+
+    def real(self, name: str) -> str:
+        """A byte as a real number."""
+        return f"(float){name}[i]" if self.width == 1 else f"real{self.width}(take{self.width}({name} + i))"
+
+    def value(self, name: str) -> str:
+        """A float of an array."""
+        return load(self.width, f"{name} + i")
+
+    def same(self, value: np.float32) -> str:
+        """A constant."""
+        return real(value) if self.width == 1 else f"((v{self.width}){{0}} + {real(value)})"
+
+    def fused(self, a: str, b: str, c: str) -> str:
+        """a b + c."""
+        return f"fused{self.width}({a}, {b}, {c})"
+
+    def lines(self, value: str, writer: Writer) -> Iterator[str]:
+        """The loop that stores a value's nearest byte."""
+        low, high, width = self.clip.low, self.clip.high, self.width
+        if width == 1:
+            writer.function(FUSED)
+            writer.function(NEAREST)
+            stored = f"to[i] = (uint8_t)nearest({value}, {low}.0f, {high}.0f);"
+        else:
+            write_dialect(writer, self.place.task.target)
+            stored = f"put{width}(to + i, round{width}({value}), 0, {low}, {high});"
+        yield f"    uint8_t *to = o + {pixel(self.place, -1)};"
+        yield f"    for (int i = 0; i < {self.count}; i += {width}) {stored}"
 
 
 def _loops(place: Place, *, by_rows: bool) -> tuple[str, str]:
@@ -128,11 +178,6 @@ def _loops(place: Place, *, by_rows: bool) -> tuple[str, str]:
         f"for (int y = 0; y < {place.output.map.h}; y++)",
         f"  for (int x = 0; x < {columns}; x++) {{",
     )
-
-
-def _filled(values: NDArray[np.float64], channels: int) -> NDArray[np.float32]:
-    """With zeros for the channels that only fill up."""
-    return np.pad(values.astype(np.float32), (0, channels - len(values)))
 
 
 def real(value: float | np.float32) -> str:

@@ -29,6 +29,7 @@ START i4 madd4(i4 a, i4 x, i4 w) {
   return (i4)vmlal_lane_s16(first, vget_high_s16((int16x8_t)w), pair, 1);
 }
 START m16 largest16(m16 a, m16 b) { return (m16)vmaxq_u8((uint8x16_t)a, (uint8x16_t)b); }
+START v4 fused4(v4 a, v4 b, v4 c) { return (v4)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
 START v4 real4(i4 x) { return (v4)vcvtq_f32_s32((int32x4_t)x); }
 START i4 round4(v4 x) { return (i4)vcvtnq_s32_f32((float32x4_t)x); }"""
 

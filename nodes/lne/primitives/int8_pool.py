@@ -147,7 +147,8 @@ def _mean_of_reals(place: Place, writer: Writer) -> Iterator[str]:
     yield f"const float count = (float)({share});"
     yield f"float sum[{channels}] = {{0}};"
     yield from _window(place)
-    product = f"fused((float)(from[c] - {given.zero}), {real(given.scale)}, 0.0f)"  # see Int8Affine
+    # Zero is added to the product so that the compiler cannot join it with the sum, and rounds it.
+    product = f"fused1((float)(from[c] - {given.zero}), {real(given.scale)}, 0.0f)"
     yield f"    for (int c = 0; c < {channels}; c++) sum[c] += {product};"
     yield "  }"
     mean = f"sum[c] / count / {real(after.scale)} + {after.zero}.0f"
