@@ -86,8 +86,11 @@ def _partition(options: Mapping[str, str]) -> Iterator[Row]:
         "clocks": ("clocks a year fast", Faults(), replace(load, skew_s=365 * 86_400.0)),
         "disks": ("disks that take 50 ms", Faults(), replace(load, slow_s=0.05)),
     }
+    wanted = options.get("troubles", ",".join(troubles)).split(",")
+    if not set(wanted) <= set(troubles):
+        raise OssicleError(f"no troubles {', '.join(wanted)}", f"some of {', '.join(troubles)}", "Correct troubles")
     for kind in _brokers(options):
-        for chosen in options.get("troubles", ",".join(troubles)).split(","):
+        for chosen in wanted:
             name, trouble, own = troubles[chosen]
             found = _run(Trial(kind, devices, processes, own, trouble))
             wrong = found.missing + found.doubled + found.unordered

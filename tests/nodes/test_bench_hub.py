@@ -39,7 +39,11 @@ def test_a_device_is_measured_on_real_recordings(recordings: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"rows": "speed"}, "no rows speed"), ({"rows": "device", "recordings": "none"}, "no recordings")],
+    [
+        ({"rows": "speed"}, "no rows speed"),
+        ({"rows": "partition", "troubles": "rain"}, "no troubles rain"),
+        ({"rows": "device", "recordings": "none"}, "no recordings"),
+    ],
 )
 def test_what_is_wrong_is_told(options: dict[str, str], said: str) -> None:
     with pytest.raises(OssicleError, match=said):
