@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from engine.claim import Claim
 from engine.errors import OssicleError
+from engine.problem import Problem
 from engine.registry import Registry
-from engine.validate import Problem
 from engine.workflow import Workflow
 
 

@@ -16,7 +16,7 @@ from engine.event import Event, Sink
 from engine.theme import state
 
 if TYPE_CHECKING:
-    from engine.validate import Problem
+    from engine.problem import Problem
 
 ANSI: Final[Mapping[str, str]] = {
     "bold": "1",
@@ -62,7 +62,7 @@ def say_json(value: object, *, indent: int | None = 2) -> None:
 
 def say_error(error: OssicleError) -> None:
     """An error on standard error in three parts; every problem of an invalid workflow."""
-    from engine.validate import InvalidError
+    from engine.problem import InvalidError
 
     if isinstance(error, InvalidError):
         for problem in error.problems:

@@ -13,10 +13,10 @@ from engine.library import with_subgraphs
 from engine.record import NodeRecord
 from engine.registry import Registry
 from engine.runs import last_nodes, store_of
-from engine.steps import Source
+from engine.steps import Source, Step
 from engine.store import Store
 from engine.subgraph import expansion, leaf_of
-from engine.validate import Step, check, require
+from engine.validate import check, require
 from engine.workflow import Workflow, no_such_node, upto
 
 Freshness = Literal["never run", "cached", "stale", "unknown", "failing"]

@@ -16,9 +16,9 @@ from string import Template
 from typing import Any, Final
 
 from engine.errors import OssicleError
+from engine.problem import Problem
 from engine.registry import GROUP
 from engine.resource import resource
-from engine.validate import Problem
 
 MODULE: Final = re.compile(r"^[a-z][a-z0-9_]*$")
 TEMPLATES: Final[Mapping[str, str]] = {

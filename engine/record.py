@@ -1,12 +1,14 @@
-"""What is kept about a run: its state, and per node the recipe, outputs, seconds and error."""
+"""What is kept about a run: its state, and per node recipe, outputs, seconds, error; and what sweeps share with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.errors import OssicleError
 from engine.fault import Fault
 from engine.key import Recipe
 
@@ -61,38 +63,85 @@ class NodeRecord:
         )
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """One run.
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What runs and sweeps have in common.
 
     Attributes:
-        folder: `runs/<id>` in the project's data.
+        folder: `runs/<id>` or `sweeps/<id>` in the project's data.
         workflow: the workflow's name.
         base: folder of the workflow file.
-        runner: which runner executed it.
-        to: the node at which it ended, if not the whole workflow was run.
+        to: the node at which it ends, if not the whole workflow is run.
+        seconds: time taken; by a sweep, in the present or last go at it.
     """
 
     folder: Path
     workflow: str
     base: Path
-    runner: str
-    state: RunState
-    started_s: float
-    seconds: float = 0.0
-    nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
     to: str | None = None
-    pinned: bool = False
+    state: RunState = "running"
+    started_s: float = 0.0
+    seconds: float = 0.0
 
     @property
     def id(self) -> str:
-        """Name of the run's folder."""
+        """Name of its folder."""
         return self.folder.name
 
     @property
     def home(self) -> Path:
         """The project's data folder."""
         return self.folder.parent.parent
+
+    def head_json(self) -> dict[str, Any]:
+        """These facts as plain values, as its file holds them; the folder may be moved."""
+        return {
+            "workflow": self.workflow,
+            "state": self.state,
+            "to": self.to,
+            "base": str(self.base),
+            "started_s": self.started_s,
+            "seconds": self.seconds,
+        }
+
+    @staticmethod
+    def head_of(folder: Path, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Read back what `head_json` wrote: arguments of a record in that folder."""
+        facts = {name: raw[name] for name in ("workflow", "state", "to", "started_s", "seconds")}
+        return {"folder": folder, "base": Path(raw["base"]), **facts}
+
+
+def the_one(found: Sequence[Path], name: str, every: Sequence[Path], home: Path, kind: str) -> Path:
+    """The only folder that a name means.
+
+    Args:
+        every: where near names are looked for if none fits.
+        kind: "run" or "sweep".
+
+    Raises:
+        OssicleError: none or several fit; names near ones.
+    """
+    if len(found) == 1:
+        return found[0]
+    names = [folder.name for folder in found or every]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[:3]
+    problem = f"several {kind}s fit" if found else f"there is no {kind}"
+    raise OssicleError(
+        f"{problem} {name!r} in {home}", f"one of {', '.join(near) or '(none yet)'}", f"`ossicle {kind}s` lists all"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(Record):
+    """One run.
+
+    Attributes:
+        runner: which runner executed it.
+    """
+
+    runner: str
+    nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
+    pinned: bool = False
 
     @property
     def store_root(self) -> Path:
@@ -108,14 +157,9 @@ class RunRecord:
         """Plain values: what record.json holds and `ossicle run --json` prints."""
         return {
             "run": self.id,
-            "workflow": self.workflow,
-            "state": self.state,
+            **self.head_json(),
             "runner": self.runner,
-            "to": self.to,
-            "base": str(self.base),
             "folder": str(self.folder),
-            "started_s": self.started_s,
-            "seconds": self.seconds,
             "nodes": {
                 name: {**node.to_json(), "artifacts": {port: str(path) for port, path in self.artifacts(name).items()}}
                 for name, node in self.nodes.items()
@@ -125,14 +169,5 @@ class RunRecord:
     @staticmethod
     def from_json(folder: Path, raw: Mapping[str, Any]) -> RunRecord:
         """Read back what `to_json` wrote; the folder may have been moved since."""
-        return RunRecord(
-            folder,
-            raw["workflow"],
-            Path(raw["base"]),
-            raw["runner"],
-            raw["state"],
-            raw["started_s"],
-            raw["seconds"],
-            {name: NodeRecord.from_json(name, node) for name, node in raw["nodes"].items()},
-            raw["to"],
-        )
+        nodes = {name: NodeRecord.from_json(name, node) for name, node in raw["nodes"].items()}
+        return RunRecord(**Record.head_of(folder, raw), runner=raw["runner"], nodes=nodes)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
-from importlib.metadata import version
-from string import Template
 from typing import Any, Final
 
 from engine.artifact import Artifact, AudioSet, Deployment, FeatureSet, Firmware, Model, Report
@@ -26,10 +23,10 @@ from engine.evidence import (
 from engine.execute import installed
 from engine.node import title_of
 from engine.record import RunRecord
+from engine.report_page import Page, Tile, write_page
 from engine.report_sections import SECTIONS, Told, error_card, gather
-from engine.resource import resource
-from engine.svg import STYLE, Figure, element, shape
-from engine.theme import kind, state, variables
+from engine.svg import Figure, element, shape
+from engine.theme import kind, state
 
 REPORT_FILE: Final = "report.html"
 MOST_PLOTS: Final = 24
@@ -37,54 +34,30 @@ MOST_PLOTS: Final = 24
 
 def write_report(record: RunRecord) -> None:
     """Write the report of a run into its folder."""
-    path = record.folder / REPORT_FILE
-    part = path.with_name(f".{REPORT_FILE}")
-    part.write_text(render(gather(record)), encoding="utf-8")
-    part.replace(path)
+    write_page(render(gather(record)), record.folder / REPORT_FILE)
 
 
 def render(told: Told) -> str:
     """The page."""
-    record, look = told.record, state(told.record.state)
+    record = told.record
+    failed = [node for node in record.nodes.values() if node.error is not None]
+    return str(Page(
+        record, "run", record.workflow, record.workflow, f"{duration(record.seconds)} · {record.runner}",
+        told.workflow.about, tiles(told), map(error_card, failed), "\n".join(_body(told)),
+    ))  # fmt: skip
+
+
+def _body(told: Told) -> Iterator[str]:
+    """Graph, plots, then the sections."""
     drawing, drawn = run_graph(told), run_figures(told)
-    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_s))
-    return Template(resource("report/page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(f"{record.workflow} · {look.word}"),
-        style=variables() + resource("report/style.css").read_text(encoding="utf-8") + STYLE,
-        name=escape(record.workflow),
-        state_token=look.token,
-        state_mark=look.mark,
-        state_word=look.word,
-        when=f"{started} · {duration(record.seconds)} · {escape(record.runner)}",
-        about=f'<p class="about">{escape(told.workflow.about)}</p>' if told.workflow.about else "",
-        tiles="".join(tiles(told)),
-        errors="".join(error_card(node) for node in record.nodes.values() if node.error is not None),
-        graph_caption=escape(drawing.caption),
-        graph=_natural(drawing),
-        legend=_legend(told),
-        plots="".join([*map(_plot_card, drawn.figures[:MOST_PLOTS]), *map(_missing_card, drawn.missing)]),
-        sections="".join(section(told) for section in SECTIONS),
-        version=escape(version("ossicle")),
-        run=escape(record.id),
-    )
+    head = f"<h2>Graph <small>{escape(drawing.caption)}</small></h2>"
+    yield f'<section class="card wide">{head}<div class="scroll">{_natural(drawing)}</div>{_legend(told)}</section>'
+    plots = [*map(_plot_card, drawn.figures[:MOST_PLOTS]), *map(_missing_card, drawn.missing)]
+    yield f'<section class="plots">{"".join(plots)}</section>'
+    yield from (section(told) for section in SECTIONS)
 
 
 # ---- headline figures
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One headline figure."""
-
-    name: str
-    value: str
-    unit: str = ""
-    note: str = ""
-
-    def __str__(self) -> str:
-        unit = f"<i>{escape(self.unit)}</i>" if self.unit else ""
-        note = f"<small>{escape(self.note)}</small>" if self.note else ""
-        return f'<div class="tile"><span>{escape(self.name)}</span><b>{escape(self.value)}{unit}</b>{note}</div>'
 
 
 def tiles(told: Told) -> Iterator[str]:

@@ -142,7 +142,14 @@ def drive(request: Request, sink: Sink, cancel: threading.Event, name: str, arou
 def _drive(stage: Stage, schedule: Schedule, folder: RunFolder, name: str, around: Around) -> RunRecord:
     request = stage.request
     start = time.perf_counter()
-    record = RunRecord(folder.path, request.workflow.name, request.base, name, "running", time.time(), to=request.to)
+    record = RunRecord(
+        folder=folder.path,
+        workflow=request.workflow.name,
+        base=request.base,
+        runner=name,
+        started_s=time.time(),
+        to=request.to,
+    )
     _write(folder, replace(record, nodes=schedule.records), request)
     _tell(
         stage, "run_started", {"workflow": record.workflow, "nodes": list(schedule.steps), "folder": str(folder.path)}

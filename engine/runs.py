@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import time
@@ -17,7 +16,7 @@ from engine.errors import OssicleError
 from engine.event import Event, Sink, read_events
 from engine.job import cancel_file
 from engine.lock import Lock, is_locked, try_lock
-from engine.record import NodeRecord, NodeState, RunRecord
+from engine.record import NodeRecord, NodeState, RunRecord, the_one
 from engine.store import Store, open_store
 from engine.sweep_record import siblings
 from engine.workflow import Workflow, to_text
@@ -208,14 +207,7 @@ def find_run(home: Path, name: str) -> RunRecord:
         return load_run(Path(name).resolve())
     exact = [folder for folder in folders if folder.name == name]
     found = exact or [folder for folder in folders if name and name in folder.name]
-    if len(found) == 1:
-        return load_run(found[0])
-    names = [folder.name for folder in (found or folders)]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[:3]
-    problem = "several runs fit" if found else "there is no run"
-    raise OssicleError(
-        f"{problem} {name!r} in {home}", f"one of {', '.join(near) or '(none yet)'}", "`ossicle runs` lists all"
-    )
+    return load_run(the_one(found, name, folders, home, "run"))
 
 
 def pin(record: RunRecord, pinned: bool = True) -> None:

@@ -19,8 +19,8 @@ from engine.job import Job, Outcome
 from engine.key import recipe_of
 from engine.plan import inputs_of, sources_of, why_run
 from engine.record import NodeRecord, NodeState
+from engine.steps import Step
 from engine.store import Store
-from engine.validate import Step
 
 Done = Callable[[Outcome], None]
 Submit = Callable[[Job, Done], None]

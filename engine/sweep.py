@@ -28,6 +28,7 @@ from engine.job import cancel_file
 from engine.library import with_subgraphs
 from engine.lock import try_lock
 from engine.plan import forecast
+from engine.problem import InvalidError
 from engine.record import RunRecord
 from engine.registry import Registry
 from engine.runner import AfterRun, Request, Runner
@@ -48,7 +49,6 @@ from engine.sweep_record import (
     load_sweep,
     points_of,
 )
-from engine.validate import InvalidError
 from engine.workflow import Workflow, no_such_node, to_json, to_text, with_values
 
 MOST_ATTEMPTS: Final = 10_000
@@ -109,8 +109,9 @@ class Plan:
     def record(self) -> SweepRecord:
         """The sweep as it was left, or all its points waiting."""
         fresh = SweepRecord(
-            self.folder, self.request.workflow.name, self.base, self.over, points_of(self.over), self.request.to
-        )
+            folder=self.folder, workflow=self.request.workflow.name, base=self.base, over=self.over,
+            points=points_of(self.over), to=self.request.to,
+        )  # fmt: skip
         if not (self.folder / RECORD).exists():
             return fresh
         try:

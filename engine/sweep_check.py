@@ -13,9 +13,10 @@ from pydantic import JsonValue
 
 from engine.errors import OssicleError
 from engine.params import Params
+from engine.problem import Problem
 from engine.registry import Registry
 from engine.sweep_record import Over, Values, points_of, value_text
-from engine.validate import Problem, check, params_problem, resolve
+from engine.validate import check, params_problem, resolve
 from engine.variables import variables_in_text
 from engine.workflow import Workflow, upto, with_values
 

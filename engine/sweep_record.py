@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from pydantic import JsonValue
 from engine.errors import OssicleError
 from engine.fault import Fault
 from engine.lock import is_locked
+from engine.record import Record, RunState, the_one
 from engine.workflow import write_atomic
 
 RECORD: Final = "sweep.json"
@@ -28,7 +28,7 @@ LONGEST_VALUE: Final = 24
 Over = Mapping[str, Sequence[JsonValue]]
 Values = Mapping[str, JsonValue]
 PointState = Literal["waiting", "running", "done", "failed", "cancelled"]
-SweepState = Literal["running", "done", "failed", "cancelled", "interrupted"]
+SweepState = RunState
 
 
 @dataclass(frozen=True)
@@ -80,38 +80,16 @@ class Point:
         )
 
 
-@dataclass(frozen=True)
-class SweepRecord:
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord(Record):
     """One sweep.
 
     Attributes:
-        folder: `sweeps/<id>` in the project's data.
-        workflow: the workflow's name.
-        base: folder of the workflow file.
         over: values by variable ("seed") or parameter ("train-1.epochs"); the last one changes first.
-        to: the node up to which every point is run; None for all.
-        seconds: time taken by the present or last go at it.
     """
 
-    folder: Path
-    workflow: str
-    base: Path
     over: Over
     points: tuple[Point, ...]
-    to: str | None = None
-    state: SweepState = "running"
-    started_s: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def id(self) -> str:
-        """Name of the sweep's folder."""
-        return self.folder.name
-
-    @property
-    def home(self) -> Path:
-        """The project's data folder."""
-        return self.folder.parent.parent
 
     def run_folder(self, point: Point) -> Path:
         """Folder of a point's latest run."""
@@ -129,12 +107,7 @@ class SweepRecord:
         """Plain values."""
         return {
             "sweep": self.id,
-            "workflow": self.workflow,
-            "state": self.state,
-            "base": str(self.base),
-            "to": self.to,
-            "started_s": self.started_s,
-            "seconds": self.seconds,
+            **self.head_json(),
             "over": {name: list(values) for name, values in self.over.items()},
             "points": [point.to_json() for point in self.points],
         }
@@ -142,17 +115,8 @@ class SweepRecord:
     @staticmethod
     def from_json(folder: Path, raw: Mapping[str, Any]) -> SweepRecord:
         """Read back what `to_json` wrote; the folder may have been moved since."""
-        return SweepRecord(
-            folder,
-            raw["workflow"],
-            Path(raw["base"]),
-            raw["over"],
-            tuple(map(Point.from_json, raw["points"])),
-            raw["to"],
-            raw["state"],
-            raw["started_s"],
-            raw["seconds"],
-        )
+        points = tuple(map(Point.from_json, raw["points"]))
+        return SweepRecord(**Record.head_of(folder, raw), over=raw["over"], points=points)
 
     def save(self) -> None:
         """Write sweep.json, atomically."""
@@ -224,16 +188,7 @@ def find_sweep(home: Path, name: str) -> SweepRecord:
     Raises:
         OssicleError: none or several fit; names near ones.
     """
-    found = matching(home, name)
-    if len(found) == 1:
-        return load_sweep(found[0])
-    names = [folder.name for folder in found or sweep_folders(home)]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[:3]
-    raise OssicleError(
-        f"{'several sweeps fit' if found else 'there is no sweep'} {name!r} in {home}",
-        f"one of {', '.join(near) or '(none yet)'}",
-        "`ossicle sweeps` lists all",
-    )
+    return load_sweep(the_one(matching(home, name), name, sweep_folders(home), home, "sweep"))
 
 
 def siblings(home: Path, runs: Iterable[str]) -> set[str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
-from importlib.metadata import version
-from string import Template
 from typing import Final
 
 from engine import plot
@@ -14,12 +11,11 @@ from engine.console import count, duration
 from engine.errors import sentence
 from engine.evidence import MOST_CLASSES, SHARES, UNITS, metric_text, words
 from engine.plot_dots import Band, Dot, Row, dots
-from engine.report import Tile
-from engine.resource import resource
-from engine.svg import STYLE, Figure
-from engine.sweep_record import REPORT, Point, SweepRecord, name_of, value_text
+from engine.report_page import Page, Tile, write_page
+from engine.svg import Figure
+from engine.sweep_record import REPORT, WORKFLOW, Point, SweepRecord, name_of, value_text
 from engine.sweep_summary import Metric, Result, Spread, Summary
-from engine.theme import state, variables
+from engine.theme import state
 from engine.workflow import load
 
 MOST_PLOTS: Final = 24
@@ -31,37 +27,26 @@ HEAD: Final = ("", "mean", "sd", "95 % of the mean", "smallest", "largest", "poi
 
 def write_sweep_report(summary: Summary) -> None:
     """Write the page of a sweep into its folder."""
-    folder = summary.record.folder
-    part = folder / f".{REPORT}"
-    part.write_text(render(summary), encoding="utf-8")
-    part.replace(folder / REPORT)
+    write_page(render(summary), summary.record.folder / REPORT)
 
 
 def render(summary: Summary) -> str:
     """The page."""
     record = summary.record
-    look = state(record.state)
-    about = load(record.folder / "workflow.json").about
-    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_s))
-    figures = [*dot_figures(summary), *confusion_figures(summary)][:MOST_PLOTS]
-    return Template(resource("report/sweep.html").read_text(encoding="utf-8")).substitute(
-        title=escape(f"{record.workflow} · sweep · {look.word}"),
-        style=variables() + resource("report/style.css").read_text(encoding="utf-8") + STYLE,
-        name=escape(f"{record.workflow}, over {over_text(record)}"),
-        state_token=look.token,
-        state_mark=look.mark,
-        state_word=look.word,
-        when=f"{started} · {duration(record.seconds)}",
-        about=f'<p class="about">{escape(about)}</p>' if about else "",
-        tiles="".join(map(str, tiles(summary))),
-        errors="".join(_error(point) for point in record.in_state("failed")),
-        figures="".join(_figures_card(result) for result in summary.results),
-        plots="".join(map(_plot, figures)),
-        groups="".join(_groups_card(result) for result in summary.results),
-        points=_points_card(summary),
-        version=escape(version("ossicle")),
-        sweep=escape(record.id),
-    )
+    return str(Page(
+        record, "sweep", f"{record.workflow} · sweep", f"{record.workflow}, over {over_text(record)}",
+        duration(record.seconds), load(record.folder / WORKFLOW).about, map(str, tiles(summary)),
+        map(_error, record.in_state("failed")), "\n".join(_body(summary)),
+    ))  # fmt: skip
+
+
+def _body(summary: Summary) -> Iterator[str]:
+    """Figures, plots, then figures by value and the points."""
+    yield from map(_figures_card, summary.results)
+    plots = [*dot_figures(summary), *confusion_figures(summary)][:MOST_PLOTS]
+    yield f'<section class="plots">{"".join(map(_plot, plots))}</section>'
+    yield from map(_groups_card, summary.results)
+    yield _points_card(summary)
 
 
 def over_text(record: SweepRecord) -> str:

@@ -3,66 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from engine.errors import OssicleError, sentence
+from engine.errors import OssicleError
+from engine.links import check_links, missing_inputs, outside_inputs
 from engine.migrate import upgrade_params
-from engine.node import NodeSpec, Port
+from engine.node import NodeSpec
 from engine.params import Params
+from engine.problem import InvalidError, Problem
 from engine.registry import Registry
-from engine.steps import Source, find_steps
-from engine.steps import Step as Step
-from engine.subgraph import PREFIX, SEPARATOR, Expansion, Subgraph, expansion, shown_as
-from engine.variables import VARIABLE as VARIABLE
-from engine.variables import fill as fill
-from engine.variables import variables_in
-from engine.workflow import Link, Node, Workflow, order
-
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One finding. `node` and `field` say where; `code` is stable, for programs."""
-
-    code: str
-    node: str
-    field: str
-    what: str
-    expected: str
-    remedy: str
-    severity: Severity = "error"
-
-    def __str__(self) -> str:
-        place = ".".join(part for part in (self.node, self.field) if part)
-        return f"{place}: " * bool(place) + " ".join(
-            sentence(part) for part in (self.what, f"Expected: {self.expected}", self.remedy)
-        )
-
-
-class InvalidError(OssicleError):
-    """A workflow that cannot run; `problems` holds every reason."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        count = len(self.problems)
-        super().__init__(
-            f"{count} problem{'s' * (count != 1)}: " + " | ".join(str(problem) for problem in self.problems[:20]),
-            "a workflow without problems",
-            "Correct them; `ossicle validate FILE` lists all",
-        )
-
-
-class LinkError(OssicleError):
-    """A link that may not be made; `code` says why in one word."""
-
-    def __init__(self, code: str, what: str, expected: str, remedy: str) -> None:
-        self.code = code
-        super().__init__(what, expected, remedy)
+from engine.steps import Step, find_steps
+from engine.subgraph import PREFIX, SEPARATOR, Expansion, expansion, shown_as
+from engine.variables import fill, variables_in
+from engine.workflow import Node, Workflow, order
 
 
 @dataclass(frozen=True)
@@ -141,10 +98,10 @@ def _check(workflow: Workflow, registry: Registry, memo: Memo) -> Checked:
     problems: list[Problem] = list(_variable_problems(workflow))
     for name in sequence:
         problems += _node_problems(name, workflow, registry, specs[name], params, memo)
-    wires, link_problems = _check_links(workflow, specs)
+    wires, link_problems = check_links(workflow, specs)
     problems += cycle + link_problems
-    outside = _outside(workflow)
-    problems += [p for name in sequence for p in _missing_inputs(name, specs[name], wires, outside)]
+    outside = outside_inputs(workflow)
+    problems += [p for name in sequence for p in missing_inputs(name, specs[name], wires, outside)]
     steps, skipped = ([], []) if cycle else find_steps(workflow, sequence, specs, params, wires)
     return Checked(tuple(problems), tuple(steps), tuple(skipped))
 
@@ -251,149 +208,3 @@ def params_problem(name: str, spec: NodeSpec, error: Mapping[str, Any]) -> Probl
     return Problem(
         "parameter", name, field_name, what, expected, f"`ossicle describe {spec.id}` explains the parameter"
     )
-
-
-# ---- links
-
-
-def check_link(workflow: Workflow, registry: Registry, link: Link) -> None:
-    """Say whether a new link may be made.
-
-    Raises:
-        LinkError: with code unknown-node, unknown-port, type, duplicate, occupied or cycle.
-    """
-    specs = {
-        name: registry.find(node.type) for name, node in workflow.nodes.items() if name in (link.source, link.target)
-    }
-    for name in (link.source, link.target):
-        if name not in workflow.nodes:
-            raise LinkError("unknown-node", f"there is no node {name}", "an existing node", "Correct the link")
-    _check_types(link, specs)
-    if link in workflow.links:
-        raise LinkError("duplicate", f"{link} exists already", "each link once", "Nothing needs to be done")
-    port = _port(specs[link.target], link.input)
-    if (
-        port is not None
-        and not port.many
-        and any((k.target, k.input) == (link.target, link.input) for k in workflow.links)
-    ):
-        raise LinkError("occupied", f"{link.target}.{link.input} is taken", "one wire", "Remove the other wire first")
-    if link.source == link.target or _reaches(workflow, link.target, link.source):
-        raise LinkError(
-            "cycle", f"{link} would close a circle", "a graph without cycles", "Wire it the other way round"
-        )
-
-
-def can_link(workflow: Workflow, registry: Registry, link: Link) -> bool:
-    """`check_link` as a yes or no."""
-    try:
-        check_link(workflow, registry, link)
-    except LinkError:
-        return False
-    return True
-
-
-def _port(spec: NodeSpec | None, name: str) -> Port | None:
-    return spec.input(name) if spec is not None else None
-
-
-def _reaches(workflow: Workflow, start: str, goal: str) -> bool:
-    followers: dict[str, list[str]] = {}
-    for link in workflow.links:
-        followers.setdefault(link.source, []).append(link.target)
-    seen, todo = {start}, [start]
-    while todo:
-        fresh = [name for name in followers.get(todo.pop(), []) if name not in seen]
-        seen.update(fresh)
-        todo.extend(fresh)
-    return goal in seen
-
-
-def _check_types(link: Link, specs: Mapping[str, NodeSpec | None]) -> None:
-    """Ports exist and the output's type may flow into the input; a node of unknown type is given the benefit."""
-    source, target = specs[link.source], specs[link.target]
-    output = source.output(link.output) if source is not None else None
-    wanted = target.input(link.input) if target is not None else None
-    if source is not None and output is None:
-        raise _no_port(link.source, link.output, "output", source.outputs)
-    if target is not None and wanted is None:
-        raise _no_port(link.target, link.input, "input", target.inputs)
-    if output is not None and wanted is not None and not issubclass(output.type, wanted.type):
-        raise LinkError(
-            "type", f"{link.source}.{link.output} is {_a(output)}", f"{_a(wanted)} at {link.target}.{link.input}",
-            "Put a node between them that makes one from the other",
-        )  # fmt: skip
-
-
-def _a(port: Port) -> str:
-    name = port.type.kind()
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
-
-
-def _no_port(node: str, name: str, direction: str, ports: tuple[Port, ...]) -> LinkError:
-    known = ", ".join(port.name for port in ports) or "none"
-    return LinkError("unknown-port", f"{node} has no {direction} {name!r}", f"one of: {known}", "Correct the link")
-
-
-def _check_links(
-    workflow: Workflow, specs: Mapping[str, NodeSpec | None]
-) -> tuple[dict[str, dict[str, list[Source]]], list[Problem]]:
-    wires: dict[str, dict[str, list[Source]]] = {name: {} for name in workflow.nodes}
-    problems: list[Problem] = []
-    for link in workflow.links:
-        try:
-            _check_link_in_file(link, specs, wires)
-        except LinkError as error:
-            problems.append(_link_problem(link, error, specs))
-        else:
-            wires[link.target].setdefault(link.input, []).append((link.source, link.output))
-    return wires, problems
-
-
-def _link_problem(link: Link, error: LinkError, specs: Mapping[str, NodeSpec | None]) -> Problem:
-    place = (link.target, link.input) if link.target in specs else ("", str(link))
-    return Problem(error.code, *place, error.what, error.expected, error.remedy)
-
-
-def _check_link_in_file(
-    link: Link, specs: Mapping[str, NodeSpec | None], wires: Mapping[str, Mapping[str, list[Source]]]
-) -> None:
-    for name in (link.source, link.target):
-        if name not in specs:
-            raise LinkError(
-                "unknown-node", f"there is no node {name}", "an existing node", "Remove or correct the link"
-            )
-    _check_types(link, specs)
-    present = wires[link.target].get(link.input, [])
-    port = _port(specs[link.target], link.input)
-    if (link.source, link.output) in present:
-        raise LinkError("duplicate", f"{link} stands twice", "each link once", "Remove one of the two")
-    if present and port is not None and not port.many:
-        raise LinkError("occupied", f"{link.target}.{link.input} has two wires", "one wire", "Remove one of the two")
-
-
-def _outside(workflow: Workflow) -> dict[str, str]:
-    """Inputs that get their wire from outside, if the workflow is a sub-graph opened by itself."""
-    faces = workflow.interface.inputs if isinstance(workflow, Subgraph) else {}
-    return {end: name for name, ends in faces.items() for end in ends}
-
-
-def _missing_inputs(
-    name: str,
-    spec: NodeSpec | None,
-    wires: Mapping[str, Mapping[str, list[Source]]],
-    outside: Mapping[str, str],
-) -> Iterator[Problem]:
-    for port in spec.inputs if spec is not None else ():
-        if port.optional or wires[name].get(port.name):
-            continue
-        if f"{name}.{port.name}" in outside:
-            yield Problem(
-                "outside", name, port.name, f"this is the sub-graph's input {outside[f'{name}.{port.name}']}",
-                "a workflow that uses the sub-graph", "Run that workflow; a sub-graph does not run by itself",
-            )  # fmt: skip
-        else:
-            yield Problem(
-                "missing-input", name, port.name, "nothing is wired to this input", _a(port),
-                f"Link an output of type {port.type.kind()} to {name}.{port.name}",
-            )  # fmt: skip

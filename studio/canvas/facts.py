@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from engine.errors import sentence
 from engine.node import NodeSpec, Port
 from engine.theme import state as state_of
-from engine.validate import fill
+from engine.variables import fill
 from engine.workflow import Link, Mode, Node
 from studio.run.state import NodeState, reason_of
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from engine.artifact import Artifact
 from engine.errors import OssicleError
 from engine.node import NodeSpec, Port
+from engine.problem import LinkError
 from engine.registry import Registry
-from engine.validate import LinkError
 from engine.workflow import Link, Workflow
 from studio.canvas.ends import PortEnd, ends_of, link_between
 from studio.model import edit

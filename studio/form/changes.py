@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from pydantic import JsonValue
 
 from engine.errors import OssicleError
-from engine.validate import VARIABLE
+from engine.variables import VARIABLE
 from engine.workflow import Workflow
 from studio.form.fields import Field
 from studio.form.values import in_range, same, variable_in

@@ -10,7 +10,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.validate import Problem
+from engine.problem import Problem
 from studio.form.edit_choice import chooser
 from studio.form.editor import Editor
 from studio.form.fields import Field

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from engine.validate import Problem
+from engine.problem import Problem
 from studio.form.editors import Base, make_row
 from studio.form.fields import Field, Section
 from studio.form.row import Row

@@ -12,7 +12,8 @@ from pydantic import JsonValue
 
 from engine.node import NodeSpec
 from engine.params import Params
-from engine.validate import fill, resolve
+from engine.validate import resolve
+from engine.variables import fill
 from engine.workflow import Node
 from studio.form.editor import AUTO
 from studio.form.fields import LEADING, Field

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 from engine.artifact import Artifact
 from engine.node import NodeSpec
 from engine.params import schema
-from engine.validate import Problem
+from engine.problem import Problem
 from studio.canvas.facts import title_of_unknown
 from studio.form.binding import Binding
 from studio.form.edit_text import read_only_json

@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolButton, QWidget
 
-from engine.validate import Problem
+from engine.problem import Problem
 from studio.form.edit_line import SecretEditor
 from studio.form.editor import HEIGHT, Editor
 from studio.form.fields import Field

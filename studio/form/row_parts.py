@@ -11,7 +11,7 @@ from PySide6.QtGui import QFontMetrics, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel
 
 from engine.errors import sentence
-from engine.validate import Problem
+from engine.problem import Problem
 from studio.form.fields import Field, range_text
 from studio.form.values import text_of
 

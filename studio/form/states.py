@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from engine.errors import OssicleError
 from engine.migrate import upgrade_params
 from engine.node import NodeSpec
-from engine.validate import Problem
+from engine.problem import Problem
 from engine.workflow import Node, Workflow
 from studio.form.fields import Field
 from studio.form.implied import hints_of

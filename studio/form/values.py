@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from engine.errors import OssicleError
-from engine.validate import VARIABLE
+from engine.variables import VARIABLE
 from studio.form.fields import Field, range_text
 
 DIGITS: Final = 12

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import JsonValue
 
 from engine.errors import OssicleError
+from engine.links import check_link
 from engine.node import NodeSpec
+from engine.problem import LinkError
 from engine.registry import Registry
 from engine.subgraph import SEPARATOR, Interface, Subgraph, split_end
-from engine.validate import LinkError, check_link
 from engine.variables import fill
 from engine.workflow import SLUG, Link, Mode, Node, Workflow, no_such_node
 

@@ -11,8 +11,9 @@ from typing import Final
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
+from engine.links import can_link
+from engine.problem import Problem
 from engine.registry import Registry
-from engine.validate import Problem, can_link
 from engine.variables import VARIABLE, fill
 from engine.workflow import Link, Workflow
 from studio.model import edit

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from engine.console import count
 from engine.errors import OssicleError, sentence
-from engine.validate import Problem, Severity
+from engine.problem import Problem, Severity
 from engine.workflow import Workflow
 from studio.commands import Command
 from studio.look.icons import icon

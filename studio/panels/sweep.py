@@ -12,10 +12,10 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from engine.console import count, duration
+from engine.problem import Problem
 from engine.sweep_check import all_problems, sweep_problems
 from engine.sweep_record import REPORT, Over, Point, value_text
 from engine.theme import state as state_look
-from engine.validate import Problem
 from engine.workflow import Workflow
 from studio.model.document import Document
 from studio.model.sweep import Known, candidates, known, set_sweep

@@ -14,8 +14,9 @@ from engine.params import canonical
 from engine.plan import LOST, Forecast, forecast, sources_of
 from engine.registry import Registry
 from engine.runs import home_of, store_of
+from engine.steps import Step
 from engine.subgraph import outer_of
-from engine.validate import Checked, Step, check
+from engine.validate import Checked, check
 from engine.workflow import Workflow
 from studio.run.estimate import Timing, expected_s, timings
 from studio.run.state import NEVER, NodeState

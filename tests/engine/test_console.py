@@ -30,7 +30,7 @@ from engine.console import (
 )
 from engine.errors import OssicleError
 from engine.event import Event
-from engine.validate import InvalidError, Problem
+from engine.problem import InvalidError, Problem
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import OssicleError
 from engine.plan import Forecast, forecast
-from engine.validate import InvalidError
+from engine.problem import InvalidError
 
 LINKS = ("a.number -> s.numbers", "s.number -> n.number")
 

@@ -11,9 +11,9 @@ import pytest
 
 from engine.errors import OssicleError
 from engine.event import Event, read_events
+from engine.problem import InvalidError
 from engine.runner import LocalRunner, Request, Runner
 from engine.runs import EVENTS, find_run
-from engine.validate import InvalidError
 
 RUNNERS = ("local", "prefect", "dask")
 

@@ -18,6 +18,7 @@ from engine import subgraph as sg
 from engine.errors import OssicleError
 from engine.export import to_python
 from engine.library import file_of, keep, load_flat, with_subgraphs
+from engine.links import check_link
 from engine.params import schema
 from engine.plan import forecast
 from engine.record import RunRecord
@@ -25,7 +26,7 @@ from engine.registry import Registry
 from engine.resource import user_folder
 from engine.runner import LocalRunner
 from engine.subgraph import SubgraphSpec, expand, expansion, outer_of
-from engine.validate import check, check_link
+from engine.validate import check
 from engine.verify import verify_run
 from engine.workflow import Link, Workflow, parse, save, upto
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from engine.errors import OssicleError
+from engine.problem import InvalidError
 from engine.registry import Registry
 from engine.sweep_check import MOST_POINTS, all_problems
-from engine.validate import InvalidError, check
+from engine.validate import check
 from engine.workflow import Workflow, parse
 
 Build = Callable[..., Workflow]

@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 
 from engine import AudioSet, FeatureSet, Model, OssicleError, Params, Report, node
 from engine import workflow as wf
+from engine.links import can_link, check_link
+from engine.problem import InvalidError, LinkError
 from engine.registry import Registry
-from engine.validate import InvalidError, LinkError, can_link, check, check_link, require
+from engine.validate import check, require
 
 
 class SourceParams(Params):

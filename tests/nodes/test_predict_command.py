@@ -248,7 +248,9 @@ def run(deployment: Path, digit_model: Model, tmp_path: Path, monkeypatch: pytes
     )
     folder = create_run(home, workflow)
     nodes = {name: NodeRecord(name, "x", "done", outputs={port: key}) for name, (port, key) in keys.items()}
-    record = RunRecord(folder.path, "digits", tmp_path, "local", "done", 0.0, 1.0, nodes)
+    record = RunRecord(
+        folder=folder.path, workflow="digits", base=tmp_path, runner="local", state="done", seconds=1.0, nodes=nodes
+    )
     folder.write_record(record)
     folder.link_outputs(record)
     folder.close()

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import OssicleError
+from engine.problem import LinkError
 from engine.registry import Registry
-from engine.validate import LinkError
 from engine.workflow import Link, Workflow, parse, to_text
 from studio.model import edit
 from studio.model.document import Document

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from engine.problem import Problem
 from engine.registry import Registry
 from engine.resource import project
-from engine.validate import Problem, check
+from engine.validate import check
 from engine.workflow import Link, Workflow, load
 from studio.model import edit
 from studio.model.fixes import FIXES, fixes_of, told_once
