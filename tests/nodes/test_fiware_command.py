@@ -19,8 +19,10 @@ from hub_home import until
 from typer.testing import CliRunner
 
 from engine.errors import OssicleError
+from engine.resource import resource
 from nodes.hub.access import Access
 from nodes.hub.endpoint import Broker
+from nodes.hub.errors import HubError
 from nodes.hub.event import Event, Key
 from nodes.hub.fiware.entities import DEVICE_TYPE, device_id
 from nodes.hub.fiware.ngsi import ContextBroker, Place
@@ -167,3 +169,19 @@ def test_what_cannot_be_is_told(tmp_path: Path, words: tuple[str, ...], said: st
 def test_keys_are_kept_private(tmp_path: Path) -> None:
     first = keys_of(tmp_path)
     assert keys_of(tmp_path) == first and (tmp_path / "fiware.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"agent": "", "desk": "x"}', '{"agent": 7, "desk": "x"}', "\0"])
+def test_damaged_keys_are_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "fiware.json").write_text(text)
+    with pytest.raises(HubError, match="holds no keys"):
+        keys_of(tmp_path)
+
+
+def test_the_agent_library_is_pinned_and_names_no_host() -> None:
+    lock = json.loads(resource("fiware/package-lock.json").read_text())
+    packages = lock["packages"]
+    assert packages["node_modules/iotagent-node-lib"]["version"] == "4.14.0"
+    assert packages[""]["dependencies"] == {"iotagent-node-lib": "4.14.0"}
+    assert not any("resolved" in found for found in packages.values())
+    assert all("integrity" in found for name, found in packages.items() if name)

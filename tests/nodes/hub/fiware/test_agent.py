@@ -239,3 +239,13 @@ def test_every_order_of_a_device_is_a_command() -> None:
 def test_keys_are_shown_nowhere() -> None:
     shown = repr(Desk("secret", "http://desk/secret")) + repr(Place("http://broker", token="secret"))
     assert "secret" not in shown
+
+
+def test_a_hub_that_is_not_there_is_told() -> None:
+    commands = Commands(desk_module.Hub.at("http://127.0.0.1:9", TOKEN), patience_s=0.3)
+    commands.start()
+    assert until(lambda: "cannot be reached" in commands.problem)
+    with pytest.raises(HubError, match="cannot be heard") as caught:
+        commands.ask("kitchen", "threshold", 0.7)
+    assert not caught.value.is_final
+    commands.stop()
