@@ -78,6 +78,7 @@ class PlainPool(_Plain):
             f"  const int top = {rows.start('y')}, p0 = {rows.first('top')}, p1 = {rows.end('top')};",
             f"  for (int x = 0; x < {out.w}; x++, to += {out.c}) {{",
             f"    const int left = {columns.start('x')}, q0 = {columns.first('left')}, q1 = {columns.end('left')};",
+            "    (void)p1, (void)q1;",
             f"    const {c_type(task.forms[0])} *at = x0 + ((top + p0) * {x.w} + left + q0) * {x.c};",
             *(f"    {line}" for line in self._pixel(task, code)),
             "  }",

@@ -46,6 +46,7 @@ class PlainConv(LineKernel):
         yield f"const int top = {rows.start('y')}, p0 = {rows.first('top')}, p1 = {rows.end('top')};"
         yield f"for (int x = 0; x < {out.w}; x++) {{"
         yield f"  const int left = {columns.start('x')}, q0 = {columns.first('left')}, q1 = {columns.end('left')};"
+        yield "  (void)p1, (void)q1;"
         body = _depthwise if _is_depthwise(op) else _blocks
         yield from (f"  {text}" for text in body(task, _Sums.of(task, writer), writer))
         yield "}"

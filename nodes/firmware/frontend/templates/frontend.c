@@ -225,7 +225,7 @@ INLINE int find_log(uint64_t sum, int band) {
   }
   const uint32_t entry = @log_table@[(leading >> 26) & 31];
   const int32_t log2 = (exponent << 16) + (int32_t)((entry >> @way_bits@) + (((entry & @way_mask@) * ((leading >> 10) & 0xFFFF)) >> 16));
-  return (upper(log2, @ln2@) + @log_bias@ + @log_half@) >> @log_right@;
+  return upper_add(@log_bias@ + @log_half@, log2, @ln2@) >> @log_right@;
 }
 
 @sums@
