@@ -27,7 +27,7 @@ class ReleaseParams(Params):
     """Folder of the signed repository; `ossicle release create` begins one."""
     keys: FilePath = ".ossicle/keys"
     """Folder with the signing keys of targets, snapshot and timestamp. They are read here and never copied."""
-    channel: Annotated[str, Field(min_length=1, max_length=32)] = "stable"
+    channel: str = "stable"
     """Devices follow a channel: lower-case letters, digits and -."""
     share_percent: Annotated[int, Field(ge=0, le=100, json_schema_extra={"unit": "%"})] = 10
     """Devices of the channel that shall run it; the others keep what they have. Raise it when the first fare well."""

@@ -73,7 +73,7 @@ agent() {
         npm ci --prefix "$place" --silent --ignore-scripts --omit=optional --no-audit --no-fund &&
         echo "$lock" > "$place/ready"
 }
-[ "$purpose" != test ] || agent || echo "The IoT agent library cannot be installed; its tests are skipped" >&2
+[ "$purpose" != test ] || agent || echo "The IoT agent library cannot be installed; its tests will fail" >&2
 
 want=$(cat pyproject.toml resources/setup/constraints.txt | cksum | tr -d ' ')
 [ "$(cat .venv/ready 2>/dev/null || true)" = "$want" ] && exit 0

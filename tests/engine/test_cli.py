@@ -45,7 +45,7 @@ DEMO = {
 }
 OPENS_A_WINDOW = {"studio"}
 """Tried in tests/studio/test_command.py."""
-NEEDS_A_REAL_NETWORK = {"predict", "optimise"}
+NEEDS_A_REAL_NETWORK = {"predict", "firmware", "optimise"}
 """Tried in the tests of these commands."""
 
 

@@ -71,8 +71,7 @@ class Town:
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     modules = agent_modules()
-    if modules is None:
-        pytest.skip("the npm package iotagent-node-lib is not installed")
+    assert modules is not None, "the npm package iotagent-node-lib is not installed: run `make setup-test`"
     folder = tmp_path_factory.mktemp("town")
     hub = Hub(HubHome(folder / "hub"))
     hub.start()
