@@ -63,6 +63,11 @@ class Found:
     weight_bytes: int = 0
 
 
+MOST_STATES = 256
+"""Formats of all maps in use that are followed behind a layer, the fastest ones. Where many maps wait for a later layer
+(DenseNet), their formats multiply without end, and the choice is the best of these."""
+
+
 @dataclass(frozen=True)
 class _Label:
     us: float = 0.0
@@ -154,7 +159,14 @@ def _forward(
                 continue
             add = partial(_added, _step_label(space, costs, limits, index, state, action, us), action)
             reached.setdefault(after, []).extend(new for new in map(add, kept) if new.keeps_to(limits))
-    return {state: _best(found, limits) for state, found in reached.items()}
+    kept_few = {state: _best(found, limits) for state, found in reached.items()}
+    return kept_few if len(kept_few) <= MOST_STATES else _fastest_states(kept_few)
+
+
+def _fastest_states(labels: dict[State, list[_Label]]) -> dict[State, list[_Label]]:
+    """As many as are kept, by their least time."""
+    ordered = sorted((state for state, kept in labels.items() if kept), key=lambda state: labels[state][0].us)
+    return {state: labels[state] for state in ordered[:MOST_STATES]}
 
 
 def _step_label(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from lne_graphs import Builder
 from lne_spaces import TARGET, pairs, random_costs, space_of
 
-from nodes.lne import TARGETS, LneError, casts, make_plan
+from nodes.lne import TARGETS, LneError, Range, casts, find_target, make_plan
+from nodes.lne.ir import Concat
 from nodes.lne.plan import Cast
 from nodes.lne.search import Limits, Space, choose, estimated, make_space, optimum
 from nodes.lne.search.costs import Pair, changes
@@ -115,3 +118,18 @@ def test_a_layer_without_a_cost_is_not_chosen() -> None:
     gone = space.layers[0].actions[0].primitive.name
     left = {pair: us for pair, us in costs.layer_us.items() if pair != (space.layers[0].name, gone)}
     assert optimum(space, replace(costs, layer_us=left)).choices[space.layers[0].name].name != gone
+
+
+def test_a_network_in_which_many_maps_wait_is_chosen_in_bounded_time() -> None:
+    """Every layer reads all maps before it, as in DenseNet: formats of maps in use multiply."""
+    build = Builder(16, 1, 12)
+    maps = [build.last]
+    for index in range(10):
+        if len(maps) > 1:
+            build.add(Concat(f"join{index}", tuple(maps), f"joined{index}"), (16 * len(maps), 1, 12))
+        maps.append(build.conv(16, (1, 3)))
+    graph = build.graph("dense")
+    ranges = {name: Range(0.05, 10) for name in graph.maps}
+    start_s = time.monotonic()
+    assert set(choose(graph, find_target("avx2"), ranges)) == {op.name for op in graph.ops}
+    assert time.monotonic() - start_s < 60.0
