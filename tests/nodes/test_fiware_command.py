@@ -123,8 +123,7 @@ def test_the_stub_says_what_it_is(tmp_path: Path) -> None:
 def test_a_command_reaches_a_device_through_agent_hub_and_broker(tmp_path: Path, broker: ContextBroker) -> None:
     """Everything real but the context broker: agent library, hub, MQTT broker with TLS, forwarder."""
     modules = agent_modules()
-    if modules is None:
-        pytest.skip("the npm package iotagent-node-lib is not installed")
+    assert modules is not None, "the npm package iotagent-node-lib is not installed: run `make setup-test`"
     folder = tmp_path / "hub"
     agent = agent_program(broker.place.url, modules)
     agent.program.start()
