@@ -163,8 +163,9 @@ _FIGURES: Final = ("instructions", "ms", "ram_bytes", "ms_low", "ms_high", "cycl
 
 
 def _layer(row: Mapping[str, Any]) -> LayerCost:
-    figures = [float(row[name]) if row.get(name) is not None else None for name in _FIGURES]
-    return LayerCost(str(row["layer"]), str(row.get("operator", "")), *figures, kernel=str(row.get("kernel") or ""))
+    figures = {name: float(row[name]) if row.get(name) is not None else None for name in _FIGURES}
+    kernel = str(row.get("kernel") or "")
+    return LayerCost(str(row["layer"]), str(row.get("operator", "")), **figures, kernel=kernel)
 
 
 def _plan(raw: Mapping[str, Any]) -> MemoryPlan:
