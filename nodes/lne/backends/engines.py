@@ -241,13 +241,14 @@ def _torch(model: Path, values: Floats, make: Any) -> Contender:
     import torch
 
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     module, graph = torch_module(model)
     x = torch.from_numpy(values.reshape(1, *graph.maps[graph.source].shape))
-    made, last = make(module, x), [None]
+    with torch.no_grad():  # not for the whole process: it may train afterwards
+        made, last = make(module, x), [None]
 
     def call() -> None:
-        last[0] = made(x)
+        with torch.no_grad():
+            last[0] = made(x)
 
     return Contender(
         call, lambda: np.asarray(last[0]), (made, x), lambda other: x.copy_(torch.from_numpy(other).reshape(x.shape))

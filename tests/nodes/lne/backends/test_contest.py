@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import helper, numpy_helper
 
 from nodes.lne import casts, find_target, generate, make_plan
-from nodes.lne.backends import Backend, Contender, Contest, find_backends
+from nodes.lne.backends import Backend, Contender, Contest, engines, find_backends
 from nodes.lne.backends.contest import OURS, Entry
 from nodes.lne.backends.ours import describe
 from nodes.lne.backends.prepare import prepare, write
@@ -147,3 +149,12 @@ def test_an_engine_serves_one_input_after_another(name: str, network: tuple[Path
         found = served(values * np.float32(factor)).reshape(-1)
         exact = evaluate(graph, values * factor)[graph.result].reshape(-1)
         assert np.abs(found - exact).max() < 1e-4 * max(1.0, np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("make", [engines.torch_eager, engines.torch_script])
+def test_an_engine_leaves_the_process_able_to_learn(
+    make: Callable[[Path, np.ndarray], Contender], network: tuple[Path, np.ndarray, np.ndarray]
+) -> None:
+    model, values, _ = network
+    make(model, values).call()
+    assert torch.is_grad_enabled()
