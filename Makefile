@@ -45,7 +45,7 @@ tests: setup-test
 # archive to train on. The long ones: `ossicle bench accuracy` (five contests), `inference`, `distill`, `nas`.
 DATA ?= ../shared/data/speech_commands_subset.tar.gz
 bench: setup-test
-	@failed=0; for name in start engine features ingest train editor; do $(BIN)/ossicle bench $$name --json || failed=1; done; \
+	@failed=0; for name in start engine features ingest train editor firmware hub; do $(BIN)/ossicle bench $$name --json || failed=1; done; \
 	$(BIN)/ossicle bench accuracy --option contests=modern --option data=$(DATA) --json || failed=1; exit $$failed
 
 # After a deliberate change of the file format.
