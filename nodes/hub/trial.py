@@ -87,6 +87,7 @@ class _Part:
     told: list[dict[str, Any]] = field(default_factory=list)
 
     def start(self) -> None:
+        """Start it, or start it again."""
         command = [sys.executable, "-m", "nodes.hub.simulate", *self.words]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
@@ -94,6 +95,7 @@ class _Part:
         self.process.stdin.close()
 
     def kill(self) -> None:
+        """End it without warning."""
         assert self.process is not None
         self.process.kill()
         self._drop()
@@ -113,6 +115,7 @@ class _Part:
         return rows
 
     def is_over(self) -> bool:
+        """Whether it has ended."""
         return self.process is None or self.process.poll() is not None
 
     def _drop(self) -> None:

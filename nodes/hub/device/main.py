@@ -232,16 +232,21 @@ def _show(said: Said, as_json: bool) -> None:
     assert said.time is not None
     body = said.body
     if as_json:
-        print(json.dumps({"time": time_text(said.time), **body}, ensure_ascii=False), flush=True)  # noqa: T201
+        _tell(json.dumps({"time": time_text(said.time), **body}, ensure_ascii=False))
     else:
-        print(f"{body['at_s']:10.2f} s  {body['label']:<16} {body['score']:6.1%}", flush=True)  # noqa: T201
+        _tell(f"{body['at_s']:10.2f} s  {body['label']:<16} {body['score']:6.1%}")
 
 
 def _summarise(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"summary": found}), flush=True)  # noqa: T201
+        _tell(json.dumps({"summary": found}))
     else:
         sys.stderr.write("  ".join(f"{name} {value}" for name, value in found.items() if value != "") + "\n")
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _complain(text: str) -> None:
