@@ -210,7 +210,15 @@ def make_app(hub: Hub, hosts: Sequence[str], beside: Beside | None = None) -> Fa
         from engine.runner import LocalRunner
 
         mounts["/workflows"] = http.create_app(beside.workflows.resolve(), hub.home.token, LocalRunner())
-    return create_app(hub, hub.home.token, hosts, Extras(page(), public=public, mounts=mounts))
+    return create_app(hub, hub.home.token, hosts, Extras(page(), [_releases(hub)], public, mounts))
+
+
+def _releases(hub: Hub) -> Any:
+    """Routes of the hub's own repository."""
+    from nodes.hub.release.repository import Repository
+    from nodes.hub.release.router import router
+
+    return router(Repository(hub.home.folder / "repository"), hub.store)
 
 
 def _listener(hub: Hub, deployment: Path) -> Any:

@@ -172,16 +172,16 @@ def _clips(folder: Path, rate_hz: int) -> list[Any]:
     return [read(file, rate_hz) for file in files]
 
 
-def _fleet(folder: Path) -> dict[str, dict[str, str]]:
+def _fleet(folder: Path) -> Any:
     """The newest word of every device on its model."""
     from nodes.hub.home import HubHome
-    from nodes.hub.store import Question, SqliteStore
+    from nodes.hub.release.router import fleet
+    from nodes.hub.store import SqliteStore
 
     store = SqliteStore(HubHome(folder).store_file)
-    rows = store.events(Question(kind="release", limit=100_000))
+    found = fleet(store)
     store.close()
-    newest = {row.device: row.body for row in reversed(rows)}
-    return {name: {key: str(body.get(key, "")) for key in ("outcome", "model", "why")} for name, body in newest.items()}
+    return found
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -42,7 +43,8 @@ def test_the_hub_serves_what_was_signed(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-m", "engine.cli", *words], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        api = json.loads(process.stdout.readline())["api"]
+        told = json.loads(process.stdout.readline())
+        api, token = told["api"], told["page"].partition("=")[2]
         root = hub / "repository" / "metadata" / "1.root.json"
         own = ("--repository", f"{api}/repository", "--root", root, "--device", "kitchen", "--json")
         done = ossicle("device", "update", tmp_path / "kitchen", *own)
@@ -51,6 +53,10 @@ def test_the_hub_serves_what_was_signed(tmp_path: Path) -> None:
             "roles"
         ]
         assert versions["timestamp"]["version"] == 3
+        assert httpx.get(f"{api}/api/releases").status_code == 401
+        shown = httpx.get(f"{api}/api/releases", headers={"Authorization": f"Bearer {token}"}).json()
+        assert list(shown["models"]) == [shown["channels"]["stable"]["model"]]
+        assert shown["devices"] == {}
     finally:
         process.terminate()
         process.wait()
