@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -66,31 +66,44 @@ def command(
 
     Examples: ossicle firmware model.onnx -o board; ossicle firmware model.onnx -o board --cpu cortex-m33 --json
     """
-    from nodes.application import ApplicationError
     from nodes.embedded.wish import Wish
-    from nodes.firmware.errors import FirmwareError
-    from nodes.lne import LneError
-    from nodes.quant.errors import QuantError
 
     wish = Wish(
         cpu, None if toolchain == "best" else toolchain, clock_hz, bits, bias_bits, rule,
         weight_scales == "per_channel", forms=("library", "arduino", "header"), ram_bytes=ram_limit,
         flash_bytes=flash_limit,
     )  # fmt: skip
-    if device != "none":
-        wish = on_board(wish, device)
+    with _errors_told():
+        made = _build(
+            lambda: network(model, inputs, seed), wish if device == "none" else on_board(wish, device), out, as_json
+        )
+    _tell(made, out, as_json)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Errors of the libraries as the program tells them; a stop as its exit code."""
+    from nodes.application import ApplicationError
+    from nodes.firmware.errors import FirmwareError
+    from nodes.lne import LneError
+    from nodes.quant.errors import QuantError
+
     try:
-        with ExitStack() as stack:
-            stdout = stack.enter_context(clean_output())
-            cancel = stack.enter_context(interrupts())
-            sink = stack.enter_context(progress(sys.stderr if as_json else stdout))
-            with _watched(sink, cancel) as watch:
-                made = _make(network(model, inputs, seed), wish, out, watch)
+        yield
     except (ApplicationError, LneError, QuantError, FirmwareError) as error:
         raise OssicleError(error.what.rstrip("."), error.expected, error.remedy.rstrip(".")) from error
     except Cancelled:
         raise typer.Exit(STOPPED) from None
-    _tell(made, out, as_json)
+
+
+def _build(network: Callable[[], Network], wish: Wish, out: Path, as_json: bool) -> Made:
+    """Build with progress on the screen; standard output stays clean for the answer."""
+    with ExitStack() as stack:
+        stdout = stack.enter_context(clean_output())
+        cancel = stack.enter_context(interrupts())
+        sink = stack.enter_context(progress(sys.stderr if as_json else stdout))
+        watch = stack.enter_context(_watched(sink, cancel))
+        return _make(network(), wish, out, watch)
 
 
 def network(path: Path, inputs: Path | None, seed: int) -> Network:

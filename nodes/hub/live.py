@@ -25,8 +25,8 @@ class Feed:
         self._next = 0
 
     def events(self, events: Sequence[Event]) -> None:
-        """New events."""
-        for event in events:
+        """New events; nothing is written where nobody listens."""
+        for event in events if self._listeners else ():
             self.tell("event", event_json(event))
 
     def tell(self, kind: str, data: Mapping[str, Any]) -> None:

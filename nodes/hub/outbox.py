@@ -192,14 +192,9 @@ class Outbox:
     def _thin(self) -> bool:
         """Drop every second of the older telemetry; whether anything went."""
         before: int = self._rows
-        seqs = [
-            row[0]
-            for row in self._db.execute(
-                "SELECT seq FROM waiting WHERE kind = ? ORDER BY epoch, seq LIMIT 1000", (THINNED_KIND,)
-            )
-        ]
-        for seq in seqs[::2]:
-            self._forget("kind = ? AND seq = ?", (THINNED_KIND, seq))
+        query = "SELECT epoch, seq FROM waiting WHERE kind = ? ORDER BY epoch, seq LIMIT 1000"
+        for place in self._db.execute(query, (THINNED_KIND,)).fetchall()[::2]:
+            self._forget("epoch = ? AND seq = ?", tuple(place))
         self._add_lost(THINNED_KIND, before - self._rows)
         return self._rows < before
 

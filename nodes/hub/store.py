@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from nodes.hub.event import Event, Key, time_text
 
 BUSY_S: Final = 30.0
 RESULT: Final = "result"
+NEWEST_FIRST: Final = "received DESC, device, number DESC, seq DESC"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS epochs (
   device TEXT NOT NULL, epoch TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (device, epoch)) WITHOUT ROWID;
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS events (
   device TEXT NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, time TEXT NOT NULL,
   received TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (device, number, seq)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS events_received ON events (received);
+CREATE TABLE IF NOT EXISTS counts (device TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS latest (
   device TEXT PRIMARY KEY, number INTEGER NOT NULL, seq INTEGER NOT NULL, time TEXT NOT NULL, received TEXT NOT NULL,
   body TEXT NOT NULL) WITHOUT ROWID;
@@ -74,6 +77,17 @@ class Question:
     since: str = ""
     until: str = ""
     limit: int = 100
+
+    def where(self, mark: str) -> tuple[str, tuple[str, ...]]:
+        """Its condition in SQL and the values that travel apart; `mark` stands for a value."""
+        given = (
+            ("device =", self.device),
+            ("kind =", self.kind),
+            ("received >=", self.since),
+            ("received <", self.until),
+        )
+        clauses = [f"{clause} {mark}" for clause, value in given if value]
+        return " AND ".join(clauses) or "TRUE", tuple(value for _, value in given if value)
 
 
 class Store(Protocol):
@@ -158,6 +172,10 @@ class SqliteStore:
             newest = {event.device: event for event in sorted(fresh, key=self._place) if event.kind == RESULT}
             for event in newest.values():
                 self._point(event, at)
+            self._db.executemany(
+                "INSERT INTO counts VALUES (?, ?) ON CONFLICT (device) DO UPDATE SET events = events + excluded.events",
+                Counter(event.device for event in fresh).items(),
+            )
         return fresh
 
     def _insert(self, event: Event, received: str) -> bool:
@@ -198,15 +216,9 @@ class SqliteStore:
 
     def events(self, question: Question) -> tuple[Row, ...]:
         """See `Store.events`."""
-        given = (
-            ("device = ?", question.device),
-            ("kind = ?", question.kind),
-            ("received >= ?", question.since),
-            ("received < ?", question.until),
-        )
-        where = " AND ".join(clause for clause, value in given if value) or "1"
-        query = f"SELECT * FROM events WHERE {where} ORDER BY received DESC, device, number DESC, seq DESC LIMIT ?"
-        return tuple(map(_row, self._read(query, (*(value for _, value in given if value), question.limit))))
+        where, values = question.where("?")
+        query = f"SELECT * FROM events WHERE {where} ORDER BY {NEWEST_FIRST} LIMIT ?"
+        return tuple(map(_row, self._read(query, (*values, question.limit))))
 
     def history(self, device: str, after: tuple[int, int] = (0, 0), limit: int = 1000) -> tuple[Row, ...]:
         """See `Store.history`."""
@@ -220,16 +232,21 @@ class SqliteStore:
 
     def counts(self) -> Mapping[str, int]:
         """See `Store.counts`."""
-        return dict(self._read("SELECT device, COUNT(*) FROM events GROUP BY device", ()))
+        return dict(self._read("SELECT device, events FROM counts WHERE events > 0", ()))
 
     def purge(self, before: datetime) -> int:
         """See `Store.purge`."""
         with self._writing():
-            return self._db.execute(
+            gone = self._db.execute(
                 "DELETE FROM events WHERE received < ? AND NOT EXISTS (SELECT 1 FROM waiting WHERE "
                 "waiting.device = events.device AND waiting.number = events.number AND waiting.seq = events.seq)",
                 (time_text(before),),
             ).rowcount
+            if gone:
+                self._db.execute(
+                    "UPDATE counts SET events = (SELECT COUNT(*) FROM events WHERE device = counts.device)"
+                )
+            return gone
 
     def follow(self) -> None:
         """See `Store.follow`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from nodes.hub.broker import HUB_USER, Kind, Plan, Running, free_port, start
 from nodes.hub.faults import Proxy
@@ -121,7 +121,7 @@ class _Part:
     def _drop(self) -> None:
         assert self.process is not None
         self.process.wait()
-        if isinstance(self.process.stdout, IO):
+        if self.process.stdout is not None:
             self.process.stdout.close()
 
 

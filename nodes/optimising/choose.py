@@ -164,6 +164,7 @@ def search_facts(result: Result) -> Json:
     return {
         "unit": "episode",
         "optimum_us": result.strategies[OPTIMUM].total_us,
+        "is_exact": result.strategies[OPTIMUM].is_exact,
         "expected_us": result.expected_us,
         "networks": result.networks,
         "seconds": result.seconds,

@@ -97,6 +97,14 @@ def inference_of(choice: Chosen) -> Json:
     }
 
 
+BOUNDED = "More maps wait for later layers than all formats can be tried for: the optimum is the best of the fastest."
+
+
+def _bounds(search: Json | None) -> list[str]:
+    """What a reader must know of the search: where the optimum is not exact."""
+    return [BOUNDED] if search is not None and not search.get("is_exact", True) else []
+
+
 def report_of(optimised: Optimised, wish: Wish, beside: Beside) -> Json:
     """The report; form as `studio.views.data.optimisation` says."""
     choice, rows = optimised.chosen, rows_of(optimised.chosen)
@@ -115,7 +123,7 @@ def report_of(optimised: Optimised, wish: Wish, beside: Beside) -> Json:
         "layers": rows,
         "memory": memory_facts(choice.plan, _weights(optimised)),
         "verification": found.to_json() if found is not None else None,
-        "notes": list(optimised.reading.notes),
+        "notes": [*optimised.reading.notes, *_bounds(choice.search)],
         "failures": [{"layer": n, "primitive": p, "reason": why} for (n, p), why in choice.failures.items()],
     }
     parts = {

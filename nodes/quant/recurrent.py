@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,11 @@ class _Parts:
     fraction: int
     """Of the common scale of both products."""
 
+    def of(self, op: Recurrent) -> dict[str, Any]:
+        """What every integer layer of `op` is made with."""
+        names = {"name": op.name, "inputs": op.inputs, "output": op.output, "whole": op.whole, "reverse": op.reverse}
+        return {**names, "weight": self.weight, "recurrence": self.recurrence, "shifts": self.shifts}
+
 
 def make_recurrent(make: Maker, op: Op) -> Iterator[IntOp]:
     """A recurrent layer of any kind."""
@@ -68,14 +74,7 @@ def _vanilla(make: Maker, op: Recurrent, parts: _Parts) -> IntOp:
     out, narrow = make.forms[op.output], make.settings.bits <= 8
     before = Fixed(DIRECT_BITS, DIRECT_BITS - 1 - DIRECT_INTEGER) if narrow else BEFORE_GATE
     return IntRecurrent(
-        op.name,
-        op.inputs,
-        op.output,
-        weight=parts.weight,
-        recurrence=parts.recurrence,
-        shifts=parts.shifts,
-        whole=op.whole,
-        reverse=op.reverse,
+        **parts.of(op),
         bias=make.bias(op.bias.sum(0), parts.fraction)[0],
         requantise=make.shift(parts.fraction, before),
         table=tabled(np.tanh, before, out),
@@ -86,14 +85,7 @@ def _gru(make: Maker, op: Recurrent, parts: _Parts) -> IntOp:
     units = op.units
     bias = np.concatenate((op.bias.sum(0)[: 2 * units], op.bias[0][2 * units :]))
     return IntGru(
-        op.name,
-        op.inputs,
-        op.output,
-        weight=parts.weight,
-        recurrence=parts.recurrence,
-        shifts=parts.shifts,
-        whole=op.whole,
-        reverse=op.reverse,
+        **parts.of(op),
         bias=make.bias(bias, parts.fraction)[0],
         state_bias=make.bias(op.bias[1][2 * units :], parts.fraction)[0],
         gate=make.shift(parts.fraction, BEFORE_GATE),
@@ -106,14 +98,7 @@ def _gru(make: Maker, op: Recurrent, parts: _Parts) -> IntOp:
 
 def _lstm(make: Maker, op: Recurrent, parts: _Parts) -> IntOp:
     return IntLstm(
-        op.name,
-        op.inputs,
-        op.output,
-        weight=parts.weight,
-        recurrence=parts.recurrence,
-        shifts=parts.shifts,
-        whole=op.whole,
-        reverse=op.reverse,
+        **parts.of(op),
         bias=make.bias(op.bias.sum(0), parts.fraction)[0],
         gate=make.shift(parts.fraction, BEFORE_GATE),
         sigmoid=_table(make, Activation.SIGMOID),

@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QSortFilterProxyModel, Qt
 
 from engine.claim import LOOKS, Verdict, ours_text, remark
 from engine.errors import sentence
 from studio.look.theme import colour, font
+from studio.panels.rows_model import LEFT, RIGHT, Index, RowsModel
 
-Index = QModelIndex | QPersistentModelIndex
 SORT_ROLE: Final = Qt.ItemDataRole.UserRole
-RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-LEFT: Final = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 ORDER: Final = tuple(LOOKS)
 
 
@@ -103,11 +101,11 @@ _ROLES: Final[Mapping[int, Callable[[Verdict, Column], Any]]] = {
 }
 
 
-class ClaimsModel(QAbstractTableModel):
+class ClaimsModel(RowsModel):
     """The verdicts, in the order of the workflow file."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(COLUMNS, frozenset(column.name for column in COLUMNS if column.is_number))
         self.verdicts: tuple[Verdict, ...] = ()
 
     def show(self, found: Sequence[Verdict]) -> None:
@@ -117,25 +115,9 @@ class ClaimsModel(QAbstractTableModel):
             self.verdicts = tuple(found)
             self.endResetModel()
 
-    def rowCount(self, parent: Index | None = None) -> int:
-        """Claims."""
-        return 0 if parent is not None and parent.isValid() else len(self.verdicts)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """Columns."""
-        return 0 if parent is not None and parent.isValid() else len(COLUMNS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
-        """Names of columns."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        column = COLUMNS[section]
-        found: Mapping[int, Any] = {
-            int(Qt.ItemDataRole.DisplayRole): column.name,
-            int(Qt.ItemDataRole.ToolTipRole): column.about or None,
-            int(Qt.ItemDataRole.TextAlignmentRole): RIGHT if column.is_number else LEFT,
-        }
-        return found.get(int(role))
+    def listed(self) -> Sequence[object]:
+        """See `RowsModel`."""
+        return self.verdicts
 
     def data(self, index: Index, role: int = 0) -> Any:
         """One cell."""

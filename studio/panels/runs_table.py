@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
     QPointF,
     QRectF,
     QSortFilterProxyModel,
@@ -26,15 +23,13 @@ from studio.look.icons import icon
 from studio.look.paint import draw_text
 from studio.look.theme import colour, font, state_colour
 from studio.model.graph_diff import Difference, summary
+from studio.panels.rows_model import LEFT, RIGHT, Index, RowsModel
 from studio.panels.run_facts import Figure, RunFacts
 
-Index = QModelIndex | QPersistentModelIndex
 FACTS_ROLE: Final = Qt.ItemDataRole.UserRole
 SORT_ROLE: Final = Qt.ItemDataRole.UserRole + 1
 Differences = tuple[Difference, ...]
-RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 ROW_PX: Final = 28
-LEFT: Final = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 
 @dataclass(frozen=True)
@@ -128,11 +123,11 @@ def as_text(runs: Sequence[Run]) -> str:
     return "\n".join(lines)
 
 
-class RunsModel(QAbstractTableModel):
+class RunsModel(RowsModel):
     """The runs, the newest first."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(COLUMNS, frozenset(column.name for column in COLUMNS if column.is_number) - {ACCURACY})
         self.runs: list[Run] = []
         self.scale = (0.0, 1.0)
         """Lowest and highest end of all accuracy intervals."""
@@ -149,25 +144,9 @@ class RunsModel(QAbstractTableModel):
         self.runs = list(runs)
         self.endResetModel()
 
-    def rowCount(self, parent: Index | None = None) -> int:
-        """Runs."""
-        return 0 if parent is not None and parent.isValid() else len(self.runs)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """Columns."""
-        return 0 if parent is not None and parent.isValid() else len(COLUMNS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
-        """Names of columns."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        column = COLUMNS[section]
-        found: Mapping[int, Any] = {
-            int(Qt.ItemDataRole.DisplayRole): column.name,
-            int(Qt.ItemDataRole.ToolTipRole): column.about or None,
-            int(Qt.ItemDataRole.TextAlignmentRole): RIGHT if column.is_number and column.name != ACCURACY else LEFT,
-        }
-        return found.get(int(role))
+    def listed(self) -> Sequence[object]:
+        """See `RowsModel`."""
+        return self.runs
 
     def data(self, index: Index, role: int = 0) -> Any:
         """One cell."""

@@ -179,6 +179,7 @@ class MemoryCard(LoadedCard):
 
     title = "Memory plan"
     reader = staticmethod(read_memory)
+    step, nothing = "step", "This network needs no workspace."
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,11 +195,11 @@ class MemoryCard(LoadedCard):
         forms = [form for form in NAMES if any(block.form == form for block in data.blocks)]
         self.legend.show_entries([Entry(form, NAMES[form], TOKENS[form], "square") for form in forms])
         if not data.blocks:
-            self.say("This network needs no workspace.")
+            self.say(self.nothing)
 
     def table_rows(self) -> list[Sequence[object]]:
         """Every block."""
-        head = ("map", "format", "offset", "bytes", "first step", "last step")
+        head = ("map", "format", "offset", "bytes", f"first {self.step}", f"last {self.step}")
         blocks = self.picture.plan.blocks
         return [head, *((b.name, b.form, b.offset, b.size_bytes, b.first, b.last) for b in blocks)]
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from node_runs import Told, content
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from engine import Cancelled, Context, FeatureSet, Model, OssicleError
 from engine.audio import read_features, table_of, write_features
-from engine.event import Event
 from engine.params import schema
 from nodes.compress import QuantizeParams, quantize
 from nodes.distill import DISTILLATION_FILE, DistillParams, distill
@@ -26,19 +23,6 @@ from nodes.learn import checkpoint
 from nodes.training.result import CURVES_FILE
 
 QUICK = DistillParams(width=0.5, epochs=3, batch=50, seed=1, alpha_soft=2.0, alpha_embedding=0.1, temperature=2.0)
-
-
-@dataclass
-class Told:
-    """Events of a node, as a sink."""
-
-    events: list[Event]
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: str) -> Iterator[dict[str, Any]]:
-        return (dict(event.values) for event in self.events if event.kind == kind)
 
 
 def run(
@@ -52,10 +36,6 @@ def run(
     folder.mkdir(exist_ok=True)
     ctx = Context.for_test(folder, **changes)
     return distill(features, teacher, student, params=params, ctx=ctx)  # type: ignore[no-any-return]
-
-
-def content(model: Model) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(model.path.iterdir())}
 
 
 def changed(**values: object) -> DistillParams:

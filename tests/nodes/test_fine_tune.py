@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from node_runs import Told, content
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from engine import Cancelled, Context, FeatureSet, Model, OssicleError
 from engine.audio import read_features, table_of, write_features
-from engine.event import Event
 from engine.params import schema
 from nodes.fine_tune import FineTuneParams, fine_tune
 from nodes.learn.head import base_of
@@ -26,29 +23,12 @@ from nodes.zoo import build
 QUICK = FineTuneParams(recipe="s0", learning_rate=0.01, epochs=3, second_epochs=2, batch=50, frozen_layers=12, seed=1)
 
 
-@dataclass
-class Told:
-    """Events of a node, as a sink."""
-
-    events: list[Event]
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: str) -> Iterator[dict[str, Any]]:
-        return (dict(event.values) for event in self.events if event.kind == kind)
-
-
 def run(
     folder: Path, features: FeatureSet, model: Model | None, params: FineTuneParams = QUICK, **changes: object
 ) -> Model:
     folder.mkdir(exist_ok=True)
     ctx = Context.for_test(folder, **changes)
     return fine_tune(features, model, params=params, ctx=ctx)  # type: ignore[no-any-return]
-
-
-def content(model: Model) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(model.path.iterdir())}
 
 
 def changed(**values: object) -> FineTuneParams:

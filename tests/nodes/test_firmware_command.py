@@ -6,31 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from strangers import stranger
 
 from engine.cli import call
 
 SHAPE = (1, 2, 9, 8)
-
-
-def stranger(path: Path, *, operator: str = "Relu") -> Path:
-    """A network by plain onnx: convolution, an activation, pooling, a dense layer."""
-    rng = np.random.default_rng(1)
-    weights = {"w": rng.normal(0, 0.3, (12, 2, 3, 3)), "b": rng.normal(0, 0.1, 12), "d": rng.normal(0, 0.3, (12, 5))}
-    nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], name="first"),
-        helper.make_node(operator, ["c"], ["a"], name="act"),
-        helper.make_node("GlobalAveragePool", ["a"], ["p"], name="pool"),
-        helper.make_node("Flatten", ["p"], ["f"], name="flat"),
-        helper.make_node("MatMul", ["f", "d"], ["y"], name="dense"),
-    ]
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", SHAPE), ("y", (1, 5)))]
-    held = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "stranger", ends[:1], ends[1:], held)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), str(path))
-    return path
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -40,7 +21,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 
 
 def test_a_strangers_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    model, out = stranger(tmp_path / "a b.onnx"), tmp_path / "board"
+    model, out = stranger(tmp_path / "a b.onnx", SHAPE), tmp_path / "board"
     np.save(tmp_path / "x.npy", np.random.default_rng(2).normal(size=(6, *SHAPE[1:])).astype(np.float32))
     code, said, _ = told(capsys, model, "-o", out, "--inputs", tmp_path / "x.npy", "--json")
     report = json.loads(said)
@@ -54,7 +35,7 @@ def test_a_strangers_network(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 
 
 def test_people_get_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, said, _ = told(capsys, stranger(tmp_path / "net.onnx"), "-o", tmp_path / "board", "--cpu", "cortex-m3")
+    code, said, _ = told(capsys, stranger(tmp_path / "net.onnx", SHAPE), "-o", tmp_path / "board", "--cpu", "cortex-m3")
     assert code == 0 and "instructions on a cortex-m3, estimated" in said and "written to" in said
     lines = said.splitlines()
     head = next(number for number, line in enumerate(lines) if line.startswith("layer"))
@@ -64,7 +45,7 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 @pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m55", "rv32imac"])
 def test_other_processors(cpu: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, said, complaint = told(
-        capsys, stranger(tmp_path / "net.onnx"), "-o", tmp_path / "out", "--cpu", cpu, "--json"
+        capsys, stranger(tmp_path / "net.onnx", SHAPE), "-o", tmp_path / "out", "--cpu", cpu, "--json"
     )
     report = json.loads(said)
     assert code == 0, complaint
@@ -76,7 +57,9 @@ def test_other_processors(cpu: str, capsys: pytest.CaptureFixture[str], tmp_path
 def test_operators_without_an_integer_form_are_told(
     operator: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code, _, complaint = told(capsys, stranger(tmp_path / "net.onnx", operator=operator), "-o", tmp_path / "board")
+    code, _, complaint = told(
+        capsys, stranger(tmp_path / "net.onnx", SHAPE, operator=operator), "-o", tmp_path / "board"
+    )
     assert code != 0 and "act" in complaint and "Traceback" not in complaint
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from strangers import stranger
 
 from engine.cli import call
 from nodes.lne.cross import can_emulate
@@ -27,24 +26,6 @@ Json = dict[str, Any]
 SHAPE = (1, 2, 9, 11)
 
 
-def stranger(path: Path, *, operator: str = "Relu") -> Path:
-    """A network by plain onnx: convolution, an activation, pooling, a dense layer."""
-    rng = np.random.default_rng(1)
-    weights = {"w": rng.normal(0, 0.3, (12, 2, 3, 3)), "b": rng.normal(0, 0.1, 12), "d": rng.normal(0, 0.3, (12, 5))}
-    nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], name="first"),
-        helper.make_node(operator, ["c"], ["a"], name="act"),
-        helper.make_node("GlobalAveragePool", ["a"], ["p"], name="pool"),
-        helper.make_node("Flatten", ["p"], ["f"], name="flat"),
-        helper.make_node("MatMul", ["f", "d"], ["y"], name="dense"),
-    ]
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", SHAPE), ("y", (1, 5)))]
-    held = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "stranger", ends[:1], ends[1:], held)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), str(path))
-    return path
-
-
 def optimised(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = call(["optimise", *map(str, arguments)])
     told = capsys.readouterr()
@@ -52,7 +33,7 @@ def optimised(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[i
 
 
 def test_a_strangers_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    model, out = stranger(tmp_path / "a b.onnx"), tmp_path / "engine"
+    model, out = stranger(tmp_path / "a b.onnx", SHAPE), tmp_path / "engine"
     quick = ("--search", "estimate", "--no-engines", "--level", "c")
     code, told, _ = optimised(capsys, model, "-o", out, *quick, "--json")
     report: Json = json.loads(told)
@@ -77,7 +58,7 @@ def test_the_examples_of_its_help_work(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    stranger(tmp_path / "model.onnx")
+    stranger(tmp_path / "model.onnx", SHAPE)
     help_text = help_of(capsys)
     found = [line.strip() for line in help_text.splitlines() if line.strip().startswith("ossicle ")]
     assert len(found) >= 2
@@ -92,7 +73,7 @@ def help_of(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_inputs_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    model, inputs = stranger(tmp_path / "n.onnx"), tmp_path / "inputs.npy"
+    model, inputs = stranger(tmp_path / "n.onnx", SHAPE), tmp_path / "inputs.npy"
     np.save(inputs, np.random.default_rng(0).normal(size=(24, *SHAPE[1:])))
     arguments = ("--inputs", inputs, "--search", "estimate", "--no-engines", "--precision", "mixed", "--json")
     code, told, _ = optimised(capsys, model, "-o", tmp_path / "engine", *arguments)
@@ -107,7 +88,7 @@ def test_another_machine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     if not can_emulate(target):
         pytest.skip("needs a compiler and an emulator for aarch64")
     arguments = ("--target", "aarch64", "--json")
-    code, told, _ = optimised(capsys, stranger(tmp_path / "n.onnx"), "-o", tmp_path / "engine", *arguments)
+    code, told, _ = optimised(capsys, stranger(tmp_path / "n.onnx", SHAPE), "-o", tmp_path / "engine", *arguments)
     report = json.loads(told)
     assert code == 0 and report["target"] == "aarch64" and not report["inference"]
     assert report["verification"]["error"] <= 1e-4 * report["verification"]["logit_range"]
@@ -134,8 +115,8 @@ def test_bad_input(
 ) -> None:
     """Three lines and exit code 2; nothing is written."""
     monkeypatch.chdir(tmp_path)
-    stranger(tmp_path / "n.onnx")
-    stranger(tmp_path / "odd.onnx", operator="Det")
+    stranger(tmp_path / "n.onnx", SHAPE)
+    stranger(tmp_path / "odd.onnx", SHAPE, operator="Det")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("mine")
     np.save("wrong.npy", np.zeros((3, 4)))
@@ -149,7 +130,7 @@ def test_bad_input(
 
 def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path: Path) -> None:
     """A stop in the middle of measuring: exit code 130, no folder; what was measured is kept for the next time."""
-    model, out = stranger(tmp_path / "n.onnx"), tmp_path / "engine"
+    model, out = stranger(tmp_path / "n.onnx", SHAPE), tmp_path / "engine"
     command = [sys.executable, "-P", "-m", "engine.cli", "optimise", str(model), "-o", str(out), "--no-engines"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as child:

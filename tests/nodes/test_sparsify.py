@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from node_runs import Told, content
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from pydantic import ValidationError
@@ -18,7 +17,6 @@ from safetensors.numpy import load_file
 
 from engine import Cancelled, Context, FeatureSet, Model, OssicleError
 from engine.audio import read_features, table_of, write_features
-from engine.event import Event
 from engine.params import schema
 from nodes.evaluate import BenchmarkParams, benchmark
 from nodes.fine_tune import FineTuneParams, fine_tune
@@ -34,29 +32,12 @@ NARROW = SparsifyParams(method="channels", target=0.4, epochs=6, batch=50, seed=
 METHODS = {"weights": QUICK, "channels": NARROW}
 
 
-@dataclass
-class Told:
-    """Events of a node, as a sink."""
-
-    events: list[Event]
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: str) -> Iterator[dict[str, Any]]:
-        return (dict(event.values) for event in self.events if event.kind == kind)
-
-
 def run(
     folder: Path, features: FeatureSet, model: Model | None, params: SparsifyParams = QUICK, **changes: object
 ) -> Model:
     folder.mkdir(exist_ok=True)
     ctx = Context.for_test(folder, **changes)
     return sparsify(features, model, params=params, ctx=ctx)  # type: ignore[no-any-return]
-
-
-def content(model: Model) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(model.path.iterdir())}
 
 
 def zeros(model: Model) -> float:

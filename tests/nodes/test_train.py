@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from node_runs import Told, content
 from numpy.typing import NDArray
 
 from engine import AudioMeta, AudioSet, Cancelled, Context, FeatureSet, Model, OssicleError
 from engine.audio import AudioWriter, Clip, ClipTable, read_features, table_of, write_features
-from engine.event import Event
 from engine.params import schema
 from nodes.features import LogMelParams, MfccParams, log_mel, mfcc
 from nodes.learn import checkpoint
@@ -58,28 +56,11 @@ def features(audio: AudioSet, tmp_path_factory: pytest.TempPathFactory) -> Featu
     return mfcc(audio, FRONT_END, Context.for_test(tmp_path_factory.mktemp("mfcc")))  # type: ignore[no-any-return]
 
 
-@dataclass
-class Told:
-    """Events of a node, as a sink."""
-
-    events: list[Event]
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: str) -> Iterator[dict[str, Any]]:
-        return (dict(event.values) for event in self.events if event.kind == kind)
-
-
 def run(
     folder: Path, features: FeatureSet, audio: AudioSet | None, params: TrainParams = QUICK, **changes: object
 ) -> Model:
     folder.mkdir(exist_ok=True)
     return train(features, audio, params=params, ctx=Context.for_test(folder, **changes))  # type: ignore[no-any-return]
-
-
-def content(model: Model) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(model.path.iterdir())}
 
 
 def changed(features: FeatureSet, folder: Path, change: ClipTable) -> FeatureSet:

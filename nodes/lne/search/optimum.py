@@ -61,6 +61,8 @@ class Found:
     total_us: float
     error: float = 0.0
     weight_bytes: int = 0
+    is_exact: bool = True
+    """Of an optimum: whether no formats had to be left out (`MOST_STATES`); else it is the best of those followed."""
 
 
 MOST_STATES = 256
@@ -129,15 +131,17 @@ def optimum(space: Space, costs: CostTable, limits: Limits = NO_LIMITS) -> Found
 
 def ranked(space: Space, costs: CostTable, limits: Limits = NO_LIMITS, most: int = MOST_PLANS) -> Iterator[Found]:
     """Choices within the limits, the fastest first; only the very best where nothing is limited."""
-    labels = {space.start: [_Label()]}
+    labels, is_exact = {space.start: [_Label()]}, True
     for index in range(len(space.layers)):
         labels = _forward(space, costs, limits, index, labels)
+        if len(labels) > MOST_STATES:
+            labels, is_exact = _fastest_states(labels), False
     ends = [
         (label.us + costs.changes_us((space.end(state),)), label) for state, kept in labels.items() for label in kept
     ]
     for total_us, label in sorted((end for end in ends if end[0] < math.inf), key=lambda end: end[0])[:most]:
         actions = label.actions()
-        yield Found(actions, space.choices(actions), total_us, label.error, label.weight_bytes)
+        yield Found(actions, space.choices(actions), total_us, label.error, label.weight_bytes, is_exact)
 
 
 def ram_bytes(space: Space, found: Found) -> int:
@@ -159,8 +163,7 @@ def _forward(
                 continue
             add = partial(_added, _step_label(space, costs, limits, index, state, action, us), action)
             reached.setdefault(after, []).extend(new for new in map(add, kept) if new.keeps_to(limits))
-    kept_few = {state: _best(found, limits) for state, found in reached.items()}
-    return kept_few if len(kept_few) <= MOST_STATES else _fastest_states(kept_few)
+    return {state: _best(found, limits) for state, found in reached.items()}
 
 
 def _fastest_states(labels: dict[State, list[_Label]]) -> dict[State, list[_Label]]:

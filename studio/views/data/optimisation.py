@@ -14,7 +14,7 @@ Its report.json, as views and other readers expect it:
                   "refused": [{"primitive": "depthwise", "reason": "it is an ordinary convolution"}]}],
       "memory": {"workspace_bytes": 20480, "separate_bytes": 51200, "weight_bytes": 263296, "steps": ["conv1"],
                  "blocks": [{"name": "conv1", "format": "f32_hwc", "offset": 0, "bytes": 6528, "first": 0, "last": 1}]},
-      "search": {"unit": "episode", "optimum_us": 16.0,
+      "search": {"unit": "episode", "optimum_us": 16.0, "is_exact": true,
                  "strategies": [{"name": "q-learning", "us": 16.0, "regret": 0.0, "measurements": 120, "seconds": 9.1,
                                  "x": [1, 2], "best": [20.1, 16.0], "tried": [20.1, 24.9]}]},
       "raced_us": 16.6,

@@ -145,7 +145,7 @@ def test_sums_are_over_what_both_have() -> None:
 def test_the_card_of_the_working_memory(firmware: Firmware, dark: QApplication, qtbot: QtBot) -> None:
     card = _shown(FirmwarePlanCard(), firmware, qtbot)
     qtbot.waitUntil(lambda: bool(card.picture.plan.blocks))
-    assert card.subtitle.text() == "1.0 kB"
+    assert card.subtitle.text() == "workspace 1.0 kB"
     assert [row[1] for row in card.table_rows()[1:]] == ["codes", "scratch"]
     card.grab()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,6 +43,18 @@ def test_nothing_beats_the_optimum(name: str, seed: int) -> None:
     found = optimum(space, costs)
     assert math.isclose(found.total_us, min(costs.total_us(space, actions) for actions in everything(space)))
     assert math.isclose(found.total_us, costs.total_us(space, found.actions))
+
+
+def test_an_optimum_that_left_formats_out_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = space_of("branches")
+    costs = random_costs(space, 0)
+    whole = optimum(space, costs)
+    assert whole.is_exact
+    monkeypatch.setattr(sys.modules[optimum.__module__], "MOST_STATES", 1)
+    narrow = optimum(space, costs)
+    assert not narrow.is_exact
+    assert narrow.total_us >= whole.total_us
+    assert math.isclose(narrow.total_us, costs.total_us(space, narrow.actions))
 
 
 @pytest.mark.parametrize("seed", range(3))
