@@ -7,13 +7,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.bench import BenchResult, Row, at_least, at_most, machine
 from engine.errors import OssicleError
+from nodes.bench_hub_digits import deployment, unheard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,17 +32,21 @@ PUBACK_PER_S: Final = 5241.0
 FAULT_RATE: Final = 1250.0
 """Results per second of the whole fleet while it is killed: long enough for all kills to fall into its life."""
 QUIET_RATE: Final = 1000.0
+MOST_HEARD: Final = 300
+"""Recordings a fleet hears before it tells of them."""
 
 
 def hub(options: Mapping[str, str]) -> BenchResult:
     """Results lost under kills, rate and delay of the durable path, a roll-out under attack, a device's CPU.
 
     Every device and the hub keep their files on this machine's disk with every transaction synced; brokers speak TLS
-    with a password per device. Everything runs on this machine at once.
+    with a password per device. Everything runs on this machine at once. What devices tell are detections that their
+    runtime made in real recordings, over and over; the network has learnt spoken digits just before.
 
     Options: `rows` ("faults,partition,rate,delay,rollout,device"), `brokers` ("mosquitto,nats"), `devices` (50),
     `results` (2000 of each device), `kills` (20 of each part), `troubles` ("partitions,loss,clocks,disks"), `cuts` (20
-    partitions), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time listening), `recordings` (a folder).
+    partitions), `fleet` (100 devices of the roll-out), `seconds` (20 of real-time listening), `minutes` (10 of
+    streaming), `recordings` (a folder of spoken digits), `deployment` (a folder, instead of the network for digits).
     """
     wanted = options.get("rows", ",".join(_MAKERS)).split(",")
     unknown = [name for name in wanted if name not in _MAKERS]
@@ -57,12 +63,14 @@ def _faults(options: Mapping[str, str]) -> Iterator[Row]:
     devices, results, kills = (
         int(options.get(*pair)) for pair in (("devices", "50"), ("results", "2000"), ("kills", "20"))
     )
+    heard = _heard(options)
     for kind in _brokers(options):
         load = Load(results, per_s=FAULT_RATE / devices, together=min(5, results))
         apart_s = 0.8 * results * devices / FAULT_RATE / max(3 * kills, 1)
-        found = _run(Trial(kind, devices, 5 if devices >= 5 else 1, load, Faults(kills, apart_s)))
+        found = _run(Trial(kind, devices, 5 if devices >= 5 else 1, load, Faults(kills, apart_s), heard))
         least = min(found.kills.values(), default=0)
-        yield at_most(f"{kind}: lost of {found.said:,}", found.missing, "results", 0, PEERS)
+        told = {**PEERS, "detections in real recordings": float(len(heard))}
+        yield at_most(f"{kind}: lost of {found.said:,}", found.missing, "results", 0, told)
         yield at_most(f"{kind}: given up by devices", found.set_aside, "results", 0)
         yield at_most(f"{kind}: stored twice", found.doubled, "results", 0)
         yield at_most(f"{kind}: devices out of order", found.unordered, "devices", 0)
@@ -89,10 +97,11 @@ def _partition(options: Mapping[str, str]) -> Iterator[Row]:
     wanted = options.get("troubles", ",".join(troubles)).split(",")
     if not set(wanted) <= set(troubles):
         raise OssicleError(f"no troubles {', '.join(wanted)}", f"some of {', '.join(troubles)}", "Correct troubles")
+    heard = _heard(options)
     for kind in _brokers(options):
         for chosen in wanted:
             name, trouble, own = troubles[chosen]
-            found = _run(Trial(kind, devices, processes, own, trouble))
+            found = _run(Trial(kind, devices, processes, own, trouble, heard))
             wrong = found.missing + found.doubled + found.unordered
             peers = {"stored": float(found.stored), "partitions": float(found.kills.get("network", 0))}
             yield at_most(f"{kind}: {name}: lost, stored twice or out of order", wrong, "", 0, peers)
@@ -102,8 +111,9 @@ def _rate(options: Mapping[str, str]) -> Iterator[Row]:
     from nodes.hub.simulate import Load
     from nodes.hub.trial import Trial
 
+    heard = _heard(options)
     for kind in _brokers(options):
-        found = _run(Trial(kind, 10, 1, Load(5000, together=50)))
+        found = _run(Trial(kind, 10, 1, Load(5000, together=50), heard=heard))
         peers = {"PUBACK without durability": PUBACK_PER_S} if kind == "mosquitto" else {}
         yield at_least(f"{kind}: stored results, TLS", round(found.per_s), "1/s", LEAST_PER_S[kind], peers)
 
@@ -112,8 +122,9 @@ def _delay(options: Mapping[str, str]) -> Iterator[Row]:
     from nodes.hub.simulate import Load
     from nodes.hub.trial import Trial
 
+    heard = _heard(options)
     for kind in _brokers(options):
-        found = _run(Trial(kind, 10, 1, Load(1500, per_s=QUIET_RATE / 10, together=1)))
+        found = _run(Trial(kind, 10, 1, Load(1500, per_s=QUIET_RATE / 10, together=1), heard=heard))
         delays = sorted(found.delays_ms)
         p99 = delays[min(len(delays) - 1, int(0.99 * len(delays)))]
         rate = {"median ms": statistics.median(delays), "results per second": round(found.per_s)}
@@ -125,7 +136,7 @@ def _rollout(options: Mapping[str, str]) -> Iterator[Row]:
 
     with tempfile.TemporaryDirectory(prefix="ossicle-rollout-") as name:
         folder = Path(name)
-        pair = _deployment(folder / "first", 1), _deployment(folder / "second", 2)
+        pair = deployment(folder / "first", 1), deployment(folder / "second", 2)
         found = roll_out(pair, folder / "fleet", int(options.get("fleet", "100")))
     yield at_most(f"roll-out to {found.devices}: unverified models that ran", found.unverified, "devices", 0)
     yield at_least("roll-out: attacks refused", len(found.refused), "", len(ATTACKS))
@@ -138,18 +149,17 @@ def _rollout(options: Mapping[str, str]) -> Iterator[Row]:
 
 def _device(options: Mapping[str, str]) -> Iterator[Row]:
     """Real-time listening to real recordings, front end and network 4 times a second."""
-    seconds = float(options.get("seconds", "20"))
-    recordings = Path(options.get("recordings", RECORDINGS))
+    seconds, recordings = float(options.get("seconds", "20")), options.get("recordings", RECORDINGS)
     with tempfile.TemporaryDirectory(prefix="ossicle-device-") as name:
-        sound = _sound(recordings, Path(name) / "sound.wav", seconds)
-        deployment = _deployment(Path(name) / "deployment", 1)
+        sound = _sound(unheard(_files(recordings)), Path(name) / "sound.wav", seconds)
+        taught = _taught(recordings, options.get("deployment", ""), Path(name) / "deployment")
         command = [
             sys.executable,
             "-m",
             "engine.cli",
             "device",
             "run",
-            str(deployment),
+            str(taught),
             "--source",
             str(sound),
             "--json",
@@ -158,7 +168,12 @@ def _device(options: Mapping[str, str]) -> Iterator[Row]:
     if done.returncode:
         raise OssicleError("the device did not run", "a summary", done.stderr.strip()[-300:])
     told = json.loads(done.stdout.splitlines()[-1])["summary"]
-    peers = {"heard s": told["heard_s"], "windows": told["windows"], "memory MB": round(told["memory_bytes"] / 1e6, 1)}
+    peers = {
+        "heard s": told["heard_s"],
+        "windows": told["windows"],
+        "detections": told["detections"],
+        "memory MB": round(told["memory_bytes"] / 1e6, 1),
+    }
     yield at_most("device: CPU of real-time keyword spotting", told["cpu_percent"], "% of a core", 3.0, peers)
 
 
@@ -168,8 +183,9 @@ def _stream(options: Mapping[str, str]) -> Iterator[Row]:
 
     minutes, loss = float(options.get("minutes", "10")), 0.05
     with tempfile.TemporaryDirectory(prefix="ossicle-stream-") as name:
-        sound = _sound(Path(options.get("recordings", RECORDINGS)), Path(name) / "sound.wav", 60.0 * minutes)
-        found = measure(_deployment(Path(name) / "deployment", 1), sound, loss=loss, delay_s=0.01, jitter_s=0.008)
+        files = _files(options.get("recordings", RECORDINGS))
+        sound = _sound(files, Path(name) / "sound.wav", 60.0 * minutes)
+        found = measure(deployment(Path(name) / "deployment", 1), sound, loss=loss, delay_s=0.01, jitter_s=0.008)
     peers = {
         "median ms": found.median_ms,
         "answers": found.answers,
@@ -198,42 +214,46 @@ def _brokers(options: Mapping[str, str]) -> list[Kind]:
     return options.get("brokers", "mosquitto,nats").split(",")  # type: ignore[return-value]
 
 
-def _deployment(folder: Path, seed: int) -> Path:
-    """TC-ResNet8 behind its paper's front end, with weights nobody trained: what it costs does not depend on them."""
-    import torch
-
-    from nodes.application.bundle import Bundle, write_description
-    from nodes.dsp.presets import PRESETS
-    from nodes.zoo import architecture, build, export_onnx
-
-    torch.manual_seed(seed)
-    front_end = PRESETS["s1-40x98"]
-    made = architecture("tc_resnet8", input_shape=front_end.shape, classes=12)
-    folder.mkdir(parents=True)
-    export_onnx(build(made), folder / "model.onnx")
-    data = (folder / "model.onnx").read_bytes()
-    labels = tuple(f"word{number}" for number in range(12))
-    bundle = Bundle("tc_resnet8", labels, front_end, front_end.shape, "float32", _digest(data), data)
-    write_description(folder, bundle, {})
-    return folder
+def _heard(options: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+    """Real detections for the fleet to tell."""
+    return _detections(options.get("recordings", RECORDINGS), options.get("deployment", ""))
 
 
-def _digest(data: bytes) -> str:
-    import hashlib
+@cache
+def _detections(recordings: str, deployment: str) -> tuple[dict[str, Any], ...]:
+    from nodes.hub.errors import HubError
+    from nodes.hub.heard import detections
 
-    return hashlib.sha256(data).hexdigest()
+    files = unheard(_files(recordings))
+    spread = files[:: max(1, len(files) // MOST_HEARD)]
+    with tempfile.TemporaryDirectory(prefix="ossicle-heard-") as name:
+        try:
+            return detections(_taught(recordings, deployment, Path(name) / "deployment"), spread)
+        except HubError as error:
+            raise OssicleError(error.what, error.expected, error.remedy) from error
 
 
-def _sound(folder: Path, path: Path, seconds: float) -> Path:
+def _taught(recordings: str, named: str, folder: Path) -> Path:
+    """What the user names, or a network that has just learnt the digits of the recordings."""
+    return Path(named) if named else deployment(folder, 1, _files(recordings))
+
+
+def _files(recordings: str) -> list[Path]:
+    from nodes.hub.device.source import FILES
+
+    files = sorted(file for file in Path(recordings).rglob("*") if file.suffix.lower() in FILES)
+    if not files:
+        raise OssicleError(f"{recordings} holds no recordings", "real recordings", "Name a folder with recordings=")
+    return files
+
+
+def _sound(files: Sequence[Path], path: Path, seconds: float) -> Path:
     """Recordings one after another, as long as they shall be heard."""
     import numpy as np
     import soundfile
 
-    from nodes.hub.device.source import FILES, read
+    from nodes.hub.device.source import read
 
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in FILES)
-    if not files:
-        raise OssicleError(f"{folder} holds no recordings", "real recordings", "Name a folder with recordings=")
     parts: list[NDArray[np.int16]] = []
     samples = 0
     while samples < seconds * 16_000:

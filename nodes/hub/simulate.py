@@ -30,7 +30,7 @@ from nodes.hub.window import Pace
 
 SIM_PACE: Final = Pace(resend_s=1.0, slowest_s=4.0)
 TICK_S: Final = 0.05
-WORDS: Final = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class _Delays:
         self.taken.extend(round((now - event.time).total_seconds() * 1e3, 3) for event in events)
 
 
-def run_devices(line: Line, users: Mapping[str, str], folder: Path, load: Load) -> None:
-    """Devices of one process: each says its results, and waits until all are stored."""
+def run_devices(line: Line, users: Mapping[str, str], folder: Path, load: Load, heard: Sequence[Body]) -> None:
+    """Devices of one process: each says what was heard, again and again, and waits until all is stored."""
     stop = _stop()
     senders = [_sender(line, name, word, folder) for name, word in users.items()]
     for sender in senders:
@@ -123,7 +123,7 @@ def run_devices(line: Line, users: Mapping[str, str], folder: Path, load: Load) 
         for sender in senders:
             due = load.results if not load.per_s else first[sender.device] + (time.monotonic() - begun) * load.per_s
             while said[sender.device] + load.together <= min(due, load.results) and not stop.event.is_set():
-                said[sender.device] = _say(sender, load, said[sender.device])
+                said[sender.device] = _say(sender, load, said[sender.device], heard)
                 if not load.per_s:
                     break
         time.sleep(0.002 if load.per_s else 0.0)
@@ -135,12 +135,11 @@ def run_devices(line: Line, users: Mapping[str, str], folder: Path, load: Load) 
         sender.stop()
 
 
-def _say(sender: Sender, load: Load, count: int) -> int:
+def _say(sender: Sender, load: Load, count: int, heard: Sequence[Body]) -> int:
     time.sleep(load.slow_s)
     now = datetime.fromtimestamp(time.time() + load.skew_s, UTC)
     rows = [
-        Said("result", {"label": WORDS[(count + n) % len(WORDS)], "score": 0.9, "number": count + n + 1}, now)
-        for n in range(load.together)
+        Said("result", {**heard[(count + n) % len(heard)], "number": count + n + 1}, now) for n in range(load.together)
     ]
     sender.put(rows)
     return count + load.together
@@ -174,7 +173,7 @@ def main() -> None:
     if sys.argv[1] == "hub":
         run_hub(line, given["password"], folder)
     else:
-        run_devices(line, given["users"], folder, Load(**given["load"]))
+        run_devices(line, given["users"], folder, Load(**given["load"]), given["heard"])
 
 
 if __name__ == "__main__":

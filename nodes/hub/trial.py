@@ -17,7 +17,7 @@ from typing import Any, Final
 from nodes.hub.broker import HUB_USER, Kind, Plan, Running, free_port, start
 from nodes.hub.faults import Proxy
 from nodes.hub.outbox import Outbox
-from nodes.hub.simulate import Line, Load
+from nodes.hub.simulate import Body, Line, Load
 from nodes.hub.store import SqliteStore
 
 VERSIONS: Final[Mapping[Kind, str]] = {"mosquitto": "5", "nats": "3.1.1"}
@@ -127,13 +127,14 @@ class _Part:
 
 @dataclass(frozen=True)
 class Trial:
-    """A fleet to try: devices are spread over `processes`."""
+    """A fleet to try: devices are spread over `processes`; each process tells its share of `heard`."""
 
     kind: Kind
     devices: int
     processes: int
     load: Load
     faults: Faults = Faults()
+    heard: Sequence[Body] = ({"label": "yes", "score": 0.9},)
 
 
 def run_trial(trial: Trial, folder: Path, limit_s: float = 1800.0, tell: Tell = lambda _text: None) -> Outcome:
@@ -147,7 +148,13 @@ def run_trial(trial: Trial, folder: Path, limit_s: float = 1800.0, tell: Tell = 
             _Part(
                 f"devices{index}",
                 ["devices"],
-                {"line": theirs, "users": own, "folder": str(folder), "load": asdict(trial.load)},
+                {
+                    "line": theirs,
+                    "users": own,
+                    "folder": str(folder),
+                    "load": asdict(trial.load),
+                    "heard": trial.heard[index :: trial.processes] or trial.heard,
+                },  # fmt: skip
             )
             for index, own in enumerate(_spread(users, trial.processes))
         ]

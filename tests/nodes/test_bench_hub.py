@@ -12,15 +12,17 @@ AT_ANY_SPEED = ("lost of", "stored twice", "out of order", "unverified", "attack
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "nats"])
-def test_nothing_is_lost_under_kills(kind: str) -> None:
-    rows = hub({**SMALL, "rows": "faults", "brokers": kind}).rows
+def test_nothing_is_lost_under_kills(kind: str, recordings: Path) -> None:
+    rows = hub({**SMALL, "rows": "faults", "brokers": kind, "recordings": str(recordings / "fsdd")}).rows
     assert len(rows) == 5
+    assert rows[0].peers["detections in real recordings"] > 200
     assert [row.name for row in rows if not row.met] == []
 
 
 @pytest.mark.parametrize(("kind", "trouble"), [("mosquitto", "partitions"), ("nats", "disks")])
-def test_nothing_is_lost_in_bad_conditions(kind: str, trouble: str) -> None:
-    (row,) = hub({**SMALL, "rows": "partition", "brokers": kind, "cuts": "2", "troubles": trouble}).rows
+def test_nothing_is_lost_in_bad_conditions(kind: str, trouble: str, recordings: Path) -> None:
+    wanted = {"rows": "partition", "brokers": kind, "cuts": "2", "troubles": trouble}
+    (row,) = hub({**SMALL, **wanted, "recordings": str(recordings / "fsdd")}).rows
     assert row.met and row.peers["stored"] == 240.0
     assert row.peers["partitions"] == (2.0 if trouble == "partitions" else 0.0)
 
