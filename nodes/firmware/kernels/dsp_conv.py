@@ -53,6 +53,7 @@ class DspConv(LineKernel):
         return 10
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntConv)
         if reason := general_refusal(task):
@@ -70,6 +71,7 @@ class DspConv(LineKernel):
         yield from band_setup(task)
 
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        """See `LineKernel`."""
         op, out, sums = task.op, task.output, Sums(task)
         assert isinstance(op, IntConv)
         weight = words(op.weight.transpose(0, 3, 2, 1), task).reshape(len(op.weight), -1)

@@ -40,6 +40,7 @@ class DspConvPool(Kernel):
         return _kept_at(self.lines, task) + item * op.pool.kernel[0] * op.between.w * op.between.c
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, conv = task.op, alone(task)
         assert isinstance(op, IntConvPool)
         pool, between, out = op.pool, op.between, task.output

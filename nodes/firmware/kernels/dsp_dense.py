@@ -84,6 +84,7 @@ class DspDense(Kernel):
         return 2 * task.inputs[0].size
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, sums, size = task.op, Sums(task), task.inputs[0].size
         assert isinstance(op, IntConv)
         writer.function(DIALECT)
@@ -114,6 +115,7 @@ class DspFew(LineKernel):
         return DspConv().rank + 1 if task.output.h * task.output.w <= FEW else self.rank
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         if len(task.op.inputs) > 1:
             return "it has a residual"
         if getattr(task.op, "dilation", (1, 1)) != (1, 1):
@@ -127,6 +129,7 @@ class DspFew(LineKernel):
         return DspConv().setup(task, writer)
 
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        """See `LineKernel`."""
         op, out, sums = task.op, task.output, Sums(task)
         assert isinstance(op, IntConv)
         taps = np.pad(op.weight, ((0, 0), (0, -op.weight.shape[1] % 4), (0, 0), (0, 0))).transpose(0, 3, 2, 1)
@@ -162,6 +165,7 @@ class DspDensePairs(Kernel):
         return 2 * task.inputs[0].size
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, sums, x, out = task.op, Sums(task), task.inputs[0], task.output
         assert isinstance(op, IntConv)
         writer.function(DIALECT)

@@ -181,6 +181,7 @@ class DspDepthwise(RowKernel):
         return 10
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntConv)
         if reason := general_refusal(task):
@@ -206,6 +207,7 @@ class DspDepthwise(RowKernel):
         return f"{name}({source}, {target}, {x.w}, {x.c}, {plane});"
 
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        """See `RowKernel`."""
         op, out, sums = task.op, task.output, Sums(task)
         assert isinstance(op, IntConv)
         plane = _plane(self, task)

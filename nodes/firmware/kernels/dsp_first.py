@@ -54,6 +54,7 @@ class DspFirst(RowKernel):
         return 20
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op, x = task.op, task.inputs[0]
         assert isinstance(op, IntConv)
         if reason := general_refusal(task):
@@ -63,6 +64,7 @@ class DspFirst(RowKernel):
         return "" if _is_packed(task) or op.stride[1] == 1 else "its stride is odd"
 
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        """See `RowKernel`."""
         op, out, sums = task.op, task.output, Sums(task)
         assert isinstance(op, IntConv)
         taps = np.pad(op.weight[:, 0], ((0, 0), (0, 0), (0, op.kernel[1] % 2)))
@@ -81,6 +83,7 @@ class DspFirst(RowKernel):
         yield from pixel_loops(out.w, step, out.c, pixels, only_pairs=not _is_packed(task))
 
     def ring(self, task: Task) -> Ring:
+        """See `RowKernel`."""
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConv)
         reach = (out.w - 1) * op.stride[1] + op.kernel[1] + op.kernel[1] % 2
@@ -88,6 +91,7 @@ class DspFirst(RowKernel):
         return Ring(op.kernel[0], -(-codes // 2) if _is_packed(task) else codes, 0)
 
     def expansion(self, task: Task, source: str, target: str, writer: Writer) -> str:
+        """See `RowKernel`."""
         op, x, is_packed = task.op, task.inputs[0], _is_packed(task)
         assert isinstance(op, IntConv)
         bits = 8 if task.is_byte else 16

@@ -44,6 +44,7 @@ class DspFirstPool(Kernel):
         return 30
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntConvPool)
         if reason := general_refusal(alone(task)):
@@ -62,6 +63,7 @@ class DspFirstPool(Kernel):
         return "its sums may need 64 bits" if Sums(alone(task)).is_wide else ""
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConvPool)
         writer.function(DIALECT)

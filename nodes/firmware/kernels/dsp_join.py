@@ -34,6 +34,7 @@ class DspJoin(Kernel):
         return 10
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntAdd | IntBinary)
         if "dsp" not in task.cpu.features:

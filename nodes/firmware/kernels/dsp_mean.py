@@ -32,6 +32,7 @@ class DspMean(Kernel):
         return 10
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntPool)
         if reason := general_refusal(task):
@@ -43,6 +44,7 @@ class DspMean(Kernel):
         return "its windows are too large" if op.kernel[1] > MOST_SUMMED else ""
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntPool) and op.requantise is not None
         writer.function(DIALECT)

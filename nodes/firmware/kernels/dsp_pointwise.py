@@ -43,6 +43,7 @@ class DspPointwise(Kernel):
         return 15
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConv)
         if reason := general_refusal(task):
@@ -59,6 +60,7 @@ class DspPointwise(Kernel):
         return 2 * max(PIXELS) * task.inputs[0].c
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         writer.function(DIALECT)
         op, sums = task.op, Sums(task)
         assert isinstance(op, IntConv)

@@ -37,6 +37,7 @@ class DspMaxPool(Kernel):
         return general_refusal(task) or ("it is a mean" if op.kind != "max" else "")
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntPool)
         writer.function(DIALECT)

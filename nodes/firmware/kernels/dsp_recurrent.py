@@ -112,6 +112,7 @@ class DspRecurrent(Kernel):
         return 10
 
     def refuse(self, task: Task) -> str:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntSequence)
         if "dsp" not in task.cpu.features:
@@ -132,6 +133,7 @@ class DspRecurrent(Kernel):
         return _state_bytes(op, width) + 4 * width.given_words * words
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, x, width = task.op, task.inputs[0], _width(task)
         assert isinstance(op, IntSequence)
         for text in (DIALECT, width.expand, CLAMP):

@@ -68,6 +68,7 @@ class PlainPool(_Plain):
         return "plain-pool"
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntPool)
         rows, columns = rows_of(op, x, out), columns_of(op, x, out)
@@ -128,6 +129,7 @@ class PlainJoin(_Plain):
         return "plain-join"
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntAdd | IntBinary)
         count, steps = nest_of(task).run
@@ -173,6 +175,7 @@ class PlainTable(_Plain):
         return "plain-table"
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntTable)
         kinds, size = [c_type(form) for form in task.forms], task.output.size
@@ -191,6 +194,7 @@ class PlainRearrange(_Plain):
         return "plain-rearrange"
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntRearrange)
         places = hwc_places(task.inputs[0])[op.table]  # where each value of the output, in CHW order, lies
@@ -215,6 +219,7 @@ class PlainConcat(_Plain):
         return "plain-concat"
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, out, start = task.op, task.output, 0
         assert isinstance(op, IntConcat)
         codes = {"c": out.c, "w": out.w * out.c, "h": out.size}[op.axis]

@@ -40,6 +40,7 @@ class PlainConv(LineKernel):
         return iter(())
 
     def line(self, task: Task, writer: Writer) -> Iterator[str]:
+        """See `LineKernel`."""
         op, x, out = task.op, task.inputs[0], task.output
         assert isinstance(op, IntConv)
         rows, columns = rows_of(op, x, out), columns_of(op, x, out)
@@ -228,6 +229,7 @@ class PlainConvPool(Kernel):
         return (1 if task.forms[-1].bits <= 8 else 2) * op.pool.kernel[0] * op.between.w * op.between.c
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op = task.op
         assert isinstance(op, IntConvPool)
         pool, between, out, kind = op.pool, op.between, task.output, c_type(task.forms[-1])

@@ -73,6 +73,7 @@ class PlainRecurrent(Kernel):
         return 2 * (op.units + kept_values(op))
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         op, x = task.op, task.inputs[0]
         assert isinstance(op, IntSequence)
         units = op.units

@@ -30,6 +30,7 @@ class Transpose(Kernel):
         return "" if matrix(task) else "it is no transposition"
 
     def emit(self, task: Task, writer: Writer) -> None:
+        """See `Kernel`."""
         shape = matrix(task)
         assert shape is not None
         rows, columns = shape

@@ -32,6 +32,7 @@ class FloatCast(Primitive):
         return Signature((op.before,), op.after)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         before, after = place.inputs[0], place.output
         rows, columns, channels = f"y < {before.map.h}", f"x < {before.map.w}", f"c < {before.map.c}"
         if before.column_step == after.column_step == 1:

@@ -37,6 +37,7 @@ class Depthwise(Primitive):
         return f"depthwise-{self.rows}x{self.columns}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op, out = task.op, task.graph.maps[task.op.output]
         assert isinstance(op, Conv)
         if not op.is_depthwise:
@@ -62,6 +63,7 @@ class Depthwise(Primitive):
         return vectors * -(-out.h // rows) * -(-out.w // columns) * work
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         out, target = place.output, place.task.target
         widths = target.vectors(out.map.c)
         for tile in even_tiles(out.map.h, out.map.w, self.rows, self.columns):

@@ -37,6 +37,7 @@ class Direct(Primitive):
         return f"direct-{self.vectors}{'' if self.form is F32_HWC else '-chw'}{'-dots' if self.dots else ''}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Conv)
         if op.groups != 1:
@@ -50,6 +51,7 @@ class Direct(Primitive):
         return conv_halo(task) if index == 0 else Halo()
 
     def cost(self, task: Task) -> float:
+        """See `Primitive`."""
         op, out = task.op, task.graph.maps[task.op.output]
         assert isinstance(op, Conv)
         scattered = 1.1 if self.form is F32_CHW and op.weight.shape[1] > 1 else 1.0
@@ -59,6 +61,7 @@ class Direct(Primitive):
         return scattered * product_cost(out.h * out.w, depth, len(op.weight), task.target, self.vectors, self.dots)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, x = place.task.op, place.inputs[0]
         assert isinstance(op, Conv)
         walk = conv_walk(op, x)

@@ -186,6 +186,7 @@ class ByPairs(_ByValue):
         return whole_inputs(task)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, target = place.task.op, place.task.target
         assert isinstance(op, Binary)
         exact = self.plain or (op.kind == "divide" and place.output.channels > place.output.map.c)
@@ -207,6 +208,7 @@ class PerChannel(_ByValue):
         return whole_inputs(task)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, out = place.task.op, place.output
         assert isinstance(op, Affine)
         constants = [_constant(part, out, self.plain, writer) for part in (op.scale, op.shift)]

@@ -45,6 +45,7 @@ class First(Primitive):
         return f"first-{self.outputs}-{self.vectors}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op, target, out = task.op, task.target, task.graph.maps[task.op.output]
         assert isinstance(op, Conv)
         if target.vector == 1:
@@ -101,6 +102,7 @@ class First(Primitive):
         )
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, out, target = place.task.op, place.output, place.task.target
         assert isinstance(op, Conv)
         shape = self._shape(place.task)

@@ -36,6 +36,7 @@ class Im2col(Primitive):
         return f"im2col-{self.vectors}{'' if self.form is F32_HWC else '-chw'}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op, out = task.op, task.graph.maps[task.op.output]
         assert isinstance(op, Conv)
         if op.groups != 1:
@@ -70,6 +71,7 @@ class Im2col(Primitive):
         return max(1, min(out.h, GATHERED_TILES * most_pixels(self.vectors, task.target) // out.w))
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, out = place.task.op, place.output
         assert isinstance(op, Conv)
         rows = self._rows(place.task)
@@ -133,6 +135,7 @@ class Gemv(Primitive):
         return f"gemv{'' if self.form is F32_HWC else '-chw'}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op, out = task.op, task.graph.maps[task.op.output]
         assert isinstance(op, Conv)
         if task.target.vector == 1:
@@ -152,6 +155,7 @@ class Gemv(Primitive):
         return 1.5 * super().cost(task)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, x, target = place.task.op, place.inputs[0], place.task.target
         assert isinstance(op, Conv)
         walk = conv_walk(op, x)

@@ -35,6 +35,7 @@ class ByteCast(Primitive):
         return f"cast-u8{'-plain' if self.plain else ''}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Cast)
         if U8_HWC not in (op.before, op.after):
@@ -52,6 +53,7 @@ class ByteCast(Primitive):
         return super().cost(task) * (8.0 if self.plain else 1.0)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         before, after = place.inputs[0], place.output
         given = place.task.ranges[place.task.op.output]
         writer.function(BYTE_OF)

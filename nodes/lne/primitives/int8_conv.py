@@ -58,6 +58,7 @@ class Int8Conv(Primitive):
         return f"int8-{self.kind}-{self.vectors}{ending}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Conv)
         if op.groups != 1:
@@ -86,6 +87,7 @@ class Int8Conv(Primitive):
         return work + task.graph.maps[task.op.output].size * (0.5 if self.result is U8_HWC else 1.0)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         task, out = place.task, place.output
         write_dialect(writer, task.target)
         if self.gathers:

@@ -41,6 +41,7 @@ class Int8Depthwise(Primitive):
         return "int8-depthwise"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Conv)
         if not op.is_depthwise:
@@ -61,6 +62,7 @@ class Int8Depthwise(Primitive):
         return super().cost(task) / 3.0
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         target = place.task.target
         write_dialect(writer, target)
         layer = _Layer(place, "vnni" in target.features)

@@ -35,6 +35,7 @@ class NeonDepthwise(Primitive):
         return "int8-depthwise-neon"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Conv)
         if "neon" not in task.target.features:
@@ -57,6 +58,7 @@ class NeonDepthwise(Primitive):
         return super().cost(task) / 2.0
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, x, out = place.task.op, place.inputs[0], place.output
         assert isinstance(op, Conv)
         numbers, clip = conv_numbers(op, place.task.ranges), clip_of(op.activation, place.task.ranges[op.output])

@@ -47,6 +47,7 @@ class Int8Sum(Primitive):
         return "int8-sum"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Binary)
         if op.kind not in ("add", "subtract"):
@@ -65,6 +66,7 @@ class Int8Sum(Primitive):
         return super().cost(task) / 2.0
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, out = place.task.op, place.output
         assert isinstance(op, Binary)
         factors, clip = sum_factors(op, place.task.ranges), clip_of(op.activation, place.task.ranges[op.output])
@@ -99,6 +101,7 @@ class Int8Affine(Primitive):
         return Signature((U8_HWC,), U8_HWC)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op = place.task.op
         assert isinstance(op, Affine)
         line = line_of(op, place.task.ranges)

@@ -44,6 +44,7 @@ class Int8PlainConv(Primitive):
         return super().cost(task) * SLOWNESS
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op = place.task.op
         assert isinstance(op, Conv)
         x, numbers = place.inputs[0], conv_numbers(op, place.task.ranges)

@@ -39,6 +39,7 @@ class Int8Pool(Primitive):
         return f"int8-pool{'-vectors' if self.vectors else ''}{'' if self.result is U8_HWC else '-f32'}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Pool)
         missing = unranged(task, self.result) or (has_bytes(task.target) if self.vectors else "")
@@ -64,6 +65,7 @@ class Int8Pool(Primitive):
         return super().cost(task) / (8.0 if self.vectors else 4.0)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, x, out = place.task.op, place.inputs[0], place.output
         assert isinstance(op, Pool)
         writer.function(BYTE_OF)

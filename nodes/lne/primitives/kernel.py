@@ -224,6 +224,7 @@ class _Dots(_Kernel):
         return result.reshape(rows, columns, count, size, self.channels).swapaxes(3, 4)
 
     def body(self) -> Iterator[str]:
+        """See `Primitive`."""
         size, used = self.product.target.vector, len(self.pixels) * self.channels
         yield "  " + " ".join(f"v{size} d{index} = {{0}};" for index in range(size))
         yield from walked(self.walk, self.inner)
@@ -237,6 +238,7 @@ class _Dots(_Kernel):
             yield self.stored(value, width, row, column, 0)
 
     def inner(self, walk: Walk) -> Iterator[str]:
+        """See `Primitive`."""
         size = self.product.target.vector
         whole, rest = divmod(walk.length, size)
         if whole:

@@ -35,6 +35,7 @@ class PlainConv(Primitive):
         return super().cost(task) * SLOWNESS
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op = place.task.op
         assert isinstance(op, Conv)
         x, out = place.inputs[0], place.output
@@ -88,6 +89,7 @@ class PlainPool(Primitive):
         return super().cost(task) * op.kernel[0] * op.kernel[1] * SLOWNESS / 4  # its channels may become vectors
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op = place.task.op
         assert isinstance(op, Pool)
         x, out = place.inputs[0], place.output

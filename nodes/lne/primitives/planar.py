@@ -38,6 +38,7 @@ class Planar(Primitive):
         return f"planar-{self.channels}x{self.rows}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op, out = task.op, task.graph.maps[task.op.output]
         assert isinstance(op, Conv)
         if task.target.vector == 1:
@@ -65,6 +66,7 @@ class Planar(Primitive):
         return (0.95 + 0.5 * loads) * float(op.weight.size) * out.h * -(-out.w // width) * width
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, out, width = place.task.op, place.output, place.task.target.vector
         assert isinstance(op, Conv)
         writer.function(partial(width))

@@ -27,6 +27,7 @@ class Pointwise(Primitive):
         return f"pointwise-{self.vectors}{'-dots' if self.dots else ''}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Conv)
         if op.kernel != (1, 1) or op.stride != (1, 1) or op.pads != Pads() or op.groups != 1:
@@ -43,6 +44,7 @@ class Pointwise(Primitive):
         return 0.99 * product_cost(out.h * out.w, inputs, channels, task.target, self.vectors, self.dots)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, x = place.task.op, place.inputs[0]
         assert isinstance(op, Conv)
         walk = conv_walk(op, x)

@@ -153,6 +153,7 @@ class RowPool(Primitive):
         return "pool-rows"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op, given, target = task.op, task.graph.maps[task.op.inputs[0]], task.target
         assert isinstance(op, Pool)
         if target.vector == 1:
@@ -178,6 +179,7 @@ class RowPool(Primitive):
         return 2.0 * out.size * op.kernel[0] * op.kernel[1]
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, x, out, width = place.task.op, place.inputs[0], place.output, place.task.target.vector
         assert isinstance(op, Pool)
         writer.function(PICK)

@@ -84,6 +84,7 @@ class Recur(Primitive):
         return float(op.weight.size * sizes.steps + STEP_COST * steps) * (PLAIN_COST if self.plain else 1.0)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, out, sizes = place.task.op, place.output, _sizes(place.task)
         assert isinstance(op, Recurrent)
         parts = self._blocks(place.task)

@@ -137,6 +137,7 @@ class Join(_Moves):
     ops = (Concat,)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op = place.task.op
         assert isinstance(op, Concat)
         index = "chw".index(op.axis)
@@ -156,6 +157,7 @@ class Border(_Moves):
     ops = (Pad,)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, out = place.task.op, place.output
         assert isinstance(op, Pad)
         pads, (height, width) = op.pads, (out.map.h, out.map.w)
@@ -225,6 +227,7 @@ class Reorder(_Moves):
         return (0,) if bare[0].size == bare[1].size and bool((source == result).all()) else ()
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         x, out = place.inputs[0], place.output
         source, result = places(place.task.op, x, out)
         if x.place == out.place and x.offset == out.offset and bool((source == result).all()):

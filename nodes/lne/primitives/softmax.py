@@ -38,6 +38,7 @@ class ChannelSoftmax(Primitive):
         return (0,)
 
     def emit(self, place: Place, writer: Writer) -> None:
+        """See `Primitive`."""
         op, x, out = place.task.op, place.inputs[0], place.output
         assert isinstance(op, Softmax)
         vector = 1 if self.plain else place.task.target.vector

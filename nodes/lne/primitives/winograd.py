@@ -64,6 +64,7 @@ class Transformed(Primitive):
         return f"{self.family}-{self.rows}x{self.columns}"
 
     def refuse(self, task: Task) -> str:
+        """See `Primitive`."""
         op = task.op
         assert isinstance(op, Conv)
         if op.groups != 1:
