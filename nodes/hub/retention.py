@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Final
 
-from nodes.hub.errors import HubError
+from nodes.hub.periodic import Periodic
 from nodes.hub.store import Store, now
 
 EVERY_S: Final = 600.0
 
 
-class Retention:
+class Retention(Periodic):
     """Purges a store in a thread of its own."""
 
     def __init__(self, store: Store, keep_days: float, every_s: float = EVERY_S) -> None:
-        self.forgotten, self.problem = 0, ""
-        self._store, self._keep, self._every_s = store, timedelta(days=keep_days), every_s
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+        super().__init__("retention", every_s)
+        self.forgotten = 0
+        self._store, self._keep = store, timedelta(days=keep_days)
 
-    def start(self) -> None:
-        """Begin, with a first look at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._ends.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self.forgotten += self._store.purge(now() - self._keep)
-                self.problem = ""
-            except HubError as error:
-                self.problem = str(error)
-            if self._ends.wait(self._every_s):
-                return
+    def look(self) -> None:
+        """Forget what is too old now."""
+        self.forgotten += self._store.purge(now() - self._keep)

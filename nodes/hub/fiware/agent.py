@@ -6,7 +6,6 @@ registry in memory forgets everything when it dies, so what should be there is c
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from nodes.hub.errors import HubError
 from nodes.hub.fiware.entities import DEVICE_TYPE, device_id
 from nodes.hub.fiware.ngsi import Api, ContextBroker, Place
+from nodes.hub.periodic import Periodic
 
 RESOURCE: Final = "/iot/json"
 COMMANDS: Final = ("threshold", "report", "update", "stream")
@@ -148,33 +148,17 @@ def ensure(agent: IotAgent, broker: ContextBroker, devices: Sequence[str]) -> tu
     return (*missing, *moved, *gone)
 
 
-class Registrar:
+class Registrar(Periodic):
     """Looks after devices at an agent, in a thread of its own."""
 
     def __init__(self, agent: IotAgent, broker: ContextBroker, devices: Devices, every_s: float = 5.0) -> None:
-        self.problem, self.changes = "", 0
-        self._agent, self._broker, self._devices, self._every_s = agent, broker, devices, every_s
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="registrar", daemon=True)
+        super().__init__("registrar", every_s)
+        self.changes = 0
+        self._agent, self._broker, self._devices = agent, broker, devices
 
-    def start(self) -> None:
-        """Begin, with a first look at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._ends.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ends.is_set():
-            try:
-                self.changes += len(ensure(self._agent, self._broker, self._devices()))
-                self.problem = ""
-            except HubError as error:
-                self.problem = str(error)
-            self._ends.wait(self._every_s)
+    def look(self) -> None:
+        """Compare with the devices there are, and mend."""
+        self.changes += len(ensure(self._agent, self._broker, self._devices()))
 
 
 def _clear(broker: ContextBroker, entities: set[str]) -> None:
