@@ -101,9 +101,10 @@ class FitCard(LoadedCard):
         needs = list(self._needs(self.fits))
         offers = [(board, *board.offers(self.by)) for board in self.fits.boards]
         low, high = _limits([*(need[1:] for need in needs), *(offer[1:] for offer in offers)])
+        middle = (low[0] + high[0]) / 2
         for place, need in enumerate(needs):
-            self._draw_network(place, need, low)
-        self._draw_boards(offers, (low[0] + high[0]) / 2)
+            self._draw_network(place, need, low, middle)
+        self._draw_boards(offers, middle)
         self.pane.set_ranges((low[0], high[0]), (low[1], high[1]), (0, 1))
         speed = "MIPS" if self.by == "paper" else "clock / MHz"
         self.pane.name_axes(bottom=(speed, "mute"), left=("RAM / bytes", "mute"))
@@ -116,7 +117,9 @@ class FitCard(LoadedCard):
             if (need := network.needs(self.by, fits.frame_s, fits.margin)) is not None:
                 yield network, *need
 
-    def _draw_network(self, place: int, need: tuple[Network, float, float], low: tuple[float, float]) -> None:
+    def _draw_network(
+        self, place: int, need: tuple[Network, float, float], low: tuple[float, float], middle: float
+    ) -> None:
         network, (x, y) = need[0], (math.log10(need[1]), math.log10(need[2]))
         token = COLOURS[place % len(COLOURS)]
         area = QGraphicsRectItem(QRectF(QPointF(*low), QPointF(x, y)))
@@ -124,7 +127,7 @@ class FitCard(LoadedCard):
         area.setBrush(theme.colour(token, 0.08))
         corners = np.array([[low[0], y], [x, y], [x, low[1]]])
         line = pg.PlotDataItem(corners, pen=pg.mkPen(theme.colour(token), width=1.6))
-        name = label(network.name, (1, 1))
+        name = label(f" {network.name} ", (1 if x > middle else 0, 1))
         name.setColor(theme.colour(token))
         name.setPos(x, y)
         self._drawn += [self.pane.add(item) for item in (area, line, name)]
@@ -152,7 +155,9 @@ class FitCard(LoadedCard):
         entries = [Entry(need[0].name, need[0].name, COLOURS[place % len(COLOURS)]) for place, need in enumerate(needs)]
         points = [Entry("holds", "holds one", "green", "dot"), Entry("none", "holds none", "mute", "dot")]
         self.legend.show_entries([*entries, *points])
-        self.subtitle.setText(f"{len(self.fits.networks)} networks · {len(self.fits.boards)} boards")
+        networks, boards = len(self.fits.networks), len(self.fits.boards)
+        words = f"{networks} network{'s' * (networks != 1)}", f"{boards} board{'s' * (boards != 1)}"
+        self.subtitle.setText(" · ".join(words))
         self.note.setText(self._board_words(self.picked) if self.picked else self.fits.answer)
 
     # ---- hands
