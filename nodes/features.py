@@ -127,7 +127,7 @@ class LogMelParams(FeatureParams):
 
     preset: LogMelPreset = "s3-96x64"
     """Front end of a paper (s3: four patches of 96 frames in 3.84 s; s2: one matrix of 128 bands for pictures of 3 s,
-    with the windows of its text or of its repository); the values below override it one by one."""
+    with the windows of its text or of its repository; bc: 40 bands of BC-ResNet); the values below override it."""
     patch_frames: Annotated[int, Field(ge=0)] | None = None
     """Cut the frames into patches of this many; 0 leaves one matrix per clip."""
 

@@ -15,7 +15,7 @@ from typing import Literal
 from nodes.dsp.parameters import FrontEnd
 
 MfccPreset = Literal["s1-40x98", "res-40x98", "s4-40x32", "s0-40x44", "dscnn-10x49", "cnn-40x49"]
-LogMelPreset = Literal["s3-96x64", "s2-paper", "s2-repo"]
+LogMelPreset = Literal["s3-96x64", "s2-paper", "s2-repo", "bc-40x101"]
 
 # TC-ResNet, section 3.1 and its repository: HTK mel, triangles over mel, ln(power + 1e-6), even DCT scale.
 _S1 = FrontEnd()
@@ -70,6 +70,9 @@ _S2_REPO = replace(
     n_mfcc=0,
 )
 
+# BC-ResNet (B. Kim et al., Interspeech 2021, section 3.1): 40 bands, centred windows of 30 ms every 10 ms.
+_BC = replace(_S1, centred=True, n_mels=40, f_min_hz=0.0, f_max_hz=8_000.0, mel_triangles="hz", n_mfcc=0)
+
 PRESETS: Mapping[str, FrontEnd] = MappingProxyType(
     {
         "s1-40x98": _S1,
@@ -81,6 +84,7 @@ PRESETS: Mapping[str, FrontEnd] = MappingProxyType(
         "s3-96x64": _S3,
         "s2-paper": replace(_S2_REPO, window_samples=512, hop_samples=256, fft_samples=512),
         "s2-repo": _S2_REPO,
+        "bc-40x101": _BC,
     }
 )
 """Every preset by name; the shapes are those the papers print (as coefficients x frames), s2's for chunks of 3 s."""
