@@ -36,10 +36,11 @@ types: setup-test
 imports: setup-test
 	$(BIN)/lint-imports
 
-# Windows are tested in one process, everything else in several.
+# Windows are tested in processes of their own.
+PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 tests: setup-test
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/studio
-	$(BIN)/pytest tests/studio
+	$(PYTEST) --ignore tests/studio
+	$(PYTEST) tests/studio
 
 # Every benchmark that ends within an hour, one JSON object each; fails if an aim is not met. DATA is the Speech Commands
 # archive to train on. The long ones: `ossicle bench accuracy` (five contests), `inference`, `distill`, `nas`.

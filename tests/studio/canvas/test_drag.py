@@ -103,7 +103,7 @@ def test_the_best_port_is_the_one_that_needs_it(registry) -> None:
 def test_into_a_wire_fits_what_takes_and_gives_its_type(registry, bench) -> None:
     wire = Link("ingest-1", "audio", "partition-1", "audio")
     fits = {spec.id for spec in registry.specs.values() if through(bench.document.workflow, registry, wire, spec)}
-    assert fits == {"ossicle.partition"}
+    assert fits == {"ossicle.chunk", "ossicle.partition"}
 
 
 def test_only_what_passes_its_input_on_can_be_bypassed(registry, bench) -> None:
