@@ -248,16 +248,17 @@ def _files(recordings: str) -> list[Path]:
 
 
 def _sound(files: Sequence[Path], path: Path, seconds: float) -> Path:
-    """Recordings one after another, as long as they shall be heard."""
+    """Recordings in any order, half a second of silence behind each, as long as they shall be heard."""
     import numpy as np
     import soundfile
 
     from nodes.hub.device.source import read
 
+    order = np.random.default_rng(0).permutation(len(files))
     parts: list[NDArray[np.int16]] = []
     samples = 0
     while samples < seconds * 16_000:
-        parts.append(read(files[len(parts) % len(files)], 16_000))
+        parts.append(np.pad(read(files[order[len(parts) % len(files)]], 16_000), (0, 8_000)))
         samples += len(parts[-1])
     soundfile.write(path, np.concatenate(parts)[: round(seconds * 16_000)], 16_000, subtype="PCM_16")
     return path
