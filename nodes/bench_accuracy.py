@@ -28,7 +28,10 @@ MOST_PARAMETERS: Final = 99_999
 TEACHER: Final = "train-1"
 STUDENT: Final = "distill-1"
 SCORE: Final = "benchmark-1"
+KINDS: Final = ("12 classes", "ten words")
 Values = dict[str, "JsonValue"]
+Scores = tuple[float, float]
+"""Of each kind, in percent."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Contest:
         twelve, words: least accuracy in percent over 12 classes, and over the ten words alone.
         anchors: what a plain expert script reached on the same data ((12 classes, ten words) by name).
         student: parameters of a network that then learns from the trained one and is scored in its place.
+        alone: the contest in which the student learns without a teacher; differences from it are told.
     """
 
     title: str
@@ -48,6 +52,7 @@ class Contest:
     words: float
     anchors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     student: Mapping[str, JsonValue] = field(default_factory=dict)
+    alone: str = ""
 
     @property
     def trained(self) -> str:
@@ -85,6 +90,7 @@ CONTESTS: Final[Mapping[str, Contest]] = {
         94.4,
         {"script, one seed": (94.3, 94.4)},
         {"architecture": "tc_resnet8", "steps": 14_000},
+        alone="modern",
     ),
 }
 
@@ -111,14 +117,25 @@ def _words(name: str, options: Mapping[str, str]) -> Iterator[Row]:
     contest, seeds = CONTESTS[name], [int(seed) for seed in options.get("seeds", "1,2,3").split(",")]
     records = [_run(_keywords(contest, options, seed), options) for seed in seeds]
     found = [_scores(record.artifacts(SCORE)["report"]) for record in records]
-    aims = {"12 classes": contest.twelve, "ten words": contest.words}
-    for place, (kind, aim) in enumerate(aims.items()):
+    for place, (kind, aim) in enumerate(zip(KINDS, (contest.twelve, contest.words), strict=True)):
         values = [scores[place] for scores in found]
         anchors = {who: pair[place] for who, pair in contest.anchors.items()}
         yield at_least(f"{contest.title}: {kind}", round(statistics.mean(values), 2), "%", aim, anchors)
         yield from _spread(f"{contest.title}: {kind}", values, [f"seed {seed}" for seed in seeds])
     longest = max(_training_s(record, contest.trained) for record in records)
     yield at_most(f"{contest.title}: training, longest", round(longest / 60, 2), "min", LONGEST_MIN)
+    if contest.alone:
+        alone = [_run(_keywords(CONTESTS[contest.alone], options, seed), options) for seed in seeds]
+        yield from _above(contest, found, [_scores(record.artifacts(SCORE)["report"]) for record in alone])
+
+
+def _above(contest: Contest, taught: list[Scores], alone: list[Scores]) -> Iterator[Row]:
+    """By how much the student is better for its teacher: the mean over seeds and its interval."""
+    for place, kind in enumerate(KINDS):
+        gains = [one[place] - other[place] for one, other in zip(taught, alone, strict=True)]
+        title = f"{contest.title}: {kind}, above the same network alone"
+        yield at_least(title, round(statistics.mean(gains), 2), "points", 0)
+        yield from _reach(title, gains, "points")
 
 
 def _spread(title: str, values: list[float], names: list[str]) -> Iterator[Row]:
@@ -171,10 +188,8 @@ def _sounds(options: Mapping[str, str]) -> Iterator[Row]:
         values: Values = {"data": str(Path(options.get("sounds", SOUNDS)).resolve()), "fold": fold, **_shorter(options)}
         records.append(_run(with_values(load(project("sound_events.workflow.json")), values), options))
     found = [_scores(record.artifacts(SCORE)["report"])[0] for record in records]
-    low, high = _interval(found)
     yield at_least(f"{title}: mean of folds", round(statistics.mean(found), 2), "%", 80)
-    yield Row(f"{title}: 95 % interval of the mean, low", round(low, 2), "%")
-    yield Row(f"{title}: 95 % interval of the mean, high", round(high, 2), "%")
+    yield from _reach(title, found, "%")
     yield from _spread(title, found, [f"fold {fold}" for fold in FOLDS])
     yield at_most(f"{title}: parameters", _parameters(records[0]), "", MOST_PARAMETERS)
     longest = max(_training_s(record, TEACHER) for record in records)
@@ -189,12 +204,16 @@ def _parameters(record: RunRecord) -> int:
     return model.meta.parameters
 
 
-def _interval(values: list[float]) -> tuple[float, float]:
-    """Student's interval of a mean over folds."""
+def _reach(title: str, values: list[float], unit: str) -> Iterator[Row]:
+    """Student's interval of a mean over folds or seeds, where there are two."""
     from scipy.stats import t
 
-    reach = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-    return statistics.mean(values) - reach, statistics.mean(values) + reach
+    if len(values) > 1:
+        reach = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+        for end, sign in (("low", -1.0), ("high", 1.0)):
+            yield Row(
+                f"{title}: 95 % interval of the mean, {end}", round(statistics.mean(values) + sign * reach, 2), unit
+            )
 
 
 def _run(workflow: Workflow, options: Mapping[str, str]) -> RunRecord:
@@ -213,7 +232,7 @@ def _ignore(_event: Event) -> None:
     """Nobody watches."""
 
 
-def _scores(report: Path) -> tuple[float, float]:
+def _scores(report: Path) -> Scores:
     """Accuracy in percent over all classes, and over the words alone."""
     import numpy as np
 

@@ -9,7 +9,7 @@ import pytest
 from engine import OssicleError
 from engine.execute import installed
 from engine.validate import check
-from nodes.bench_accuracy import CONTESTS, _keywords, accuracy
+from nodes.bench_accuracy import CONTESTS, _above, _keywords, accuracy
 
 WORDS = "TC-ResNet8, modern recipe: 12 classes", "TC-ResNet8, modern recipe: ten words"
 
@@ -40,6 +40,15 @@ def test_a_student_is_scored_in_its_teachers_place(tmp_path: Path) -> None:
         "mfcc-1.features -> benchmark-1.features",
     }
     assert check(workflow, installed()).problems == ()
+
+
+def test_a_student_is_held_against_itself_without_a_teacher() -> None:
+    rows = {row.name: row for row in _above(CONTESTS["distilled"], [(95.0, 96.0), (97.0, 95.0)], [(94.0, 96.0)] * 2)}
+    title = "TC-ResNet8 distilled from it: 12 classes, above the same network alone"
+    assert (rows[title].value, rows[title].met) == (2.0, True)
+    assert rows[f"{title}: 95 % interval of the mean, low"].value == pytest.approx(2.0 - 12.706, abs=0.01)
+    assert rows[title.replace("12 classes", "ten words")].value == -0.5
+    assert not rows[title.replace("12 classes", "ten words")].met
 
 
 def test_folds_of_sounds_are_averaged(recordings: Path, tmp_path: Path) -> None:
