@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PySide6.QtCore import QSortFilterProxyModel, Qt
+from PySide6.QtCore import Qt
 
 from engine.claim import LOOKS, Verdict, ours_text, remark
 from engine.errors import sentence
 from studio.look.theme import colour, font
-from studio.panels.rows_model import LEFT, RIGHT, Index, RowsModel
+from studio.panels.rows_model import LEFT, RIGHT, Index, RowsModel, RowsOrder
 
 SORT_ROLE: Final = Qt.ItemDataRole.UserRole
 ORDER: Final = tuple(LOOKS)
@@ -125,38 +125,26 @@ class ClaimsModel(RowsModel):
         return tell(self.verdicts[index.row()], COLUMNS[index.column()]) if tell is not None else None
 
 
-class ClaimsOrder(QSortFilterProxyModel):
-    """Sorted by any column; only the claims of one state, and in which every word of the filter occurs."""
+class ClaimsOrder(RowsOrder):
+    """Claims in order; only those of one state, if one is asked for."""
 
     def __init__(self, source: ClaimsModel) -> None:
-        super().__init__()
+        super().__init__(source, int(SORT_ROLE))
         self._source = source
-        self._words: tuple[str, ...] = ()
         self._state = ""
-        self.setSourceModel(source)
-        self.setSortRole(SORT_ROLE)
-
-    def set_text(self, text: str) -> None:
-        """Show only claims that hold these words."""
-        self._words = tuple(text.casefold().split())
-        self.invalidate()
 
     def set_state(self, state: str) -> None:
         """Show only claims of this state; of all for ""."""
         self._state = state
         self.invalidate()
 
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
-        """Names of columns; an arrow at the one that is sorted by."""
-        found = super().headerData(section, orientation, role)
-        is_sorted = section == self.sortColumn() and role == Qt.ItemDataRole.DisplayRole and found
-        return f"{found} {'↑' if self.sortOrder() == Qt.SortOrder.AscendingOrder else '↓'}" if is_sorted else found
+    def told(self, row: int) -> str:
+        """See `RowsOrder`."""
+        return tip_of(self._source.verdicts[row])
 
-    def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
+    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
         """Whether it has the state, and every word occurs in what is known about it."""
-        verdict = self._source.verdicts[row]
-        whole = tip_of(verdict).casefold()
-        return self._state in ("", verdict.state) and all(word in whole for word in self._words)
+        return self._state in ("", self._source.verdicts[row].state) and super().filterAcceptsRow(row, parent)
 
     def shown(self) -> list[Verdict]:
         """The verdicts from top to bottom."""
@@ -164,4 +152,4 @@ class ClaimsOrder(QSortFilterProxyModel):
 
     def verdict(self, row: int) -> Verdict:
         """The verdict in a row as shown."""
-        return self._source.verdicts[self.mapToSource(self.index(row, 0)).row()]
+        return self._source.verdicts[self.place(row)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
 
 Index = QModelIndex | QPersistentModelIndex
 LEFT: Final = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -60,3 +60,41 @@ class RowsModel(QAbstractTableModel):
             int(Qt.ItemDataRole.TextAlignmentRole): RIGHT if column.name in self._to_the_right else LEFT,
         }
         return found.get(int(role))
+
+
+class RowsOrder(QSortFilterProxyModel):
+    """Rows sorted by any column; only those in which every word of the filter occurs."""
+
+    def __init__(self, source: RowsModel, sort_role: int) -> None:
+        """
+        Args:
+            sort_role: under which a cell tells what its row is sorted by.
+        """
+        super().__init__()
+        self._words: tuple[str, ...] = ()
+        self.setSourceModel(source)
+        self.setSortRole(sort_role)
+
+    def told(self, row: int) -> str:
+        """Everything that is known about a row of the source, for the filter."""
+        raise NotImplementedError
+
+    def set_text(self, text: str) -> None:
+        """Show only rows that hold these words."""
+        self._words = tuple(text.casefold().split())
+        self.invalidate()
+
+    def place(self, row: int) -> int:
+        """Where the source has a row as shown."""
+        return self.mapToSource(self.index(row, 0)).row()
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
+        """Names of columns; an arrow at the one that is sorted by."""
+        found = super().headerData(section, orientation, role)
+        is_sorted = section == self.sortColumn() and role == Qt.ItemDataRole.DisplayRole and found
+        return f"{found} {'↑' if self.sortOrder() == Qt.SortOrder.AscendingOrder else '↓'}" if is_sorted else found
+
+    def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
+        """Whether every word occurs in what is known about a row."""
+        whole = self.told(row).casefold()
+        return all(word in whole for word in self._words)

@@ -10,7 +10,6 @@ from typing import Any, Final
 from PySide6.QtCore import (
     QPointF,
     QRectF,
-    QSortFilterProxyModel,
     Qt,
 )
 from PySide6.QtGui import QKeyEvent, QPainter, QPen
@@ -23,7 +22,7 @@ from studio.look.icons import icon
 from studio.look.paint import draw_text
 from studio.look.theme import colour, font, state_colour
 from studio.model.graph_diff import Difference, summary
-from studio.panels.rows_model import LEFT, RIGHT, Index, RowsModel
+from studio.panels.rows_model import LEFT, RIGHT, Index, RowsModel, RowsOrder
 from studio.panels.run_facts import Figure, RunFacts
 
 FACTS_ROLE: Final = Qt.ItemDataRole.UserRole
@@ -209,37 +208,22 @@ _ROLES: Final[Mapping[int, Callable[[Run, Column], Any]]] = {
 }
 
 
-class RunsOrder(QSortFilterProxyModel):
-    """Sorted by any column; only the runs in which every word of the filter occurs."""
+class RunsOrder(RowsOrder):
+    """Runs in order, also while they go on."""
 
     def __init__(self, source: RunsModel) -> None:
-        super().__init__()
+        super().__init__(source, int(SORT_ROLE))
         self._source = source
-        self._words: tuple[str, ...] = ()
-        self.setSourceModel(source)
-        self.setSortRole(SORT_ROLE)
         self.setDynamicSortFilter(True)
 
-    def set_text(self, text: str) -> None:
-        """Show only runs that hold these words."""
-        self._words = tuple(text.casefold().split())
-        self.invalidate()
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
-        """Names of columns; an arrow at the one that is sorted by."""
-        found = super().headerData(section, orientation, role)
-        is_sorted = section == self.sortColumn() and role == Qt.ItemDataRole.DisplayRole and found
-        return f"{found} {'↑' if self.sortOrder() == Qt.SortOrder.AscendingOrder else '↓'}" if is_sorted else found
-
-    def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
-        """Whether every word occurs in what is known about a run."""
+    def told(self, row: int) -> str:
+        """See `RowsOrder`."""
         run = self._source.runs[row]
-        whole = " ".join([*(column.text(run) for column in COLUMNS), tip_of(run)]).casefold()
-        return all(word in whole for word in self._words)
+        return " ".join([*(column.text(run) for column in COLUMNS), tip_of(run)])
 
     def run(self, row: int) -> Run:
         """The run in a row as shown."""
-        return self._source.runs[self.mapToSource(self.index(row, 0)).row()]
+        return self._source.runs[self.place(row)]
 
 
 class KeyTable(QTableView):

@@ -169,6 +169,7 @@ def test_a_run_that_is_gone_is_told(make: Make, claiming: Session, qtbot: QtBot,
     claiming.board.fold.folder = tmp_path / "gone"
     panel.by.setCurrentText(RUN)
     qtbot.waitUntil(lambda: "holds no run" in panel.empty.text())
+    assert panel.order.rowCount() == 0
 
 
 def test_saved_as_shown_with_all_digits(
