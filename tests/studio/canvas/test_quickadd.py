@@ -171,7 +171,8 @@ def test_a_node_goes_into_the_selected_wire(bench) -> None:
     bench.document.select(links=[wire])
     bench.key(Qt.Key.Key_I)
     quick = bench.extras.quick
-    assert quick.keys == ["ossicle.partition"]
+    assert quick.keys == ["ossicle.chunk", "ossicle.partition"]
+    QTest.keyClicks(quick.field, "part")
     QTest.keyClick(quick.field, Qt.Key.Key_Return)
     links = bench.document.workflow.links
     assert wire not in links
