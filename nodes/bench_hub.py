@@ -67,7 +67,7 @@ def _faults(options: Mapping[str, str]) -> Iterator[Row]:
     for kind in _brokers(options):
         load = Load(results, per_s=FAULT_RATE / devices, together=min(5, results))
         apart_s = 0.8 * results * devices / FAULT_RATE / max(3 * kills, 1)
-        found = _run(Trial(kind, devices, 5 if devices >= 5 else 1, load, Faults(kills, apart_s), heard))
+        found = _run(Trial(kind, devices, 5 if devices >= 5 else 1, load, heard, Faults(kills, apart_s)))
         least = min(found.kills.values(), default=0)
         told = {**PEERS, "detections in real recordings": float(len(heard))}
         yield at_most(f"{kind}: lost of {found.said:,}", found.missing, "results", 0, told)
@@ -101,7 +101,7 @@ def _partition(options: Mapping[str, str]) -> Iterator[Row]:
     for kind in _brokers(options):
         for chosen in wanted:
             name, trouble, own = troubles[chosen]
-            found = _run(Trial(kind, devices, processes, own, trouble, heard))
+            found = _run(Trial(kind, devices, processes, own, heard, trouble))
             wrong = found.missing + found.doubled + found.unordered
             peers = {"stored": float(found.stored), "partitions": float(found.kills.get("network", 0))}
             yield at_most(f"{kind}: {name}: lost, stored twice or out of order", wrong, "", 0, peers)
@@ -113,7 +113,7 @@ def _rate(options: Mapping[str, str]) -> Iterator[Row]:
 
     heard = _heard(options)
     for kind in _brokers(options):
-        found = _run(Trial(kind, 10, 1, Load(5000, together=50), heard=heard))
+        found = _run(Trial(kind, 10, 1, Load(5000, together=50), heard))
         peers = {"PUBACK without durability": PUBACK_PER_S} if kind == "mosquitto" else {}
         yield at_least(f"{kind}: stored results, TLS", round(found.per_s), "1/s", LEAST_PER_S[kind], peers)
 
@@ -124,7 +124,7 @@ def _delay(options: Mapping[str, str]) -> Iterator[Row]:
 
     heard = _heard(options)
     for kind in _brokers(options):
-        found = _run(Trial(kind, 10, 1, Load(1500, per_s=QUIET_RATE / 10, together=1), heard=heard))
+        found = _run(Trial(kind, 10, 1, Load(1500, per_s=QUIET_RATE / 10, together=1), heard))
         delays = sorted(found.delays_ms)
         p99 = delays[min(len(delays) - 1, int(0.99 * len(delays)))]
         rate = {"median ms": statistics.median(delays), "results per second": round(found.per_s)}
@@ -220,7 +220,7 @@ def _heard(options: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
 
 
 @cache
-def _detections(recordings: str, deployment: str) -> tuple[dict[str, Any], ...]:
+def _detections(recordings: str, named: str) -> tuple[dict[str, Any], ...]:
     from nodes.hub.errors import HubError
     from nodes.hub.heard import detections
 
@@ -228,7 +228,7 @@ def _detections(recordings: str, deployment: str) -> tuple[dict[str, Any], ...]:
     spread = files[:: max(1, len(files) // MOST_HEARD)]
     with tempfile.TemporaryDirectory(prefix="ossicle-heard-") as name:
         try:
-            return detections(_taught(recordings, deployment, Path(name) / "deployment"), spread)
+            return detections(_taught(recordings, named, Path(name) / "deployment"), spread)
         except HubError as error:
             raise OssicleError(error.what, error.expected, error.remedy) from error
 

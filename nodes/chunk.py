@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine import AudioSet, Context, OssicleError, Params, Seconds, node
 from engine.audio import BACKGROUND, AudioWriter, Clip, table_of, waveforms
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from nodes.dsp.chunk import Samples
 
 TELL_EVERY = 64
+LEAST_S = 0.01
 
 
 class ChunkParams(Params):
     """How long a chunk is, how far the next one begins, and how loud it is."""
 
-    chunk_s: Annotated[Seconds, Field(ge=0.01, le=3600)] = 3.0
+    chunk_s: Annotated[Seconds, Field(ge=LEAST_S, le=3600)] = 3.0
     """Length of every chunk."""
     hop_s: Annotated[Seconds, Field(ge=0, le=3600)] = 0.0
     """From one chunk to the next; 0 takes half a chunk. A tail shorter than a chunk is left out."""
@@ -32,6 +33,15 @@ class ChunkParams(Params):
     """peak: scale every chunk to one peak level."""
     peak_dbfs: Annotated[Decibels, Field(ge=-60, le=0)] = -3.0
     """Largest sample of a chunk, below full scale."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if 0 < self.hop_s < LEAST_S:
+            raise ValueError(
+                f"hop_s {self.hop_s:g} would cut a recording into more chunks than anybody can store; "
+                f"expected 0 (half a chunk) or at least {LEAST_S:g}; raise it"
+            )
+        return self
 
 
 @node("ossicle.chunk", version=1, category="Data")
@@ -57,7 +67,7 @@ def chunk(audio: AudioSet, params: ChunkParams, ctx: Context) -> AudioSet:
             "Lower chunk_s, or set short to pad",
         )
     if left_out:
-        ctx.log(f"{left_out:,} recordings shorter than a chunk were left out", "warning")
+        ctx.log(f"left out, shorter than a chunk: {left_out:,}", "warning")
     present = set(writer.table.label.tolist())
     classes = [name for name in audio.meta.classes if name in present]
     made = audio_set(folder, writer.table, audio.meta.rate_hz, classes, audio.meta.problems, audio.meta.licence)

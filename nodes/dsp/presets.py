@@ -70,7 +70,7 @@ _S2_REPO = replace(
     n_mfcc=0,
 )
 
-# BC-ResNet (B. Kim et al., Interspeech 2021, section 3.1): 40 bands, centred windows of 30 ms every 10 ms.
+# BC-ResNet (B. Kim et al., Interspeech 2021): 40 bands, windows of 30 ms every 10 ms; the rest is ours: centred frames.
 _BC = replace(_S1, centred=True, n_mels=40, f_min_hz=0.0, f_max_hz=8_000.0, mel_triangles="hz", n_mfcc=0)
 
 PRESETS: Mapping[str, FrontEnd] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""A thread that looks after something now and then."""
+"""Threads that work beside the hub, and those that look after something now and then."""
 
 from __future__ import annotations
 
@@ -8,13 +8,34 @@ from abc import ABC, abstractmethod
 from nodes.hub.errors import HubError
 
 
-class Periodic(ABC):
+class Background(ABC):
+    """Work in a thread of its own, from `start` to `stop`."""
+
+    def __init__(self, name: str) -> None:
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is under way; nothing if it never began."""
+        self._ends.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Work until `_ends` is set."""
+
+
+class Periodic(Background):
     """Looks at once, and then again and again; a look that fails is told by `problem` and does not end it."""
 
     def __init__(self, name: str, every_s: float) -> None:
-        self.problem = ""
-        self._every_s, self._ends = every_s, threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        super().__init__(name)
+        self.problem, self._every_s = "", every_s
 
     @abstractmethod
     def look(self) -> None:
@@ -23,16 +44,6 @@ class Periodic(ABC):
         Raises:
             HubError: it cannot be done now.
         """
-
-    def start(self) -> None:
-        """Begin, with a first look at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the look that is under way."""
-        self._ends.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def _run(self) -> None:
         while not self._ends.is_set():

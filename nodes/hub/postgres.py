@@ -54,6 +54,10 @@ DROP TRIGGER IF EXISTS ossicle_waits ON ossicle_events;
 DROP FUNCTION IF EXISTS ossicle_wait();
 DELETE FROM ossicle_waiting;
 """
+_COUNT_OLDER: Final = (
+    "INSERT INTO ossicle_counts SELECT device, COUNT(*) FROM ossicle_events "
+    "WHERE NOT EXISTS (SELECT 1 FROM ossicle_counts) GROUP BY device"
+)
 _COLUMNS: Final = "device, number, seq, kind, time, received, body"
 
 
@@ -192,6 +196,7 @@ class PostgresStore:
 def _prepare(db: psycopg.Connection[Any]) -> None:
     db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
     db.execute(_TABLES)
+    db.execute(_COUNT_OLDER)
     found = db.execute("SELECT version FROM ossicle_schema").fetchone()
     if found is None:
         db.execute("INSERT INTO ossicle_schema VALUES (%s)", (SCHEMA_VERSION,))

@@ -45,6 +45,11 @@ _FOLLOW: Final = (
     "INSERT INTO waiting (device, number, seq) SELECT device, number, seq FROM events ORDER BY received, number, seq",
 )
 
+_COUNT_OLDER: Final = (
+    "INSERT INTO counts SELECT device, COUNT(*) FROM events WHERE NOT EXISTS (SELECT 1 FROM counts) GROUP BY device"
+)
+"""A store of an older hub has events and no counts."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -162,6 +167,7 @@ class SqliteStore:
             self._db.execute("PRAGMA synchronous=FULL")
             for statement in _SCHEMA.split(";\n"):
                 self._db.execute(statement)
+            self._db.execute(_COUNT_OLDER)
             self._numbers = self._known()
 
     def commit(self, events: Sequence[Event], received: datetime) -> tuple[Event, ...]:

@@ -133,8 +133,8 @@ class Trial:
     devices: int
     processes: int
     load: Load
+    heard: Sequence[Body]
     faults: Faults = Faults()
-    heard: Sequence[Body] = ({"label": "yes", "score": 0.9},)
 
 
 def run_trial(trial: Trial, folder: Path, limit_s: float = 1800.0, tell: Tell = lambda _text: None) -> Outcome:
@@ -154,7 +154,7 @@ def run_trial(trial: Trial, folder: Path, limit_s: float = 1800.0, tell: Tell = 
                     "folder": str(folder),
                     "load": asdict(trial.load),
                     "heard": trial.heard[index :: trial.processes] or trial.heard,
-                },  # fmt: skip
+                },
             )
             for index, own in enumerate(_spread(users, trial.processes))
         ]

@@ -97,7 +97,7 @@ def inference_of(choice: Chosen) -> Json:
     }
 
 
-BOUNDED = "More maps wait for later layers than all formats can be tried for: the optimum is the best of the fastest."
+BOUNDED = "More ways to combine the layers than can all be followed: the optimum is the best of the fastest."
 
 
 def _bounds(search: Json | None) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from engine import AudioMeta, AudioSet, Context, Event, OssicleError
 from engine.audio import AudioWriter, Clip, table_of, waveforms
@@ -66,7 +67,7 @@ def test_short_recordings_are_padded_or_left_out_and_told(tmp_path: Path) -> Non
     events: list[Event] = []
     dropped = run(tmp_path / "2", audio, chunk_s=1.0, short="drop", events=events)
     assert table_of(dropped).clip_id.tolist() == ["a@0.000s"] and dropped.meta.classes == ("class 0",)
-    assert any("1 recordings shorter" in str(event.values.get("text")) for event in events)
+    assert any("left out, shorter than a chunk: 1" in str(event.values.get("text")) for event in events)
 
 
 def test_background_stays_whole(tmp_path: Path) -> None:
@@ -74,6 +75,12 @@ def test_background_stays_whole(tmp_path: Path) -> None:
     table = table_of(cut)
     assert table.samples.tolist() == [500, 500, 500, 777] and table.clip_id[3] == "background 1"
     assert [int(wave.max()) for wave in waveforms(cut)] == [23_197] * 3 + [101]
+
+
+@pytest.mark.parametrize("wrong", [{"hop_s": 1e-6}, {"chunk_s": 0.0}, {"hop_s": -1.0}, {"peak_dbfs": 1.0}])
+def test_what_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        ChunkParams(**wrong)  # type: ignore[arg-type]
 
 
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +16,7 @@ from typing import Any, Final
 from nodes.hub.errors import HubError
 from nodes.hub.fiware.entities import DEVICE_TYPE, device_entity, device_id, event_entity, is_result, place_of
 from nodes.hub.fiware.ngsi import ContextBroker, Entity
+from nodes.hub.periodic import Background
 from nodes.hub.store import RESULT, Store, Waiting
 
 LARGEST_BATCH_BYTES: Final = 256 * 1024
@@ -55,8 +55,8 @@ class Tally:
 
 
 @dataclass
-class Forwarder:
-    """Passes events on, in a thread of its own or step by step.
+class Forwarder(Background):
+    """Passes events on, what is stored already first; in a thread of its own or step by step.
 
     Attributes:
         refused: told of every event that the broker will never take, and why. They wait no more but stay in the store.
@@ -71,18 +71,8 @@ class Forwarder:
     """Why nothing goes on at the moment; empty while all is well."""
 
     def __post_init__(self) -> None:
-        self._ends, self._is_unsure = threading.Event(), True
-        self._thread = threading.Thread(target=self._run, name="fiware", daemon=True)
-
-    def start(self) -> None:
-        """Begin; what is stored already goes first."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the request that is under way."""
-        self._ends.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        super().__init__("fiware")
+        self._is_unsure = True
 
     def step(self) -> int:
         """One batch; how many events wait no more.

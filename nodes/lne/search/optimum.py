@@ -62,7 +62,7 @@ class Found:
     error: float = 0.0
     weight_bytes: int = 0
     is_exact: bool = True
-    """Of an optimum: whether no formats had to be left out (`MOST_STATES`); else it is the best of those followed."""
+    """Of an optimum: whether nothing had to be left out (`MOST_STATES`, `MOST_LABELS`, a tightened bound)."""
 
 
 MOST_STATES = 256
@@ -117,7 +117,7 @@ def optimum(space: Space, costs: CostTable, limits: Limits = NO_LIMITS) -> Found
         for found in ranked(space, costs, bound):
             used = ram_bytes(space, found) if limits.ram_bytes < math.inf else 0
             if used <= limits.ram_bytes:
-                return found
+                return replace(found, is_exact=found.is_exact and bound == limits)
             over = min(over, used - limits.ram_bytes)
         if over == math.inf:
             break
@@ -136,6 +136,7 @@ def ranked(space: Space, costs: CostTable, limits: Limits = NO_LIMITS, most: int
         labels = _forward(space, costs, limits, index, labels)
         if len(labels) > MOST_STATES:
             labels, is_exact = _fastest_states(labels), False
+        is_exact = is_exact and all(len(kept) < MOST_LABELS for kept in labels.values())
     ends = [
         (label.us + costs.changes_us((space.end(state),)), label) for state, kept in labels.items() for label in kept
     ]

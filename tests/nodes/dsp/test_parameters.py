@@ -20,7 +20,7 @@ PRINTED = {
     "s3-96x64": (4, 64, 96),
     "s2-paper": (128, 186),
     "s2-repo": (128, 45),
-    "bc-40x101": (40, 101),
+    "bc-40x101": (40, 101),  # not printed: follows from centred frames
 }
 
 

@@ -1,5 +1,6 @@
 """The store: every event once, the newest where it belongs, nothing half stored."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,22 @@ def test_an_event_is_stored_once(store: Store) -> None:
     assert len(store.commit([event(1), event(2), event(1)], TIME)) == 2
     assert store.commit([event(2)], TIME) == ()
     assert store.counts() == {"kitchen": 2}
+
+
+def test_the_events_of_an_older_hub_are_counted(tmp_path: Path, postgres: Postgres) -> None:
+    url, path = postgres.database(), tmp_path / "hub.db"
+    for made in (SqliteStore(path), PostgresStore(url)):
+        made.commit([event(1), event(2), event(1, device="hall")], TIME)
+        made.close()
+    with sqlite3.connect(path) as small, psycopg.connect(url) as large:
+        small.execute("DROP TABLE counts")
+        large.execute("DROP TABLE ossicle_counts")
+    small.close()
+    for again in (SqliteStore(path), PostgresStore(url)):
+        assert again.counts() == {"kitchen": 2, "hall": 1}
+        again.commit([event(3)], TIME)
+        assert again.counts() == {"kitchen": 3, "hall": 1}
+        again.close()
 
 
 def test_the_newest_result_stays_the_newest(store: Store) -> None:

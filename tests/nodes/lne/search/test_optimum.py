@@ -57,6 +57,15 @@ def test_an_optimum_that_left_formats_out_says_so(monkeypatch: pytest.MonkeyPatc
     assert math.isclose(narrow.total_us, costs.total_us(space, narrow.actions))
 
 
+def test_an_optimum_under_limits_that_left_choices_out_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = space_of("chain")
+    costs = random_costs(space, 0)
+    limits = Limits(error=100.0)
+    assert optimum(space, costs, limits).is_exact
+    monkeypatch.setattr(sys.modules[optimum.__module__], "MOST_LABELS", 2)
+    assert not optimum(space, costs, limits).is_exact
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", SMALL)
 def test_nothing_within_the_limits_beats_it(name: str, seed: int) -> None:
